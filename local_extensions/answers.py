@@ -1,0 +1,305 @@
+"""What is wrong with a set of answers: every problem at once, each with a good value."""
+
+import json
+import keyword
+import re
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# The prompts, their first answers and their choices stand in one place: cookiecutter.json.
+CONFIGURATION: dict[str, Any] = json.loads(
+    (Path(__file__).parent.parent / "cookiecutter.json").read_text(encoding="utf-8")
+)
+QUESTIONS = {key: value for key, value in CONFIGURATION.items() if not key.startswith("_")}
+
+GUID = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+GROUP = r"[\w().-]{0,89}[\w()-]"
+SETTING = re.compile(r"%(?P<setting>[A-Za-z][A-Za-z0-9_]{0,127})%")
+SLUG = re.compile(r"(?=.{2,32}$)[a-z0-9](?:-?[a-z0-9])*")
+FUNCTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+SECRET_NAME = re.compile(r"[A-Za-z0-9-]{1,127}")
+VAULT_NAME = re.compile(r"(?=.{3,24}$)[A-Za-z](?:-?[A-Za-z0-9])*")
+VAULT_URI = re.compile(
+    r"https://(?P<name>[A-Za-z0-9-]+)"
+    r"\.vault\.(?:azure\.net|azure\.cn|usgovcloudapi\.net|sovcloud-api\.fr)(?::443)?/?",
+    re.IGNORECASE,
+)
+VAULT_GROUP = re.compile(f"(?:{GUID}/)?{GROUP}")
+IDENTITY_ID = re.compile(
+    rf"/subscriptions/(?P<subscription>{GUID})/resourceGroups/(?P<group>{GROUP})"
+    r"/providers/Microsoft\.ManagedIdentity/userAssignedIdentities"
+    r"/(?P<name>[A-Za-z0-9][A-Za-z0-9_-]{2,127})",
+    re.IGNORECASE,
+)
+
+# Where Bicep creates the identity, this setting tells the app its resource id.
+CREATED_IDENTITY_SETTING = "KEY_VAULT_IDENTITY_ID"
+MOST_SECRETS = 20
+
+# App settings that the platform, azd, or this project's own Bicep and engine give a meaning.
+RESERVED_SETTING = re.compile(
+    r"(?:AzureWebJobs|AZURE_|WEBSITES?_|FUNCTIONS_|APPLICATIONINSIGHTS_|APPINSIGHTS_|APPSETTING_"
+    r"|IDENTITY_|MSI_|SCM_|CONTAINER_|PYTHON).*"
+    r"|SECRET_(?:REFRESH_SECONDS|GRACE_SECONDS|SETTER_OBJECT_ID)|KEY_VAULT_DNS_SUFFIX"
+    r"|PATH|HOME|PORT",
+    re.IGNORECASE,
+)
+WINDOWS_DEVICE = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]", re.IGNORECASE)
+# Azure refuses these in the name of anything that has a public address.
+TRADEMARK = re.compile(r"login.*|.*(?:microsoft|windows).*", re.IGNORECASE)
+# A function's folder is importable beside these; one of the same name would hide them.
+TAKEN_MODULES = sys.stdlib_module_names | {
+    "azure",
+    "function_app",
+    "functions",
+    "identity_bindings",
+    "tests",
+}
+# Marks that reorder text on a screen, so that it reads differently from what it is.
+REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+GOOD_IDENTITY_ID = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/my-group"
+    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/my-identity"
+)
+
+Answers = Mapping[str, Any]
+Wrong = tuple[str, str] | None  # what is wrong, and a good value
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One wrong answer, or one pair that cannot go together."""
+
+    prompt: str
+    value: Any
+    what: str
+    good: str
+    # Of a pair both are asked again: only the user knows which half was meant.
+    partner: str = ""
+
+    def __str__(self) -> str:
+        """Say in one line which answer is wrong, why, and what a good one looks like."""
+        # Outside of free text only ASCII is right, and ascii() shows a look-alike for what it is.
+        show = repr if self.prompt in ("project_name", "description") else ascii
+        shown = show(self.value)
+        if len(shown) > 80:
+            shown = f"{shown[:60]}…{shown[-10:]}"
+        good = repr(self.good) if self.good else "empty"
+        return f"{self.prompt}: {shown} {self.what}; good: {good}"
+
+
+def problems(answers: Answers) -> list[Problem]:
+    """Find everything that is wrong, in the order of the prompts."""
+    found: dict[str, Problem] = {}
+    for prompt, first in QUESTIONS.items():
+        value = answers.get(prompt)
+        wrong: Wrong
+        if isinstance(first, list):
+            wrong = None if value in first else (f"is none of {', '.join(first)}", first[0])
+        elif isinstance(value, str):
+            wrong = CHECKS[prompt](value, answers)
+        else:
+            wrong = ("is no text", "" if first == "" else GOOD[prompt])
+        if wrong:
+            found[prompt] = Problem(prompt, value, *wrong)
+    # A pair is judged only where each half is right by itself.
+    for pair in _wrong_pairs(answers):
+        if pair.prompt not in found and pair.partner not in found:
+            found[pair.prompt] = pair
+    return [found[prompt] for prompt in QUESTIONS if prompt in found]
+
+
+def _wrong_pairs(answers: Answers) -> Iterator[Problem]:
+    identity, source = answers.get("identity"), answers.get("vault_source")
+    identity_id, vault, group = (
+        _text(answers, prompt) for prompt in ("identity_id", "vault", "vault_resource_group")
+    )
+    vault_setting = SETTING.fullmatch(vault)
+    if identity == "system" and identity_id:
+        yield Problem(
+            "identity_id", identity_id, "goes only with identity=user", "", partner="identity"
+        )
+    if identity == "user" and vault_setting:
+        named = SETTING.fullmatch(identity_id or f"%{CREATED_IDENTITY_SETTING}%")
+        if named and named["setting"].upper() == vault_setting["setting"].upper():
+            what = "would be the app setting of the vault and of the identity at once"
+            if named["setting"].upper() == CREATED_IDENTITY_SETTING:
+                yield Problem("vault", vault, what, GOOD["vault"], partner="identity_id")
+            else:
+                good = f"%{CREATED_IDENTITY_SETTING}%"
+                yield Problem("identity_id", identity_id, what, good, partner="vault")
+    if source == "existing" and vault_setting:
+        what = "names no vault, and an existing one must be found by its name or URI"
+        yield Problem("vault", vault, what, "my-key-vault", partner="vault_source")
+    if source == "new" and group:
+        what = "goes only with vault_source=existing: a new vault stands in the app's own group"
+        yield Problem("vault_resource_group", group, what, "", partner="vault_source")
+
+
+def _project_name(value: str, _: Answers) -> Wrong:
+    if "\n" in value.strip():
+        return "has more than one line", GOOD["project_name"]
+    if not 1 <= len(value.strip()) <= 100:
+        return "must have 1 to 100 characters", GOOD["project_name"]
+    return _free_text(value, GOOD["project_name"])
+
+
+def _description(value: str, _: Answers) -> Wrong:
+    if not 1 <= len(value.strip()) <= 1000:
+        return "must have 1 to 1000 characters", GOOD["description"]
+    return _free_text(value, GOOD["description"])
+
+
+def _free_text(value: str, good: str) -> Wrong:
+    """Let everything through but what no screen shows as it is."""
+    for character in value.strip():
+        invisible = unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+        noncharacter = ord(character) & 0xFFFE == 0xFFFE or 0xFDD0 <= ord(character) <= 0xFDEF
+        if (invisible and character not in "\n\t") or noncharacter or character in REORDERING:
+            return f"contains the invisible character U+{ord(character):04X}", good
+    return None
+
+
+def _project_slug(value: str, _: Answers) -> Wrong:
+    good = "-".join(re.findall("[a-z0-9]+", value.lower()))[:24].strip("-")
+    if not SLUG.fullmatch(good) or _unusable_slug(good):
+        good = f"my-{good}-app" if good and not TRADEMARK.fullmatch(good) else GOOD["project_slug"]
+    if not SLUG.fullmatch(value):
+        return "must be 2 to 32 lower-case letters, digits and single hyphens between them", good
+    if what := _unusable_slug(value):
+        return what, good
+    return None
+
+
+def _unusable_slug(value: str) -> str:
+    if WINDOWS_DEVICE.fullmatch(value):
+        return "cannot be the name of a folder on Windows"
+    if TRADEMARK.fullmatch(value):
+        return "is a name that Azure refuses (login…, …microsoft…, …windows…)"
+    return ""
+
+
+def _function_name(value: str, _: Answers) -> Wrong:
+    good = "_".join(re.findall("[A-Za-z0-9]+", value))[:40].lower()
+    if not FUNCTION_NAME.fullmatch(good) or _unusable_function(good):
+        good = f"run_{good}" if good else GOOD["function_name"]
+    if not FUNCTION_NAME.fullmatch(value):
+        return "must be 1 to 64 letters, digits and underscores, a letter first", good
+    if what := _unusable_function(value):
+        return what, good
+    return None
+
+
+def _unusable_function(value: str) -> str:
+    if keyword.iskeyword(value):
+        return "is a Python keyword"
+    if value.lower() == "host" or value.lower().startswith("admin"):
+        return "is a route of the Functions host"
+    if WINDOWS_DEVICE.fullmatch(value):
+        return "cannot be the name of a folder on Windows"
+    if value.lower() in TAKEN_MODULES:
+        return "is the name of a Python module that the app needs"
+    return ""
+
+
+def _identity_id(value: str, answers: Answers) -> Wrong:
+    value = value.strip()
+    good = GOOD["identity_id"] if answers.get("identity") == "user" else ""
+    if not value or IDENTITY_ID.fullmatch(value):
+        return None
+    if value.startswith("%"):
+        return _setting(value, good and f"%{CREATED_IDENTITY_SETTING}%")
+    return "is no resource id of a user-assigned identity, and no %SETTING%", good
+
+
+def _vault(value: str, answers: Answers) -> Wrong:
+    value = value.strip()
+    good = "my-key-vault" if answers.get("vault_source") == "existing" else GOOD["vault"]
+    if value.startswith("%"):
+        return _setting(value, good)
+    if VAULT_NAME.fullmatch(value):
+        return None
+    if (uri := VAULT_URI.fullmatch(value)) and VAULT_NAME.fullmatch(uri["name"]):
+        return None
+    if "managedhsm" in value.lower():
+        return "is a managed HSM, which keeps keys but no secrets", good
+    if not value.isascii() or "/" not in value:
+        tidy = "-".join(re.findall("[A-Za-z0-9]+", value))[:24].strip("-")
+        good = tidy if VAULT_NAME.fullmatch(tidy) else good
+        return (
+            "is no vault name (3 to 24 letters, digits and single hyphens, a letter first)",
+            good,
+        )
+    host = re.match(r"(?:https?://)?([A-Za-z0-9.-]+)", value)
+    tidy = f"https://{host[1].lower()}/" if host else ""
+    uri = VAULT_URI.fullmatch(tidy)
+    if not uri or not VAULT_NAME.fullmatch(uri["name"]):
+        tidy = "https://my-key-vault.vault.azure.net/"
+    return "is no vault's URI", tidy
+
+
+def _setting(value: str, good: str) -> Wrong:
+    named = SETTING.fullmatch(value)
+    if not named:
+        return "is no %SETTING%: letters, digits and underscores between two %", good
+    if RESERVED_SETTING.fullmatch(named["setting"]):
+        return "is an app setting with a meaning of its own", good
+    return None
+
+
+def _vault_resource_group(value: str, answers: Answers) -> Wrong:
+    good = "my-group" if answers.get("vault_source") == "existing" else ""
+    if not value.strip() or VAULT_GROUP.fullmatch(value.strip()):
+        return None
+    return "is no resource group, and no subscription-id/group", good
+
+
+def _secrets(value: str, _: Answers) -> Wrong:
+    names = [name.strip() for name in value.split(",")]
+    tidy = ["-".join(re.findall("[A-Za-z0-9]+", name))[:127].strip("-") for name in names]
+    unique = {name.lower(): name for name in reversed(tidy) if name}
+    good = ",".join(list(reversed(unique.values()))[:MOST_SECRETS]) or GOOD["secrets"]
+    wrong = [name for name in names if not SECRET_NAME.fullmatch(name)]
+    if wrong and len(names) == 1:
+        return "is no secret's name (1 to 127 letters, digits and hyphens)", good
+    if wrong:
+        shown = ascii(wrong[0][:40])
+        return f"contains {shown}, no secret's name (1 to 127 letters, digits and hyphens)", good
+    if len({name.lower() for name in names}) < len(names):
+        return "names a secret twice (Key Vault ignores upper and lower case)", good
+    if len(names) > MOST_SECRETS:
+        return f"names more than {MOST_SECRETS} secrets", good
+    return None
+
+
+def _text(answers: Answers, prompt: str) -> str:
+    value = answers.get(prompt)
+    return value.strip() if isinstance(value, str) else ""
+
+
+# What to suggest where nothing better can be made of the wrong answer.
+GOOD = {
+    "project_name": QUESTIONS["project_name"],
+    "project_slug": "secure-function-app",
+    "description": QUESTIONS["description"],
+    "function_name": QUESTIONS["function_name"],
+    "identity_id": GOOD_IDENTITY_ID,
+    "vault": QUESTIONS["vault"],
+    "secrets": QUESTIONS["secrets"],
+}
+
+CHECKS: dict[str, Callable[[str, Answers], Wrong]] = {
+    "project_name": _project_name,
+    "project_slug": _project_slug,
+    "description": _description,
+    "function_name": _function_name,
+    "identity_id": _identity_id,
+    "vault": _vault,
+    "vault_resource_group": _vault_resource_group,
+    "secrets": _secrets,
+}

@@ -1,0 +1,197 @@
+"""The facts that templates read: pure functions over the checked answers."""
+
+import json
+import keyword
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .answers import CREATED_IDENTITY_SETTING, IDENTITY_ID, SETTING, VAULT_URI, problems
+
+# Names that a handler's parameters cannot have: they mean something else there.
+TAKEN_PARAMETERS = frozenset({"req", "res", "context", "func"})
+LINE_LENGTH = 100
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret by its name in the vault, and the parameter that receives it."""
+
+    name: str
+    parameter: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the answers mean; `facts_of` makes it, and only of answers without a problem."""
+
+    project_name: str
+    project_slug: str
+    description: str
+    function_name: str
+    python_version: str
+
+    identity: str
+    identity_source: str  # system, created, existing or parameter
+    identity_id: str
+    identity_setting: str
+    identity_subscription: str
+    identity_group: str
+    identity_name: str
+
+    vault_setting: str
+    vault_name: str
+    vault_source: str
+    vault_access: str
+    vault_subscription: str
+    vault_group: str
+
+    declared_vault: str
+    declared_identity_id: str
+    secrets: tuple[Secret, ...]
+
+    @property
+    def project_name_quoted(self) -> str:
+        """The name as a double-quoted string, the same in JSON, YAML, TOML and Python."""
+        return quoted(self.project_name)
+
+    @property
+    def description_quoted(self) -> str:
+        """The description as a double-quoted string: JSON, YAML, TOML and Python."""
+        return quoted(self.description)
+
+    @property
+    def project_name_bicep(self) -> str:
+        """The name as a single-quoted Bicep string."""
+        return bicep_quoted(self.project_name)
+
+    @property
+    def description_bicep(self) -> str:
+        """The description as a single-quoted Bicep string."""
+        return bicep_quoted(self.description)
+
+    @property
+    def function_json(self) -> str:
+        """The complete text of the first function's function.json."""
+        bindings: list[dict[str, Any]] = [
+            {
+                "name": "req",
+                "type": "httpTrigger",
+                "direction": "in",
+                "authLevel": "function",
+                "methods": ["get", "post"],
+            },
+            {"name": "res", "type": "http", "direction": "out"},
+        ]
+        for secret in self.secrets:
+            binding = {
+                "name": secret.parameter,
+                "type": "keyVault",
+                "direction": "in",
+                "secretName": secret.name,
+                "vaultName": self.declared_vault,
+                "identity": self.identity,
+            }
+            if self.declared_identity_id:
+                binding["identityId"] = self.declared_identity_id
+            bindings.append(binding)
+        return json.dumps({"bindings": bindings}, indent=2, ensure_ascii=False) + "\n"
+
+    @property
+    def signature(self) -> str:
+        """The handler's `def` line, split as the formatter would split it."""
+        parameters = ["req: func.HttpRequest", *(f"{s.parameter}: str" for s in self.secrets)]
+        line = f"def main({', '.join(parameters)}) -> func.HttpResponse:"
+        if len(line) <= LINE_LENGTH:
+            return line
+        return "def main(\n    " + ",\n    ".join(parameters) + ",\n) -> func.HttpResponse:"
+
+
+def facts_of(answers: Mapping[str, Any]) -> Facts:
+    """Turn answers that have no problems into facts."""
+    if found := problems(answers):
+        raise ValueError("; ".join(map(str, found)))
+    answer = {key: value.strip() for key, value in answers.items() if isinstance(value, str)}
+
+    identity_id = answer["identity_id"]
+    if answer["identity"] == "system":
+        source, setting, declared_id = "system", "", ""
+    elif not identity_id:
+        source, setting = "created", CREATED_IDENTITY_SETTING
+        declared_id = f"%{setting}%"
+    elif named := SETTING.fullmatch(identity_id):
+        source, setting, declared_id = "parameter", named["setting"], identity_id
+    else:
+        source, setting, declared_id = "existing", "", identity_id
+    literal_id = IDENTITY_ID.fullmatch(identity_id)
+
+    vault = answer["vault"]
+    vault_setting = SETTING.fullmatch(vault)
+    vault_uri = VAULT_URI.fullmatch(vault)
+    subscription, _, group = answer["vault_resource_group"].rpartition("/")
+
+    return Facts(
+        project_name=answer["project_name"],
+        project_slug=answer["project_slug"],
+        description=answer["description"],
+        function_name=answer["function_name"],
+        python_version=answer["python_version"],
+        identity=answer["identity"],
+        identity_source=source,
+        identity_id=identity_id if literal_id else "",
+        identity_setting=setting,
+        identity_subscription=literal_id["subscription"] if literal_id else "",
+        identity_group=literal_id["group"] if literal_id else "",
+        identity_name=literal_id["name"] if literal_id else "",
+        vault_setting=vault_setting["setting"] if vault_setting else "",
+        vault_name="" if vault_setting else vault_uri["name"] if vault_uri else vault,
+        vault_source=answer["vault_source"],
+        vault_access=answer["vault_access"],
+        vault_subscription=subscription,
+        vault_group=group,
+        declared_vault=vault,
+        declared_identity_id=declared_id,
+        secrets=with_parameters(name.strip() for name in answer["secrets"].split(",")),
+    )
+
+
+def with_parameters(names: Iterable[str]) -> tuple[Secret, ...]:
+    """Give every secret a parameter name of its own."""
+    secrets: list[Secret] = []
+    for name in names:
+        parameter = base = parameter_name(name)
+        number = 2
+        while parameter in {secret.parameter for secret in secrets}:
+            parameter, number = f"{base}_{number}", number + 1
+        secrets.append(Secret(name, parameter))
+    return tuple(secrets)
+
+
+def parameter_name(secret: str) -> str:
+    """Make a handler's parameter of a secret's name: `my-apiKey` becomes `my_api_key`."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", secret).lower()
+    name = "_".join(filter(None, words.split("-"))) or "secret"
+    if name[0].isdigit():
+        name = f"secret_{name}"
+    if keyword.iskeyword(name) or name in TAKEN_PARAMETERS:
+        name = f"{name}_secret"
+    return name
+
+
+def quoted(text: str) -> str:
+    """Quote a checked text: its escapes mean the same in JSON, YAML, TOML and Python."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def bicep_quoted(text: str) -> str:
+    """Quote a checked text for Bicep."""
+    for plain, escaped in (
+        ("\\", "\\\\"),
+        ("'", "\\'"),
+        ("${", "\\${"),
+        ("\n", "\\n"),
+        ("\t", "\\t"),
+    ):
+        text = text.replace(plain, escaped)
+    return f"'{text}'"

@@ -1,0 +1,41 @@
+"""What the template's tests share: projects, rendered once for each set of answers."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pytest_cookies.plugin import Cookies
+
+TEMPLATE = Path(__file__).parent.parent
+Bake = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def bake(cookies_session: Cookies) -> Bake:
+    """Render a project: `bake(identity="user")` gives its folder, for reading only.
+
+    The same answers give the same folder; a test that writes works on a copy.
+    """
+    baked: dict[tuple[tuple[str, str], ...], Path] = {}
+
+    def render(**answers: str) -> Path:
+        key = tuple(sorted(answers.items()))
+        if key not in baked:
+            result = cookies_session.bake(
+                extra_context={name: as_typed(value) for name, value in answers.items()},
+                template=str(TEMPLATE),
+            )
+            assert result.exit_code == 0, result.exception
+            assert result.project_path
+            baked[key] = result.project_path
+        return baked[key]
+
+    return render
+
+
+def as_typed(answer: str) -> str:
+    """Write an answer so that it survives cookiecutter's rendering of command-line values."""
+    if not any(sign in answer for sign in ("{{", "{%", "{#")):
+        return answer
+    escaped = answer.encode("unicode_escape").decode().replace("'", "\\'")
+    return f"{{{{ '{escaped}' }}}}"

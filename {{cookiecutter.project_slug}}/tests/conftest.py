@@ -1,0 +1,69 @@
+"""Every test has an identity endpoint and vaults of its own, and a worker that starts afresh."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import worker
+from key_vault_double import Double
+
+# The worker puts the app's root on the path; so do the tests, from wherever they are started.
+sys.path.insert(0, str(worker.PROJECT))
+
+
+@pytest.fixture(autouse=True)
+def fresh_worker() -> Iterator[None]:
+    """Let no test see what another one loaded, read or masked."""
+    worker.restart()
+    yield
+    worker.restart()
+
+
+@pytest.fixture
+def double(fresh_worker: None) -> Iterator[Double]:
+    """Key Vault and the identity endpoint, with nothing in them but a system-assigned identity."""
+    with Double() as double:
+        yield double
+        worker.restart()
+    assert not double.strays, "the tests must not reach for other machines"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the project declares, made true in the double."""
+
+    double: Double
+    values: dict[tuple[str, str], str]  # (function, parameter) → the secret's value
+    identities: dict[str, set[str | None]]  # function → whose identity it reads with
+
+
+@pytest.fixture
+def declared(double: Double, monkeypatch: pytest.MonkeyPatch) -> Declared:
+    """Give the app exactly the identities, vaults and secrets that its functions declare."""
+    from identity_bindings.declarations import read_declarations
+
+    settings = worker.declared_settings()
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    values: dict[tuple[str, str], str] = {}
+    identities: dict[str, set[str | None]] = {}
+    double.identities.clear()
+    for function in read_declarations(worker.FUNCTIONS, settings).functions:
+        for binding in function.secrets:
+            vault = double.vault(binding.vault_url)
+            vault.readers = (vault.readers or set()) | {binding.identity.resource_id}
+            double.identities.add(binding.identity.resource_id)
+            identities.setdefault(function.name, set()).add(binding.identity.resource_id)
+            version = binding.secret_version or ""
+            known = [
+                one for one in vault.secrets.get(binding.secret_name, ()) if version in ("", one[0])
+            ]
+            if not known:
+                vault.set(binding.secret_name, f"value-{secrets.token_hex(16)}", version=version)
+            known = vault.secrets[binding.secret_name]
+            values[function.name, binding.name] = known[-1][1]
+    return Declared(double, values, identities)

@@ -1,0 +1,181 @@
+"""What the Functions worker does with an app, in a few lines: start, index, load, call, restart."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import azure.functions as func
+
+PROJECT = Path(__file__).resolve().parents[1]
+FUNCTIONS = PROJECT / "functions"
+IDENTITY = (
+    "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-tests/providers"
+    "/Microsoft.ManagedIdentity/userAssignedIdentities/id-tests"
+)
+# What stands in the tests for an app setting, by the property that names it.
+STAND_INS = {
+    "vaultName": "vault-of-tests",
+    "identityId": IDENTITY,
+    "secretName": "secret-of-tests",
+    "secretVersion": "0123456789abcdef0123456789abcdef",
+}
+
+
+def declared_settings(functions: Path = FUNCTIONS) -> dict[str, str]:
+    """Return a value for every app setting that the declarations name as %SETTING%."""
+    found: dict[str, str] = {}
+    for file in functions.glob("*/function.json"):
+        for name, value in re.findall(r'"(\w+)"\s*:\s*"([^"]*)"', file.read_text("utf-8-sig")):
+            for setting in re.findall(r"%([^%]+)%", value):
+                if name in STAND_INS:
+                    found[setting] = STAND_INS[name]
+    return found
+
+
+def restart() -> None:
+    """Leave the process as it was before the app was loaded, as a new worker would be."""
+    for name, module in list(sys.modules.items()):
+        if name == "identity_bindings.sources":
+            module.pool.close()
+        if name == "identity_bindings.redaction":
+            module.uninstall()
+        if name.endswith("._shared.http_challenge_cache") and name.startswith("azure.keyvault."):
+            module.clear()
+    for name in list(sys.modules):
+        if name.partition(".")[0] in ("identity_bindings", "__app__", "function_app"):
+            del sys.modules[name]
+
+
+def load_app() -> dict[str, Any]:
+    """Import the project's function_app.py and return its functions by name."""
+    return index(importlib.import_module("function_app").app)
+
+
+def load_folder(functions: Path) -> dict[str, Any]:
+    """Register a folder's declarations in an app of its own and return its functions by name."""
+    app = func.FunctionApp()
+    importlib.import_module("identity_bindings").register_functions(app, functions)
+    return index(app)
+
+
+def index(app: func.FunctionApp) -> dict[str, Any]:
+    """Return the functions of an app by name, as the worker sees them."""
+    return {function.get_function_name(): function for function in app.get_functions()}
+
+
+def declare(functions: Path, name: str, source: str, *entries: dict[str, Any], **top: Any) -> Path:
+    """Write an HTTP function with further bindings, as a person would, and return its folder."""
+    folder = functions / name
+    folder.mkdir(parents=True, exist_ok=True)
+    trigger = {"name": "req", "type": "httpTrigger", "direction": "in", "methods": ["get", "post"]}
+    bindings = [trigger, {"name": "res", "type": "http", "direction": "out"}, *entries]
+    (folder / "function.json").write_text(json.dumps({"bindings": bindings, **top}, indent=2))
+    (folder / "__init__.py").write_text(source)
+    return folder
+
+
+def key_vault(name: str = "mySecret", **properties: Any) -> dict[str, Any]:
+    """Return a keyVault entry of a function.json; None leaves a property out."""
+    entry = {"name": name, "type": "keyVault", "direction": "in", "secretName": "api-key"}
+    entry |= {"vaultName": "contoso", "identity": "system"} | properties
+    return {key: value for key, value in entry.items() if value is not None}
+
+
+def call(function: Any, body: bytes = b"", method: str = "POST", **others: Any) -> Any:
+    """Call an HTTP function as the worker does, a coroutine in a loop of its own."""
+    handler = function.get_user_function()
+    url = f"https://localhost/api/{function.get_function_name()}"
+    others[function.get_trigger().name] = func.HttpRequest(method, url, body=body)
+    answer = handler(**others)
+    return asyncio.run(answer) if asyncio.iscoroutine(answer) else answer
+
+
+class _Message(SimpleNamespace):
+    """A protocol message: what it was made with, and the name of the one field that is set."""
+
+    def WhichOneof(self, _group: str) -> str | None:
+        return next(iter(vars(self)), None)
+
+
+class _Protos:
+    """The messages that pass between host and worker, as far as the runtime makes them."""
+
+    class StatusResult(_Message):
+        Failure, Success = 0, 1
+
+    class BindingInfo(_Message):
+        undefined = 0
+        inout = 2
+        out = 1
+
+    def __getattr__(self, name: str) -> type[_Message]:
+        return type(name, (_Message,), {})
+
+
+class Runtime:
+    """Microsoft's own runtime for Python 3.13 and later, driven through its request handlers."""
+
+    def __init__(self) -> None:
+        self._runtime = importlib.import_module("azure_functions_runtime")
+        self._loop = asyncio.new_event_loop()
+        self._runtime.start_threadpool_executor()
+
+    def close(self) -> None:
+        """Stop its thread pool and its loop."""
+        self._runtime.stop_threadpool_executor()
+        self._loop.close()
+
+    def _ask(self, request: str, **content: Any) -> Any:
+        message = _Message(
+            request=_Message(**{request: _Message(**content)}),
+            properties={"host": "127.0.0.1", "protos": _Protos()},
+        )
+        handler = getattr(self._runtime, request.removeprefix("worker_init_request") or request)
+        return self._loop.run_until_complete(handler(message))
+
+    def start(self, project: Path = PROJECT) -> Any:
+        """Start the worker: it imports and indexes the app."""
+        return self._ask(
+            "worker_init_request", capabilities={}, function_app_directory=str(project)
+        )
+
+    def index(self) -> dict[str, Any]:
+        """Return what it tells the host about each function, by name."""
+        answer = self._ask("functions_metadata_request")
+        return {one.name: one for one in answer.function_metadata_results or ()}
+
+    def load(self, function_id: str) -> Any:
+        """Load a function."""
+        return self._ask("function_load_request", function_id=function_id)
+
+    def call(self, function_id: str, trigger: str, body: bytes = b"") -> Any:
+        """Call an HTTP function."""
+        http = _Message(
+            method="POST",
+            url="https://localhost/api",
+            headers={},
+            params={},
+            query={},
+            body=_Message(bytes=body),
+        )
+        return self._ask(
+            "invocation_request",
+            invocation_id="a0b1",
+            function_id=function_id,
+            trace_context=_Message(trace_parent="", trace_state="", attributes={}),
+            retry_context=_Message(retry_count=0, max_retry_count=0, exception=None),
+            trigger_metadata=None,
+            input_data=[_Input(name=trigger, data=_Message(http=http))],
+        )
+
+
+class _Input(_Message):
+    def WhichOneof(self, _group: str) -> str:
+        return "data"

@@ -5,9 +5,15 @@ import sys
 from jinja2 import Environment
 from jinja2.ext import Extension
 
-from .refusal import checked
+# cruft renders two versions of this template in one process and from one folder. Byte code is
+# told apart by its source's size and second only, so none may be left for the other version.
+_write_nothing, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+try:
+    from .refusal import checked
+finally:
+    sys.dont_write_bytecode = _write_nothing
 
-# The first name that cookiecutter renders for a project: its folder.
+# The first thing that cookiecutter renders for a project: the name of its folder.
 FOLDER = "{{cookiecutter.project_slug}}"
 
 
@@ -18,14 +24,14 @@ class FactsExtension(Extension):
         """Register the filter, and make way for another version of this template."""
         super().__init__(environment)
         environment.filters["facts"] = checked
-        # cruft renders two versions in one process. Python would give the second one this
-        # version's modules, so they are forgotten as soon as they are in use.
+        # These modules are in use now and need not be found by name again. Left in sys.modules,
+        # they would be what the other version gets when it imports its own.
         for module in [name for name in sys.modules if name.partition(".")[0] == __name__]:
             del sys.modules[module]
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         """Check the answers where cookiecutter is about to make the project's folder.
 
-        Neither a replay, nor a forged private variable, nor `--accept-hooks no` gets past this.
+        Neither a replay, nor a forged `__check`, nor `--accept-hooks no` gets past this.
         """
         return "{{ (cookiecutter | facts).project_slug }}" if source == FOLDER else source

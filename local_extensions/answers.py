@@ -262,8 +262,10 @@ def _vault_resource_group(value: str, answers: Answers) -> Wrong:
 def _secrets(value: str, _: Answers) -> Wrong:
     names = [name.strip() for name in value.split(",")]
     tidy = ["-".join(re.findall("[A-Za-z0-9]+", name))[:127].strip("-") for name in names]
-    unique = {name.lower(): name for name in reversed(tidy) if name}
-    good = ",".join(list(reversed(unique.values()))[:MOST_SECRETS]) or GOOD["secrets"]
+    unique: dict[str, str] = {}
+    for name in filter(None, tidy):
+        unique.setdefault(name.lower(), name)
+    good = ",".join(list(unique.values())[:MOST_SECRETS]) or GOOD["secrets"]
     wrong = [name for name in names if not SECRET_NAME.fullmatch(name)]
     if wrong and len(names) == 1:
         return "is no secret's name (1 to 127 letters, digits and hyphens)", good

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from pytest_cookies.plugin import Cookies
 
+from local_extensions.refusal import as_argument
+
 TEMPLATE = Path(__file__).parent.parent
 Bake = Callable[..., Path]
 
@@ -22,7 +24,7 @@ def bake(cookies_session: Cookies) -> Bake:
         key = tuple(sorted(answers.items()))
         if key not in baked:
             result = cookies_session.bake(
-                extra_context={name: as_typed(value) for name, value in answers.items()},
+                extra_context={name: as_argument(value) for name, value in answers.items()},
                 template=str(TEMPLATE),
             )
             assert result.exit_code == 0, result.exception
@@ -31,11 +33,3 @@ def bake(cookies_session: Cookies) -> Bake:
         return baked[key]
 
     return render
-
-
-def as_typed(answer: str) -> str:
-    """Write an answer so that it survives cookiecutter's rendering of command-line values."""
-    if not any(sign in answer for sign in ("{{", "{%", "{#")):
-        return answer
-    escaped = answer.encode("unicode_escape").decode().replace("'", "\\'")
-    return f"{{{{ '{escaped}' }}}}"

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 import worker
 from key_vault_double import Double
-
-# The worker puts the app's root on the path; so do the tests, from wherever they are started.
-sys.path.insert(0, str(worker.PROJECT))
 
 
 @pytest.fixture(autouse=True)
@@ -58,12 +54,10 @@ def declared(double: Double, monkeypatch: pytest.MonkeyPatch) -> Declared:
             vault.readers = (vault.readers or set()) | {binding.identity.resource_id}
             double.identities.add(binding.identity.resource_id)
             identities.setdefault(function.name, set()).add(binding.identity.resource_id)
-            version = binding.secret_version or ""
-            known = [
-                one for one in vault.secrets.get(binding.secret_name, ()) if version in ("", one[0])
-            ]
+            known = vault.find(binding.secret_name, binding.secret_version or "")
             if not known:
-                vault.set(binding.secret_name, f"value-{secrets.token_hex(16)}", version=version)
-            known = vault.secrets[binding.secret_name]
-            values[function.name, binding.name] = known[-1][1]
+                value = f"value-{secrets.token_hex(16)}"
+                vault.set(binding.secret_name, value, version=binding.secret_version or "")
+                known = vault.find(binding.secret_name, binding.secret_version or "")
+            values[function.name, binding.name] = known[-1].value
     return Declared(double, values, identities)

@@ -89,19 +89,29 @@ class Fault:
     body: bytes | None = None  # sent as it is: garbage
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0  # seconds before the answer
-    how: str = ""  # reset (in the middle of the answer), hang, refuse, unresolved
+    how: str = ""  # hang, refuse, unresolved, untrusted, or in the answer's middle: reset, drip
     times: int | None = None
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A version of a secret."""
+
+    name: str
+    version: str
+    value: str
+    attributes: dict[str, Any]
 
 
 @dataclass
 class Vault:
-    """A vault: who may read it, and each secret's versions (version, value, attributes)."""
+    """A vault: who may read it, and what it holds, newer versions after older ones."""
 
     host: str
     rbac: bool = False
     firewall: bool = False  # True: the caller's network is not let in
     readers: set[str | None] | None = None  # the identities let in, None for all of them
-    secrets: dict[str, list[tuple[str, str, dict[str, Any]]]] = field(default_factory=dict)
+    secrets: list[Secret] = field(default_factory=list)
 
     def set(self, name: str, value: str, *, version: str = "", **attributes: Any) -> str:
         """Add a version of a secret (attributes: enabled, exp, nbf) and return its identifier."""
@@ -109,8 +119,13 @@ class Vault:
         version = version or secrets.token_hex(16)
         known = {"enabled": True, "created": now, "updated": now, "recoverableDays": 90}
         known |= {"recoveryLevel": "Recoverable+Purgeable"} | attributes
-        self.secrets.setdefault(name, []).append((version, value, known))
+        self.secrets.append(Secret(name, version, value, known))
         return version
+
+    def find(self, name: str, version: str = "") -> list[Secret]:
+        """Return all versions of a secret, or one of them. Names are equal in any case."""
+        named = [one for one in self.secrets if one.name.lower() == name.lower()]
+        return [one for one in named if version in ("", one.version)]
 
 
 @dataclass(frozen=True)
@@ -152,7 +167,10 @@ class Double:
         return self.vaults.setdefault(host, Vault(host))
 
     def fail(self, where: str, **fault: Any) -> None:
-        """Plan a fault for "identity", for a vault's name, or for "vault/secret"."""
+        """Plan a fault for a vault's name, for "vault/secret", or for "identity".
+
+        "identity/name" hits the user-assigned identity of that name only.
+        """
         self.faults[where] = Fault(**fault)
 
     def heal(self) -> None:
@@ -165,6 +183,7 @@ class Double:
         with contextlib.ExitStack() as stack:
             ca_file = Path(stack.enter_context(tempfile.TemporaryDirectory()), "authority.pem")
             ca_file.write_bytes(certificate)
+            context.sni_callback = self._certificate
             self.vault_port = self._start(stack, context)
             self.identity_port = self._start(stack, None)
             stack.callback(self.closing.set)
@@ -192,6 +211,10 @@ class Double:
         loop = functools.partial(server.serve_forever, poll_interval=0.01)
         threading.Thread(target=loop, name="double", daemon=True).start()
         return server.server_port
+
+    def _certificate(self, connection: ssl.SSLObject, host: str, _: ssl.SSLContext) -> None:
+        if self.faults.get((host or "").partition(".")[0], Fault()).how == "untrusted":
+            connection.context = _authority.__wrapped__()[0]
 
     def _redirect(self, connect: Callable[..., socket.socket]) -> Callable[..., socket.socket]:
         def create_connection(
@@ -224,7 +247,7 @@ class Double:
                 reply = fault.status, _refuse(kind, request)[1], {}
             elif fault.status:
                 reply = _refuse("token", request)
-            gone = fault.how in ("hang", "refuse", "unresolved")
+            gone = fault.how in ("hang", "refuse", "unresolved", "untrusted")
             request = Request(
                 *(request.endpoint, request.path, request.query, request.headers),
                 status=0 if gone else reply[0],
@@ -234,7 +257,8 @@ class Double:
 
     def _fault(self, request: Request) -> Fault:
         where = request.endpoint.partition(".")[0]
-        for key in (f"{where}/{request.secret}", where):
+        one = request.secret or request.query.get("mi_res_id", "").rpartition("/")[2]
+        for key in (f"{where}/{one}", where):
             fault = self.faults.get(key)
             if fault and fault.times != 0:
                 fault.times = fault.times and fault.times - 1
@@ -273,15 +297,16 @@ class Double:
             return _refuse("firewall", request)
         if vault.readers is not None and identity not in vault.readers:
             return _refuse("role" if vault.rbac else "policy", request)
-        name, version = request.secret, request.path.rstrip("/").split("/", 3)[3:]
-        found = [one for one in vault.secrets.get(name, []) if version in ([], [one[0]])]
+        found = vault.find(
+            request.secret, request.path.rstrip("/").partition(f"/{request.secret}/")[2]
+        )
         if not found:
             return _refuse("missing", request)
-        latest, value, attributes = found[-1]
-        if not attributes["enabled"]:
+        secret = found[-1]
+        if not secret.attributes["enabled"]:
             return _refuse("disabled", request)
-        url = f"https://{vault.host}/secrets/{name}/{latest}"
-        return 200, {"value": value, "id": url, "attributes": attributes}, {}
+        url = f"https://{vault.host}/secrets/{secret.name}/{secret.version}"
+        return 200, {"value": secret.value, "id": url, "attributes": secret.attributes}, {}
 
 
 def _refuse(kind: str, request: Request) -> Reply:
@@ -339,7 +364,14 @@ class _Handler(BaseHTTPRequestHandler):
             content = content[: len(content) // 2]
             self.close_connection = True
             self.server.resets.add(self.connection)
-        self.wfile.write(content)
+        if fault.how == "drip":  # each byte in time, but the whole never
+            for position in range(len(content)):
+                self.wfile.write(content[position : position + 1])
+                self.wfile.flush()
+                if double.closing.wait(0.5):
+                    return
+        else:
+            self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Stay silent: tests look through everything that is printed."""

@@ -131,7 +131,7 @@ def test_any_trigger_and_other_bindings_stand_beside_it(double: Double, tmp_path
         ({"readers": set(), "rbac": True}, {}, "az role assignment create"),
         ({"firewall": True}, {}, "az keyvault network-rule"),
         ({}, {"enabled": False}, "az keyvault secret set-attributes"),
-        ({"secrets": {}}, {}, "az keyvault secret set --vault-name contoso --name api-key"),
+        ({"secrets": []}, {}, "az keyvault secret set --vault-name contoso --name api-key"),
     ],
     ids=["policy", "role", "firewall", "disabled", "missing"],
 )

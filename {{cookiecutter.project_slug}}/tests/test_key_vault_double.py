@@ -135,6 +135,7 @@ def test_planned_statuses(double: Double, status: int) -> None:
         ({"delay": 2.0}, "timed out"),
         ({"how": "refuse"}, "refused|closed connection"),
         ({"how": "unresolved"}, "not known|closed connection"),
+        ({"how": "untrusted"}, "CERTIFICATE_VERIFY_FAILED|closed connection"),
         ({"body": b'{"value": '}, "JSON is invalid"),
     ],
 )
@@ -144,7 +145,7 @@ def test_planned_failures_hit_a_connection_that_is_open_too(
     double.vault("contoso").set("api-key", "the-value")
     secrets = client()
     secrets.get_secret("api-key")
-    double.fail("contoso/api-key", **fault)
+    double.fail("contoso", **fault)
 
     for _ in range(2):
         with pytest.raises(AzureError, match=message):

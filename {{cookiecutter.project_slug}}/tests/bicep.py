@@ -1,7 +1,7 @@
 """The Bicep compiler, and what its forecast of a deployment says about rights.
 
-`bicep snapshot` works out offline which resources a deployment would make. What only Azure knows stays
-an expression in it, such as `[reference('…/sites/my-app', …).identity.principalId]`.
+`bicep snapshot` works out offline which resources a deployment would make. What only Azure knows
+stays an expression in it, such as `[reference('…/sites/my-app', …).identity.principalId]`.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class Bicep:
     """One compiler process that answers many questions; each would else cost a start."""
 
     def __init__(self, command: str, variables: Mapping[str, str]) -> None:
-        """Start the compiler; of the environment variables that infra/ reads, it sees `variables`."""
+        """Start the compiler; of the variables that infra/ reads, it sees only `variables`."""
         read_by_infra = ("AZURE_ENV_NAME", "SECRET_SETTER_OBJECT_ID", "RECOVER_VAULT")
         inherited = {name: v for name, v in os.environ.items() if name not in read_by_infra}
-        self._process = subprocess.Popen(  # noqa: S603 - the developer's own compiler
+        self._process = subprocess.Popen(
             [command, "jsonrpc", "--stdio"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -70,9 +70,10 @@ class Bicep:
 
     def compile(self, file: Path) -> tuple[list[str], dict[str, Any]]:
         """Compile a file with its modules: every warning and error, and the template."""
-        method = "compileParams" if file.suffix == ".bicepparam" else "compile"
-        more = {"parameterOverrides": {}} if method == "compileParams" else {}
-        answer = self._ask(method, path=str(file), **more)
+        if file.suffix == ".bicepparam":
+            answer = self._ask("compileParams", path=str(file), parameterOverrides={})
+        else:
+            answer = self._ask("compile", path=str(file))
         found = [
             f"{Path(one['source']).name}:{one['range']['start']['line'] + 1}: "
             f"{one['level']} {one['code']}: {one['message']}"

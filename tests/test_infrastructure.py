@@ -1,0 +1,266 @@
+"""Every infrastructure that can be rendered compiles, and gives exactly the rights asked for."""
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import infrastructure
+import pytest
+from conftest import Bake
+from infrastructure import COMBINATIONS, SITE, STORAGE, VARIABLES, bicep, expected, only, wrong
+
+SETTER = "44444444-4444-4444-4444-444444444444"
+
+
+def _compiler(**variables: str) -> Iterator[Any]:
+    command = bicep.find_bicep()
+    if not command:
+        pytest.skip("no Bicep compiler: set BICEP, or install one with `az bicep install`")
+    compiler = bicep.Bicep(command, variables)
+    yield compiler
+    compiler.close()
+
+
+@pytest.fixture(scope="module")
+def compiler() -> Iterator[Any]:
+    """The compiler, as a deployer has it who has set only what must be set."""
+    yield from _compiler(**VARIABLES)
+
+
+@pytest.fixture(scope="module")
+def generous_compiler() -> Iterator[Any]:
+    """The compiler of a deployer who sets everything that may be set."""
+    yield from _compiler(
+        **VARIABLES, SECRET_SETTER_OBJECT_ID=SETTER, RECOVER_VAULT="true", AZURE_ENV_NAME="prod"
+    )
+
+
+def _name(answers: dict[str, str]) -> str:
+    identity = answers.get("identity_id", "") or answers["identity"]
+    return "-".join(
+        (
+            identity.rpartition("/")[2],
+            answers["vault_source"],
+            answers["vault"].replace("https://", "uri ").partition(".")[0],
+            answers["vault_resource_group"][-14:] or "same group",
+            answers["vault_access"],
+        )
+    )
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS, ids=map(_name, COMBINATIONS))
+def test_a_combination(bake: Bake, compiler: Any, answers: dict[str, str]) -> None:
+    infra = bake(**answers) / "infra"
+
+    diagnostics, template = compiler.compile(infra / "main.bicep")
+    assert diagnostics == []
+    diagnostics, _ = compiler.compile(infra / "main.bicepparam")
+    assert diagnostics == []
+    for file in infra.rglob("*.bicep*"):
+        assert compiler.format(file) == file.read_text("utf-8"), file
+    forecast = compiler.snapshot(infra / "main.bicepparam")
+    assert wrong(forecast, expected(answers, forecast)) == []
+
+    # A vault with policies is written once, or a second deployment would clear them; the forecast
+    # does not show that, the template does.
+    once = "onlyIfNotExists" in str(template)
+    assert once == (answers["vault_source"] == "new" and answers["vault_access"] == "access-policy")
+    kinds = {name: one["type"] for name, one in template["parameters"].items()}
+    assert not [name for name, kind in kinds.items() if kind.lower().startswith("secure")]
+
+
+NEW = [answers for answers in COMBINATIONS if answers["vault_source"] == "new"]
+EXISTING = [answers for answers in COMBINATIONS if answers["vault_source"] == "existing"]
+
+
+@pytest.mark.parametrize("answers", NEW, ids=map(_name, NEW))
+def test_who_is_named_may_set_secrets_and_the_vault_comes_back(
+    bake: Bake, generous_compiler: Any, answers: dict[str, str]
+) -> None:
+    forecast = generous_compiler.snapshot(bake(**answers) / "infra" / "main.bicepparam")
+
+    assert wrong(forecast, expected(answers, forecast, setter=SETTER, recovers=True)) == []
+    assert only(forecast, SITE)["tags"]["azd-env-name"] == "prod"
+
+
+def test_nobody_sets_secrets_in_a_vault_of_others(bake: Bake, generous_compiler: Any) -> None:
+    for answers in EXISTING[::7]:
+        forecast = generous_compiler.snapshot(bake(**answers) / "infra" / "main.bicepparam")
+
+        assert wrong(forecast, expected(answers, forecast, setter=SETTER)) == []
+
+
+def test_an_identity_that_is_not_given_stops_the_deployment_with_a_sentence(
+    bake: Bake, compiler: Any
+) -> None:
+    infra = bake(identity="user", identity_id="%ANOTHER_IDENTITY%") / "infra"
+
+    with pytest.raises(RuntimeError, match="Set ANOTHER_IDENTITY to the resource id"):
+        compiler.snapshot(infra / "main.bicepparam")
+
+
+@pytest.mark.parametrize("slug", ["ab", "a-b-c-d-e-f-g-h-i-j-k-l-m-n-o-p9"])
+def test_names_fit_whatever_the_slug(bake: Bake, compiler: Any, slug: str) -> None:
+    forecast = compiler.snapshot(bake(project_slug=slug) / "infra" / "main.bicepparam")
+
+    assert wrong(forecast, expected(NEW[0], forecast)) == []
+
+
+def test_two_projects_in_one_group_share_nothing(bake: Bake, compiler: Any) -> None:
+    first, second = (
+        {
+            one["id"]
+            for one in compiler.snapshot(bake(project_slug=slug) / "infra" / "main.bicepparam")[
+                "predictedResources"
+            ]
+        }
+        for slug in ("secure-function-app", "secure-function-api")
+    )
+
+    assert first.isdisjoint(second)
+
+
+@pytest.mark.parametrize("python_version", ["3.11", "3.12", "3.13", "3.14"])
+def test_the_site_runs_the_python_of_the_answer(
+    bake: Bake, compiler: Any, python_version: str
+) -> None:
+    infra = bake(python_version=python_version) / "infra"
+
+    forecast = compiler.snapshot(infra / "main.bicepparam")
+
+    runtime = only(forecast, SITE)["properties"]["functionAppConfig"]["runtime"]
+    assert runtime == {"name": "python", "version": python_version}
+
+
+def test_every_secret_has_its_command(bake: Bake, compiler: Any) -> None:
+    infra = bake(secrets="one, Two-2", vault="contoso-vault") / "infra"
+
+    forecast = compiler.snapshot(infra / "main.bicepparam")
+
+    assert forecast["outputs"]["setSecretCommands"] == [
+        f'az keyvault secret set --vault-name contoso-vault --name {name} --value "$VALUE"'
+        for name in ("one", "Two-2")
+    ]
+
+
+def test_no_file_names_a_cloud(bake: Bake) -> None:
+    for answers in (NEW[-1], EXISTING[-1]):
+        for file in (bake(**answers) / "infra").rglob("*.bicep"):
+            text = "".join(
+                line for line in file.read_text("utf-8").splitlines() if "//" not in line[:4]
+            )
+            assert not [word for word in ("azure.net", "windows.net", "azure.com") if word in text]
+
+
+# What must not slip through: each breaks a good forecast in one place, and names who must notice.
+def _grant_more(forecast: dict[str, Any]) -> None:
+    (policy,) = only(forecast, infrastructure.POLICY)["properties"]["accessPolicies"]
+    policy["permissions"]["secrets"].append("list")
+
+
+def _grant_keys(forecast: dict[str, Any]) -> None:
+    (policy,) = only(forecast, infrastructure.POLICY)["properties"]["accessPolicies"]
+    policy["permissions"]["keys"] = ["get"]
+
+
+def _grant_another(forecast: dict[str, Any]) -> None:
+    (policy,) = only(forecast, infrastructure.POLICY)["properties"]["accessPolicies"]
+    policy["objectId"] = SETTER
+
+
+def _replace_policies(forecast: dict[str, Any]) -> None:
+    policy = only(forecast, infrastructure.POLICY)
+    policy["id"] = policy["id"].replace("/add", "/replace")
+
+
+def _widen_a_role(forecast: dict[str, Any]) -> None:
+    role = bicep.resources(forecast, infrastructure.ROLE)[0]
+    role["properties"]["roleDefinitionId"] = role["properties"]["roleDefinitionId"][:-36] + (
+        "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"  # Owner
+    )
+
+
+def _widen_a_scope(forecast: dict[str, Any]) -> None:
+    role = bicep.resources(forecast, infrastructure.ROLE)[0]
+    role["id"] = role["id"].replace(only(forecast, STORAGE)["id"], bicep.GROUP_ID, 1)
+
+
+def _carry_a_second_identity(forecast: dict[str, Any]) -> None:
+    site = only(forecast, SITE)
+    site["identity"]["type"] = "SystemAssigned, UserAssigned"
+
+
+def _allow_shared_keys(forecast: dict[str, Any]) -> None:
+    only(forecast, STORAGE)["properties"]["allowSharedKeyAccess"] = True
+
+
+def _allow_ftp(forecast: dict[str, Any]) -> None:
+    only(forecast, SITE)["properties"]["siteConfig"]["ftpsState"] = "AllAllowed"
+
+
+def _allow_http(forecast: dict[str, Any]) -> None:
+    only(forecast, SITE)["properties"]["httpsOnly"] = False
+
+
+def _allow_passwords(forecast: dict[str, Any]) -> None:
+    kind = f"{SITE}/basicPublishingCredentialsPolicies"
+    bicep.resources(forecast, kind)[0]["properties"]["allow"] = True
+
+
+def _allow_telemetry_of_anybody(forecast: dict[str, Any]) -> None:
+    only(forecast, infrastructure.INSIGHTS)["properties"]["DisableLocalAuth"] = False
+
+
+def _allow_purging(forecast: dict[str, Any]) -> None:
+    del only(forecast, infrastructure.VAULT)["properties"]["enablePurgeProtection"]
+
+
+def _set_a_key(forecast: dict[str, Any]) -> None:
+    settings = only(forecast, f"{SITE}/config")["properties"]
+    settings["AzureWebJobsStorage"] = "DefaultEndpointsProtocol=https;AccountKey=a2V5"
+
+
+def _name_another_vault(forecast: dict[str, Any]) -> None:
+    only(forecast, f"{SITE}/config")["properties"]["KEY_VAULT_NAME"] = "another-vault"
+
+
+def _add_a_resource(forecast: dict[str, Any]) -> None:
+    forecast["predictedResources"].append({"type": "Microsoft.Web/connections", "id": "x"})
+
+
+def _tell_a_key(forecast: dict[str, Any]) -> None:
+    forecast["outputs"]["storageKey"] = "[listKeys('x', '2026-04-01').keys[0].value]"
+
+
+BREAKAGES: list[tuple[Callable[[dict[str, Any]], None], str]] = [
+    (_grant_more, "the_rights_are_exactly_these"),
+    (_grant_keys, "the_rights_are_exactly_these"),
+    (_grant_another, "the_rights_are_exactly_these"),
+    (_replace_policies, "the_rights_are_exactly_these"),
+    (_widen_a_role, "the_rights_are_exactly_these"),
+    (_widen_a_scope, "the_rights_are_exactly_these"),
+    (_carry_a_second_identity, "the_site_carries_the_one_identity"),
+    (_allow_shared_keys, "storage_knows_no_keys"),
+    (_allow_ftp, "the_site_has_no_other_door"),
+    (_allow_http, "the_site_has_no_other_door"),
+    (_allow_passwords, "the_site_has_no_other_door"),
+    (_allow_telemetry_of_anybody, "logs_know_no_keys"),
+    (_allow_purging, "the_vault_is_safe"),
+    (_set_a_key, "the_settings_are_exactly_these"),
+    (_name_another_vault, "the_settings_are_exactly_these"),
+    (_add_a_resource, "it_makes_nothing_else"),
+    (_tell_a_key, "nothing_secret_leaves"),
+]
+
+
+@pytest.mark.parametrize(("breaks", "noticed_by"), BREAKAGES)
+def test_the_invariants_notice(
+    bake: Bake, compiler: Any, breaks: Callable[[dict[str, Any]], None], noticed_by: str
+) -> None:
+    good = compiler.snapshot(bake(**NEW[0]) / "infra" / "main.bicepparam")
+    broken = copy.deepcopy(good)
+
+    breaks(broken)
+
+    found = wrong(broken, expected(NEW[0], good))
+    assert noticed_by in [sentence.partition(":")[0] for sentence in found]

@@ -1,0 +1,192 @@
+{%- set facts = cookiecutter | facts -%}
+{%- set identity = 'app.outputs' if facts.identity == 'system' else 'identity.properties' -%}
+// All that the app needs, in one resource group: modules/ has one file for each concern, this one joins them.
+targetScope = 'resourceGroup'
+
+@description('The region. By default that of the resource group.')
+param location string = resourceGroup().location
+
+@description('The azd environment that this deployment belongs to.')
+param environmentName string
+
+@description('Tags for every resource.')
+param tags object = {}
+
+@description('How the resources\' names begin. Two apps in one resource group need two.')
+@minLength(2)
+@maxLength(32)
+param project string = '{{ facts.project_slug }}'
+
+@description('Memory of one instance, in MB.')
+@allowed([512, 2048, 4096])
+param instanceMemoryMB int = 2048
+
+@description('The most instances that may run at the same time.')
+@minValue(1)
+@maxValue(1000)
+param maximumInstanceCount int = 100
+
+@description('The app\'s name, unique in the world. Longer than 32 characters, apps could share a host id.')
+@minLength(2)
+@maxLength(32)
+param appName string = 'func-${take(project, 13)}-${uniqueString(resourceGroup().id, project)}'
+
+@description('The name of the host\'s storage account, unique in the world.')
+@minLength(3)
+@maxLength(24)
+param storageAccountName string = 'st${uniqueString(resourceGroup().id, project)}'
+{%- if facts.vault_setting %}
+
+@description('The vault\'s name, unique in the world, among deleted vaults too.')
+@minLength(3)
+@maxLength(24)
+param vaultName string = 'kv-${uniqueString(resourceGroup().id, project)}'
+{%- endif %}
+{%- if facts.vault_source == 'new' %}
+
+@description('Bring the deleted vault of this name back, with its secrets: for the first deployment after a deletion.')
+param recoverVault bool = false
+
+@description('Object id of the person, group or application that may set secrets in the vault. Empty: nobody.')
+param setterObjectId string = ''
+{%- endif %}
+{%- if facts.identity_source == 'parameter' %}
+
+@description('Resource id of the existing identity that the app runs as.')
+param identityId string
+{%- endif %}
+
+var allTags = union(tags, { 'azd-env-name': environmentName })
+{%- if not facts.vault_setting %}
+var vaultName = '{{ facts.vault_name }}'
+{%- endif %}
+{%- if facts.identity_source == 'parameter' %}
+var identityPath = split(
+  empty(identityId) ? fail('Set {{ facts.identity_setting }} to the resource id of the identity.') : identityId,
+  '/'
+)
+{%- endif %}
+{%- if facts.identity_source == 'created' %}
+
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
+  name: 'id-${project}'
+  location: location
+  tags: allTags
+}
+{%- elif facts.identity_source == 'existing' %}
+
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
+  name: '{{ facts.identity_name }}'
+  scope: resourceGroup('{{ facts.identity_subscription }}', '{{ facts.identity_group }}')
+}
+{%- elif facts.identity_source == 'parameter' %}
+
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
+  name: identityPath[8]
+  scope: resourceGroup(identityPath[2], identityPath[4])
+}
+{%- endif %}
+
+module monitoring 'modules/monitoring.bicep' = {
+  name: 'monitoring'
+  params: {
+    project: project
+    location: location
+    tags: allTags
+  }
+}
+
+module storage 'modules/storage.bicep' = {
+  name: 'storage'
+  params: {
+    name: storageAccountName
+    location: location
+    tags: allTags
+  }
+}
+
+module app 'modules/app.bicep' = {
+  name: 'app'
+  params: {
+    name: appName
+    planName: 'plan-${project}'
+    location: location
+    tags: allTags
+    {%- if facts.identity == 'user' %}
+    identityId: identity.id
+    {%- endif %}
+    packageContainerUri: storage.outputs.packageContainerUri
+    instanceMemoryMB: instanceMemoryMB
+    maximumInstanceCount: maximumInstanceCount
+  }
+}
+
+module hostAccess 'modules/host-access.bicep' = {
+  name: 'host-access'
+  params: {
+    principalId: {{ identity }}.principalId
+    storageAccountName: storage.outputs.name
+    insightsName: monitoring.outputs.insightsName
+  }
+}
+{%- if facts.vault_source == 'new' %}
+
+module vault 'modules/vault.bicep' = {
+  name: 'vault'
+  params: {
+    name: vaultName
+    location: location
+    tags: allTags
+    workspaceId: monitoring.outputs.workspaceId
+    recover: recoverVault
+    setterObjectId: setterObjectId
+  }
+}
+{%- endif %}
+
+module vaultAccess 'modules/vault-access.bicep' = {
+  name: 'vault-access'
+  {%- if facts.vault_subscription %}
+  scope: resourceGroup('{{ facts.vault_subscription }}', '{{ facts.vault_group }}')
+  {%- elif facts.vault_group %}
+  scope: resourceGroup('{{ facts.vault_group }}')
+  {%- endif %}
+  params: {
+    principalId: {{ identity }}.principalId
+    vaultName: {{ 'vault.outputs.name' if facts.vault_source == 'new' else 'vaultName' }}
+  }
+}
+
+module settings 'modules/settings.bicep' = {
+  name: 'settings'
+  // Settings restart the host, and then its identity has its rights.
+  dependsOn: [hostAccess, vaultAccess]
+  params: {
+    appName: app.outputs.name
+    storageAccountName: storage.outputs.name
+    insightsName: monitoring.outputs.insightsName
+    {%- if facts.identity == 'user' %}
+    clientId: identity.properties.clientId
+    {%- endif %}
+    declared: {
+      {%- if facts.vault_setting %}
+      {{ facts.vault_setting }}: vaultName
+      {%- endif %}
+      {%- if facts.identity_setting %}
+      {{ facts.identity_setting }}: identity.id
+      {%- endif %}
+      KEY_VAULT_DNS_SUFFIX: substring(environment().suffixes.keyvaultDns, 1)
+    }
+  }
+}
+
+output appName string = app.outputs.name
+output appUrl string = 'https://${app.outputs.hostName}'
+output identityPrincipalId string = {{ identity }}.principalId
+output vaultName string = vaultName
+output vaultUri string = vaultAccess.outputs.vaultUri
+output setSecretCommands string[] = [
+  {%- for secret in facts.secrets %}
+  'az keyvault secret set --vault-name ${vaultName} --name {{ secret.name }} --value "$VALUE"'
+  {%- endfor %}
+]

@@ -1,0 +1,18 @@
+{%- set facts = cookiecutter | facts -%}
+using './main.bicep'
+
+// Serves `az deployment group create` and azd alike: azd sets the variables of its environment.
+param environmentName = readEnvironmentVariable('AZURE_ENV_NAME', '{{ facts.project_slug }}')
+{%- if facts.identity_source == 'parameter' %}
+
+// The resource id of the identity that the app runs as.
+param identityId = readEnvironmentVariable('{{ facts.identity_setting }}', '')
+{%- endif %}
+{%- if facts.vault_source == 'new' %}
+
+// Who may set the secrets. Not AZURE_PRINCIPAL_ID: azd always fills that one, and would grant unasked.
+param setterObjectId = readEnvironmentVariable('SECRET_SETTER_OBJECT_ID', '')
+
+// 'true' for the first deployment after the vault was deleted.
+param recoverVault = bool(readEnvironmentVariable('RECOVER_VAULT', 'false'))
+{%- endif %}

@@ -1,0 +1,49 @@
+// Lets one identity read the secrets of one vault, and nothing else.
+param principalId string
+param vaultName string
+
+resource vault 'Microsoft.KeyVault/vaults@2026-02-01' existing = {
+  name: vaultName
+}
+{%- if cookiecutter.vault_access == 'access-policy' %}
+
+// 'add' joins the vault's policies and replaces nobody's.
+resource mayGet 'Microsoft.KeyVault/vaults/accessPolicies@2026-02-01' = {
+  parent: vault
+  name: 'add'
+  properties: {
+    accessPolicies: [
+      {
+        tenantId: tenant().tenantId
+        objectId: principalId
+        permissions: { secrets: ['get'] }
+      }
+    ]
+  }
+}
+
+// A vault that goes by roles ignores its policies: better no deployment than an app that is refused.
+output vaultUri string = vault.properties.?enableRbacAuthorization == true
+  ? fail('The vault ${vaultName} goes by Azure roles, this deployment by access policies. See vault_access in README.md.')
+  : vault.properties.vaultUri
+{%- else %}
+
+// Key Vault Secrets User gets secrets and lists their names: there is no narrower built-in role. On the vault, because
+// a secret that does not exist yet cannot be a scope.
+var secretsUser = '4633458b-17de-408a-b874-0445c86b69e6'
+
+resource mayGet 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(vault.id, principalId, secretsUser)
+  scope: vault
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', secretsUser)
+  }
+}
+
+// A vault that goes by access policies ignores roles: better no deployment than an app that is refused.
+output vaultUri string = vault.properties.?enableRbacAuthorization == true
+  ? vault.properties.vaultUri
+  : fail('The vault ${vaultName} goes by access policies, this deployment by Azure roles. See vault_access in README.md.')
+{%- endif %}

@@ -1,0 +1,26 @@
+"""Key Vault secrets as declared bindings of Azure Functions, read with the app's managed identity.
+
+The Functions host has no binding of the type ``keyVault``. This package brings it::
+
+    register_functions(app, Path(__file__).parent / "functions")
+
+registers the functions that a folder declares in ``function.json`` files, and ::
+
+    @app.route("orders")
+    @key_vault_secret("api_key", secret_name="api-key", vault_name="my-vault", identity="system")
+    def orders(req: func.HttpRequest, api_key: str) -> func.HttpResponse: ...
+
+declares a secret over a function of the v2 model.
+"""
+
+from .decorators import key_vault_secret
+from .errors import BindingUnavailableError, IdentityBindingError
+from .registration import register_functions
+
+__version__ = "1.0.0"
+__all__ = [
+    "BindingUnavailableError",
+    "IdentityBindingError",
+    "key_vault_secret",
+    "register_functions",
+]

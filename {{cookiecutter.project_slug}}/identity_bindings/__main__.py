@@ -1,0 +1,64 @@
+"""``python -m identity_bindings check``: can this app's identity read what is declared?"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+from .report import as_data, as_table, report
+
+ROOT = Path(__file__).parent.parent
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read every declared value once and print how it went. Values are never printed.
+
+    Returns:
+        0 if all can be read, 1 if not, 2 if the app cannot be loaded.
+    """
+    parser = argparse.ArgumentParser(prog="python -m identity_bindings", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    check = commands.add_parser("check", help="read every declared value once; never print it")
+    check.add_argument("--json", action="store_true", help="print the rows as JSON")
+    options = parser.parse_args(arguments)
+
+    logging.basicConfig(level=logging.ERROR, format="%(message)s", stream=sys.stderr)
+    # The rows tell what the engine would log.
+    logging.getLogger("identity_bindings").setLevel(logging.CRITICAL)
+    _use_local_settings(ROOT / "local.settings.json")
+    sys.path.insert(0, str(ROOT))
+    try:
+        importlib.import_module("function_app")
+    except Exception as error:
+        print(f"function_app.py cannot be loaded: {type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    progress = sys.stderr.isatty() and bool(report.injections)
+    if progress:
+        print(f"Reading {len(report.injections)} values …", end="\r", file=sys.stderr, flush=True)
+    rows = report.rows()
+    if progress:
+        print(" " * 40, end="\r", file=sys.stderr, flush=True)
+    if options.json:
+        print(json.dumps(as_data(rows), indent=2))
+    else:
+        print(as_table(rows) if rows else "No function declares a value.")
+    return 0 if all(row.ok for row in rows) else 1
+
+
+def _use_local_settings(file: Path) -> None:
+    """Take the settings that ``func start`` would, where they are not set already."""
+    try:
+        settings = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        return
+    for name, value in settings.get("Values", {}).items():
+        os.environ.setdefault(name, str(value))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

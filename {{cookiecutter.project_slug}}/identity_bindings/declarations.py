@@ -1,0 +1,202 @@
+"""The declarations of a folder: its ``function.json`` files, read as the host reads them."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import Problem
+from .grammar import Report, declare, direction, is_ours, is_parameter
+from .key_vault_secrets import SecretBinding
+
+FILE = "function.json"
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
+# A JSON string, kept; or a comment, dropped.
+_STRING_OR_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\r\n]*|/\*.*?\*/', re.DOTALL)
+_STRING_OR_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])', re.DOTALL)
+
+
+@dataclass(frozen=True)
+class FunctionDeclaration:
+    """One function as its ``function.json`` declares it.
+
+    Attributes:
+        name: The function's name, which is its folder's name.
+        folder: The folder that holds ``function.json``.
+        bindings: The platform's own bindings, as written. Their trigger may be missing in error.
+        secrets: The secrets that this package fills in.
+        settings: The other properties at the top: ``scriptFile``, ``entryPoint``, ``retry``.
+        disabled: It is declared not to run.
+    """
+
+    name: str
+    folder: Path
+    bindings: tuple[dict[str, Any], ...] = ()
+    secrets: tuple[SecretBinding, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    disabled: bool = False
+
+    @property
+    def file(self) -> str:
+        """The declaration's file, as messages show it."""
+        return f"{self.folder.parent.name}/{self.name}/{FILE}"
+
+    @property
+    def trigger(self) -> dict[str, Any] | None:
+        """The binding that starts the function."""
+        return next((b for b in self.bindings if is_trigger(b)), None)
+
+
+@dataclass(frozen=True)
+class Declarations:
+    """What a folder declares: its functions, and every mistake in them."""
+
+    functions: tuple[FunctionDeclaration, ...]
+    problems: tuple[Problem, ...]
+
+    def problems_of(self, function: FunctionDeclaration) -> tuple[Problem, ...]:
+        """The mistakes in one function's declaration."""
+        return tuple(problem for problem in self.problems if problem.file == function.file)
+
+
+def read_declarations(folder: Path, settings: Mapping[str, str]) -> Declarations:
+    """Read ``<folder>/*/function.json``.
+
+    A byte-order mark, comments and trailing commas pass, as they do on the platform.
+
+    Args:
+        folder: The folder of the functions. A folder in it without function.json is no function.
+        settings: The app settings that ``%NAME%`` stands for, usually ``os.environ``.
+
+    Returns:
+        Every function, in the order of names, and all problems of all of them.
+    """
+    functions: list[FunctionDeclaration] = []
+    problems: list[Problem] = []
+    for file in sorted(folder.glob(f"*/{FILE}")):
+        function, found = _read(file, settings)
+        functions.append(function)
+        problems += found
+    names = [function.name.lower() for function in functions]
+    for function in functions:
+        if names.count(function.name.lower()) > 1:
+            allowed = "names of functions must differ in more than case"
+            problems.append(Problem(function.file, "name", function.name, allowed))
+    return Declarations(tuple(functions), tuple(problems))
+
+
+def is_trigger(binding: Mapping[str, Any]) -> bool:
+    """Whether a binding starts the function. The host goes by the end of its type."""
+    return str(binding.get("type", "")).lower().endswith("trigger")
+
+
+def _read(file: Path, settings: Mapping[str, str]) -> tuple[FunctionDeclaration, list[Problem]]:
+    function = FunctionDeclaration(file.parent.name, file.parent)
+    problems: list[Problem] = []
+
+    def report(where: str, value: object, allowed: str) -> None:
+        problems.append(Problem(function.file, where, value, allowed))
+
+    if not _NAME.fullmatch(function.name) or function.name.lower() == "host":
+        report("name", function.name, "a letter, then letters, digits, _ and -; not 'host'")
+    try:
+        content = _parse(file.read_bytes())
+    except (OSError, ValueError) as error:
+        report("file", file.name, f"JSON is expected: {error}")
+        return function, problems
+    if not isinstance(content, dict):
+        report("file", content, "a JSON object with 'bindings' is expected")
+        return function, problems
+    bindings = content.get("bindings")
+    if not isinstance(bindings, list) or not all(isinstance(b, dict) for b in bindings):
+        report("bindings", bindings, "a list of objects is expected")
+        bindings = []
+    platforms = [b for b in bindings if not is_ours(b)]
+    for binding in platforms:
+        _check_platform_binding(binding, report)
+    triggers = [b.get("type") for b in platforms if is_trigger(b)]
+    if bindings and len(triggers) != 1:
+        report("bindings", triggers, "exactly one trigger is expected")
+    names = [b.get("name") for b in bindings]
+    for name in sorted({str(n) for n in names if names.count(n) > 1}):
+        report("name", name, "names of bindings must differ")
+    disabled = content.get("disabled", False)
+    if not isinstance(disabled, bool):
+        report("disabled", disabled, "true or false")
+    declared = [declare(b, settings, report) for b in bindings if is_ours(b)]
+    function = FunctionDeclaration(
+        function.name,
+        function.folder,
+        tuple(platforms),
+        tuple(secret for secret in declared if secret is not None),
+        {key: content[key] for key in ("scriptFile", "entryPoint", "retry") if key in content},
+        disabled is True,
+    )
+    _check_retry(content.get("retry"), report)
+    return function, problems
+
+
+def _parse(data: bytes) -> Any:
+    """Parse JSON as the host does: leniently.
+
+    Source: HostFunctionMetadataProvider in github.com/Azure/azure-functions-host.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text = data.decode("utf-16")
+    else:
+        text = data.decode("utf-8-sig")
+    text = _STRING_OR_COMMENT.sub(lambda match: match[1] or " ", text)
+    text = _STRING_OR_COMMA.sub(lambda match: match[1] or "", text)
+    return json.loads(text)
+
+
+def _check_platform_binding(binding: Mapping[str, Any], report: Report) -> None:
+    kind = binding.get("type")
+    if not isinstance(kind, str) or not kind:
+        report("type", kind, "the binding's type, such as 'httpTrigger' or 'keyVault'")
+        return
+    name = binding.get("name")
+    way = direction(binding)
+    if way not in ("in", "out"):
+        report(f"{kind}.direction", binding.get("direction"), "'in' or 'out'")
+    if name == "$return":
+        if way != "out":
+            report(f"{kind}.direction", binding.get("direction"), "'$return' must be 'out'")
+    elif not is_parameter(name):
+        report(f"{kind}.name", name, "a Python parameter's name or '$return'")
+    data_type = binding.get("dataType")
+    if data_type is not None and str(data_type).lower() not in ("string", "binary", "stream"):
+        report(f"{kind}.dataType", data_type, "'string', 'binary' or 'stream'")
+    if kind.lower() == "httptrigger":
+        level = binding.get("authLevel", "function")
+        if str(level).lower() not in ("function", "anonymous", "admin"):
+            report(f"{kind}.authLevel", level, "'function', 'anonymous' or 'admin'")
+
+
+_TIMES = {
+    "fixeddelay": ("delayInterval",),
+    "exponentialbackoff": ("minimumInterval", "maximumInterval"),
+}
+
+
+def _check_retry(retry: Any, report: Report) -> None:
+    if retry is None:
+        return
+    strategy = str(retry.get("strategy", "")).lower() if isinstance(retry, dict) else ""
+    if strategy not in _TIMES:
+        allowed = "an object with strategy 'fixedDelay' or 'exponentialBackoff'"
+        report("retry", retry, allowed)
+        return
+    count = retry.get("maxRetryCount")
+    if isinstance(count, bool) or not re.fullmatch(r"-1|\d{1,9}", str(count)):
+        report("retry.maxRetryCount", count, "a number of retries, -1 for no end")
+    for name in _TIMES[strategy]:
+        time = retry.get(name)
+        if not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]?\d:[0-5]?\d", str(time)):
+            report(f"retry.{name}", time, "a time as 'hh:mm:ss'")

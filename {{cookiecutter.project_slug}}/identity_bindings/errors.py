@@ -1,0 +1,33 @@
+"""The errors of this package. Every message says what to do; none carries a secret's value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class IdentityBindingError(Exception):
+    """The base of every error that this package raises."""
+
+
+class BindingUnavailableError(IdentityBindingError):
+    """A declared value could not be read, so the function was not called.
+
+    Its text is one line: function, binding, what was read from where by whom, why it failed,
+    and the command or step that repairs it.
+    """
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in a declaration: where it stands, what stands there, what may stand there."""
+
+    file: str
+    property: str
+    value: object
+    allowed: str
+
+    def __str__(self) -> str:
+        shown = repr(self.value)
+        if len(shown) > 120:
+            shown = shown[:117] + "..."
+        return f"{self.file}: {self.property}: {shown}: {self.allowed}"

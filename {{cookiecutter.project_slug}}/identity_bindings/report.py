@@ -1,0 +1,146 @@
+"""What this app declares and whether it works: for the log at start, and for ``check``."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import logging
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import azure.functions as func
+
+from .credentials import has_endpoint
+from .errors import IdentityBindingError, Problem
+from .injection import Handler, Injection
+from .sources import pool
+
+EXPIRES_SOON_DAYS = 30
+
+_logger = logging.getLogger("identity_bindings")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One binding of one function, and whether it can be read. All of it may be shown."""
+
+    function: str
+    binding: str
+    what: str
+    identity: str
+    result: str
+    milliseconds: int | None = None
+    repair: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the value can be read."""
+        return self.result.startswith("ok")
+
+
+class Report:
+    """Every binding and every mistake of this process."""
+
+    def __init__(self) -> None:
+        self.injections: list[Injection] = []
+        self.problems: dict[str, list[Problem]] = {}
+        self._begun = False
+
+    def add_injections(self, injections: Iterable[Injection]) -> None:
+        """Note the bindings of a function that is registered."""
+        self.injections += injections
+
+    def add_problems(self, function: str, problems: Sequence[Problem]) -> None:
+        """Note, and log, what is wrong with a function: one line for each mistake."""
+        self.problems.setdefault(function, []).extend(problems)
+        for problem in problems:
+            _logger.error("%s", problem)
+
+    def refuse(self, function: str) -> Handler:
+        """Make what runs in place of a function that is in error.
+
+        It logs why and answers an HTTP request with 500. The caller is told no more than that.
+        """
+
+        def refuse(**arguments: Any) -> func.HttpResponse:
+            for problem in self.problems[function]:
+                _logger.error("Function '%s' is in error: %s", function, problem)
+            if not any(isinstance(value, func.HttpRequest) for value in arguments.values()):
+                raise IdentityBindingError(f"Function '{function}' is in error. Its log says why.")
+            return func.HttpResponse(
+                "This function is in error. Its log says why.", status_code=500
+            )
+
+        return refuse
+
+    def begin(self) -> None:
+        """Begin to read, where the platform offers an identity, and log the outcome once."""
+        pool.start()
+        if has_endpoint() and self.injections and not self._begun:
+            self._begun = True
+            threading.Thread(target=self.log, name="identity-report", daemon=True).start()
+
+    def log(self) -> None:
+        """Log a row for every binding: there is no shell on the platform to run ``check`` in."""
+        for row in self.rows():
+            level = logging.INFO if row.ok else logging.ERROR
+            _logger.log(level, "%s", "  ".join(text for text in _cells(row) if text))
+
+    def rows(self) -> list[Row]:
+        """Read every value that has not been read, all at once, and tell how it went."""
+        flights = {}
+        began = time.monotonic()
+        for injection in self.injections:
+            if injection.source.reading is None:
+                flights[injection.source] = injection.source.begin()
+        concurrent.futures.wait(flights.values(), timeout=9.5)
+        rows = [
+            Row(name, "-", problem.file, "-", "declared wrongly", None, str(problem))
+            for name, problems in sorted(self.problems.items())
+            for problem in problems
+        ]
+        return rows + [_row(injection, began) for injection in self.injections]
+
+
+def _row(injection: Injection, began: float) -> Row:
+    source, binding = injection.source, injection.binding
+    failure, reading = source.failure, source.reading
+    names = (injection.function, binding.name, str(binding), str(binding.identity))
+    if failure is not None:
+        return Row(*names, failure.reason, None, failure.repair)
+    if reading is None:
+        return Row(*names, "no answer in time", None, "try again; check the network")
+    result = "ok"
+    if reading.note:
+        result = f"ok, but it {reading.note}"
+    elif reading.expires is not None and reading.expires - time.time() < EXPIRES_SOON_DAYS * 86400:
+        day = time.strftime("%Y-%m-%d", time.gmtime(reading.expires))
+        result = f"ok, but it expires on {day}"
+    return Row(*names, result, round((source.read_at - began) * 1000))
+
+
+def _cells(row: Row) -> list[str]:
+    spent = "" if row.milliseconds is None else f"{row.milliseconds} ms"
+    return [row.function, row.binding, row.what, row.identity, row.result, spent, row.repair]
+
+
+def as_table(rows: Sequence[Row]) -> str:
+    """The rows as a table in plain text."""
+    heads = ["function", "binding", "what", "identity", "result", "time", "repair"]
+    lines = [heads, *map(_cells, rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def as_data(rows: Sequence[Row]) -> list[dict[str, object]]:
+    """The rows as data, for JSON."""
+    return [{**asdict(row), "ok": row.ok} for row in rows]
+
+
+report = Report()
+"""The report of this process."""

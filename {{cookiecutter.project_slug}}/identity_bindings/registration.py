@@ -55,7 +55,11 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
         if function.disabled:
             _logger.warning("%s: the function is disabled, and not registered.", function.file)
         elif not problems:
-            _try_to_register(app, function, problems)
+            try:
+                _try_to_register(app, function, problems)
+            except Exception as error:  # whatever it is, its neighbours must run
+                reason = f"it cannot be registered: {type(error).__name__}: {error}"
+                problems.append(Problem(function.file, "function", function.name, reason))
         if problems:
             report.add_problems(function.name, problems)
             if not function.disabled:

@@ -63,7 +63,7 @@ def acceptable(
 def worker_type(kind: str) -> str:
     """The spelling of a binding type that the worker knows. Unlike the host, it minds case."""
     known: Mapping[str, Any] = getattr(_registry(), "_bindings", {})
-    return next((name for name in known if name.lower() == kind.lower()), kind)
+    return next((name for name in known if str(name).lower() == kind.lower()), kind)
 
 
 def _accepts(name: str, annotation: Any, binding: Mapping[str, Any] | None) -> bool:

@@ -225,9 +225,13 @@ def a_vault_in_the_other_mode_is_refused(forecast: Forecast, want: Expected) -> 
         if not re.fullmatch(rf"\[reference\('{re.escape(want.vault)}', '[^']+'\)\.vaultUri\]", uri):
             yield f"the vault's URI is {uri}"
         return
+    mode = "access-policy" if want.by_role else "rbac"
     by_role = rf"\[if\(equals\(tryGet\(reference\('{re.escape(want.vault)}', '[^']+'\), "
     by_role += r"'enableRbacAuthorization'\), true\(\)\), "
-    good, bad = r"reference\([^?]+\.vaultUri", r"fail\(.*'The vault .+ goes by .+\.'.*\)"
+    good, bad = (
+        r"reference\([^?]+\.vaultUri",
+        rf"fail\(.*'The vault .+ goes by .+ vault_access={mode}\.'.*\)",
+    )
     branches = f"{good}, {bad}" if want.by_role else f"{bad}, {good}"
     if not re.fullmatch(rf"{by_role}{branches}\)\]", uri):
         yield f"the vault's URI is {uri}"
@@ -296,7 +300,7 @@ def the_site_runs_on_flex_consumption(forecast: Forecast, want: Expected) -> Ite
         yield f"the package lies at {storage['value']}"
     if config["scaleAndConcurrency"] != {"instanceMemoryMB": 2048, "maximumInstanceCount": 100}:
         yield f"the scale is {config['scaleAndConcurrency']}"
-    if site["tags"].get("azd-service-name") != "app":
+    if site["tags"].get("azd-service-name") != "api":
         yield "azd does not find the site"
 
 

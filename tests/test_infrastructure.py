@@ -1,7 +1,14 @@
 """Every infrastructure that can be rendered compiles, and gives exactly the rights asked for."""
 
 import copy
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import infrastructure
@@ -130,6 +137,19 @@ def test_the_site_runs_the_python_of_the_answer(
 
     runtime = only(forecast, SITE)["properties"]["functionAppConfig"]["runtime"]
     assert runtime == {"name": "python", "version": python_version}
+
+
+def test_azd_finds_the_app_by_its_tag(bake: Bake) -> None:
+    project = bake()
+
+    services = re.findall(
+        r"^services:\n  (\w+):", (project / "azure.yaml").read_text("utf-8"), re.M
+    )
+    tags = re.findall(
+        r"'azd-service-name': '(\w+)'", (project / "infra/modules/app.bicep").read_text("utf-8")
+    )
+
+    assert services == tags == ["api"]
 
 
 def test_every_secret_has_its_command(bake: Bake, compiler: Any) -> None:
@@ -264,3 +284,81 @@ def test_the_invariants_notice(
 
     found = wrong(broken, expected(NEW[0], good))
     assert noticed_by in [sentence.partition(":")[0] for sentence in found]
+
+
+def _generated_test(project: Path, **variables: str) -> str:
+    """Run the project's own test of its infrastructure, as its owner would."""
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "tests/test_infrastructure.py",
+        ],
+        cwd=project,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return run.stdout
+
+
+@pytest.fixture
+def changed(bake: Bake, compiler: Any, tmp_path: Path) -> Callable[..., str]:
+    """Change the default project's declaration, and give what its own test says then."""
+
+    def change(**properties: str | None) -> str:
+        project = Path(shutil.copytree(bake(), tmp_path / "project"))
+        file = project / "functions" / "read_secret" / "function.json"
+        declaration = json.loads(file.read_text("utf-8"))
+        for binding in declaration["bindings"]:
+            if binding["type"] == "keyVault":
+                binding.update(properties)
+        if not properties:
+            declaration["bindings"] = [
+                b for b in declaration["bindings"] if b["type"] != "keyVault"
+            ]
+        file.write_text(json.dumps(declaration), "utf-8")
+        return _generated_test(project)
+
+    return change
+
+
+def test_the_generated_test_passes_as_rendered(bake: Bake, compiler: Any) -> None:
+    for identity in infrastructure.IDENTITIES.values():
+        assert "\n6 passed in " in _generated_test(bake(**identity))
+
+
+def test_the_generated_test_tells_what_infra_lacks(changed: Callable[..., str]) -> None:
+    said = changed(vaultName="another-vault")
+
+    assert (
+        "functions/ (read_secret, my_application_secret) reads the vault 'another-vault' as 'system',"
+        " and infra/ does not let it" in said
+    )
+
+
+def test_the_generated_test_tells_of_another_identity(changed: Callable[..., str]) -> None:
+    said = changed(identity="user", identityId=infrastructure.LITERAL_ID)
+
+    assert f"as {infrastructure.LITERAL_ID.lower()!r}, and infra/ does not let it" in said
+    assert "infra/ gives 'system' the right 'get' in the vault 'kv-" in said
+    assert "test_the_app_carries_the_identities_that_its_functions_declare" in said
+
+
+def test_the_generated_test_tells_what_infra_gives_in_vain(changed: Callable[..., str]) -> None:
+    said = changed()
+
+    assert "infra/ gives 'system' the right 'get' in the vault 'kv-" in said
+    assert "and no function declares that: take it out of infra/main.bicep" in said
+
+
+def test_without_a_compiler_the_generated_test_says_so(bake: Bake, tmp_path: Path) -> None:
+    said = _generated_test(bake(), BICEP="", PATH="", HOME=str(tmp_path), AZURE_CONFIG_DIR="")
+
+    assert "\n6 skipped in " in said
+    assert "no Bicep compiler: set BICEP, or install one with `az bicep install`" in said

@@ -22,7 +22,7 @@ resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
 resource app 'Microsoft.Web/sites@2025-03-01' = {
   name: name
   location: location
-  tags: union(tags, { 'azd-service-name': 'app' })
+  tags: union(tags, { 'azd-service-name': 'api' })
   kind: 'functionapp,linux'
   {%- if cookiecutter.identity == 'system' %}
   identity: { type: 'SystemAssigned' }

@@ -24,7 +24,7 @@ resource mayGet 'Microsoft.KeyVault/vaults/accessPolicies@2026-02-01' = {
 
 // A vault that goes by roles ignores its policies: better no deployment than an app that is refused.
 output vaultUri string = vault.properties.?enableRbacAuthorization == true
-  ? fail('The vault ${vaultName} goes by Azure roles, this deployment by access policies. See vault_access in README.md.')
+  ? fail('The vault ${vaultName} goes by Azure roles, not by access policies: generate the project with vault_access=rbac.')
   : vault.properties.vaultUri
 {%- else %}
 
@@ -45,5 +45,5 @@ resource mayGet 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 // A vault that goes by access policies ignores roles: better no deployment than an app that is refused.
 output vaultUri string = vault.properties.?enableRbacAuthorization == true
   ? vault.properties.vaultUri
-  : fail('The vault ${vaultName} goes by access policies, this deployment by Azure roles. See vault_access in README.md.')
+  : fail('The vault ${vaultName} goes by access policies, not by Azure roles: generate the project with vault_access=access-policy.')
 {%- endif %}

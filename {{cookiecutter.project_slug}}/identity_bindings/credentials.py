@@ -14,7 +14,6 @@ from .readings import Failure, ReadError
 
 if TYPE_CHECKING:
     from azure.core.credentials import (
-        AccessToken,
         AccessTokenInfo,
         SupportsTokenInfo,
         TokenRequestOptions,
@@ -104,13 +103,6 @@ class Credential:
                 failure = self._failure(type(error).__name__)
         raise ReadError(failure)
 
-    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        """The same, for clients that know only this older form."""
-        from azure.core.credentials import AccessToken
-
-        info = self.get_token_info(*scopes)
-        return AccessToken(info.token, info.expires_on)
-
     def forget(self) -> None:
         """Drop the tokens that the SDK holds, so that the next one is new."""
         with self._lock:
@@ -181,3 +173,11 @@ def site_arguments(environment: Mapping[str, str] = os.environ) -> str:
     """Name and resource group of this app, as arguments of ``az functionapp``."""
     name = environment.get("WEBSITE_SITE_NAME", "<app>")
     return f"--name {name} --resource-group {environment.get('WEBSITE_RESOURCE_GROUP', '<group>')}"
+
+
+def principal(identity: Identity) -> str:
+    """The command that finds an identity's principal id, for use inside another command."""
+    shown = f"az functionapp identity show {site_arguments()}"
+    if identity.resource_id:
+        shown = f"az identity show --ids {identity.resource_id}"
+    return f"$({shown} --query principalId --output tsv)"

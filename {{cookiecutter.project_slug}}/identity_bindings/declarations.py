@@ -30,7 +30,7 @@ class FunctionDeclaration:
         name: The function's name, which is its folder's name.
         folder: The folder that holds ``function.json``.
         bindings: The platform's own bindings, as written. Their trigger may be missing in error.
-        secrets: The secrets that this package fills in.
+        declared: The bindings that this package fills in.
         settings: The other properties at the top: ``scriptFile``, ``entryPoint``, ``retry``.
         disabled: It is declared not to run.
     """
@@ -38,7 +38,7 @@ class FunctionDeclaration:
     name: str
     folder: Path
     bindings: tuple[dict[str, Any], ...] = ()
-    secrets: tuple[SecretBinding, ...] = ()
+    declared: tuple[Any, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     disabled: bool = False
 
@@ -46,6 +46,11 @@ class FunctionDeclaration:
     def file(self) -> str:
         """The declaration's file, as messages show it."""
         return f"{self.folder.parent.name}/{self.name}/{FILE}"
+
+    @property
+    def secrets(self) -> tuple[SecretBinding, ...]:
+        """The declared secrets."""
+        return tuple(own for own in self.declared if isinstance(own, SecretBinding))
 
     @property
     def trigger(self) -> dict[str, Any] | None:
@@ -134,7 +139,7 @@ def _read(file: Path, settings: Mapping[str, str]) -> tuple[FunctionDeclaration,
         function.name,
         function.folder,
         tuple(platforms),
-        tuple(secret for secret in declared if secret is not None),
+        tuple(own for own in declared if own is not None),
         {key: content[key] for key in ("scriptFile", "entryPoint", "retry") if key in content},
         disabled is True,
     )

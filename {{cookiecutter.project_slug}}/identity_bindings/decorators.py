@@ -12,7 +12,7 @@ from azure.functions.decorators.function_app import FunctionBuilder
 from . import redaction
 from .errors import Problem
 from .grammar import declare
-from .injection import Handler, Injection, inject, present, signature_of
+from .injection import Handler, Injection, inject, present, signature_of, without
 from .report import report
 from .sources import pool
 
@@ -94,7 +94,7 @@ def _decorator(kind: str, properties: dict[str, str]) -> Callable[[Handler], Han
             report.add_problems(function, problems)
         else:
             injections += (Injection(function, binding, pool.source(binding)),)
-            report.add_injections(injections[-1:])
+            report.injections += injections[-1:]
         now = _Declared(before.handler, injections, before.hidden | {parameter})
         wrapped = _wrap(now, function)
         setattr(wrapped, _ATTRIBUTE, now)
@@ -109,9 +109,8 @@ def _decorator(kind: str, properties: dict[str, str]) -> Callable[[Handler], Han
 
 
 def _wrap(declared: _Declared, function: str) -> Handler:
+    visible = without(signature_of(declared.handler), declared.hidden)
     if function not in report.problems:
-        return inject(declared.handler, declared.injections)
-    signature = signature_of(declared.handler)
-    visible = [p for p in signature.parameters.values() if p.name not in declared.hidden]
+        return present(inject(declared.handler, declared.injections), visible)
     answer = functools.wraps(declared.handler)(report.refuse(function))
-    return present(answer, signature.replace(parameters=visible))
+    return present(answer, visible)

@@ -17,6 +17,14 @@ class BindingUnavailableError(IdentityBindingError):
     """
 
 
+class DeclarationError(IdentityBindingError):
+    """A mistake in a declaration: the property, its value, and what is allowed."""
+
+    def __init__(self, prop: str, value: object, allowed: str) -> None:
+        super().__init__(f"{prop}: {value!r}: {allowed}")
+        self.property, self.value, self.allowed = prop, value, allowed
+
+
 @dataclass(frozen=True)
 class Problem:
     """One mistake in a declaration: where it stands, what stands there, what may stand there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -54,55 +54,42 @@ class Injection:
         raise failed
 
     def _error(self, error: ReadError) -> BindingUnavailableError:
-        failure = error.failure
+        failure, binding = error.failure, self.binding
         return BindingUnavailableError(
-            f"Function '{self.function}', binding '{self.binding.name}': {self.binding} cannot be"
-            f" read by {self.binding.identity}: {failure.reason}. Repair: {failure.repair}"
+            f"Function '{self.function}', binding '{binding.name}': {binding} cannot be read by"
+            f" {binding.identity}: {failure.reason}. Repair: {failure.repair}"
         )
 
 
 def inject(
-    handler: Handler, injections: Iterable[Injection], folder: Path | None = None
+    handler: Handler, injections: Sequence[Injection], folder: Path | None = None
 ) -> Handler:
-    """Wrap `handler` so that its declared parameters are hidden and filled in at each call.
+    """Wrap `handler` so that its declared parameters are filled in at each call.
 
-    The worker reads the signature and the type hints of what it calls, so both lose the hidden
-    parameters. A coroutine function stays one. An exception that leaves the handler is cleaned of
-    secret values first: the worker sends its text and traceback to the log.
+    A coroutine function stays one. An exception that leaves the handler is cleaned of secret values
+    first: the worker sends its text and traceback to the log.
 
     Args:
         handler: The function to call.
-        injections: The values that it receives.
+        injections: The values that it receives, at least one.
         folder: What ``context.function_directory`` shall give, where the handler asks for it.
             The worker would name the folder of this file.
     """
-    filled = tuple((item.binding.name, item.source, item) for item in injections)
-    if is_async(handler):
-
-        @functools.wraps(handler)
-        async def call_async(*args: Any, **kwargs: Any) -> Any:
-            for name, source, item in filled:
-                good_until, value = source.current
-                kwargs[name] = value if monotonic() < good_until else await item.wait_async()
-            if folder is not None:
-                kwargs["context"] = _ContextIn(folder, kwargs["context"])
-            try:
-                return await handler(*args, **kwargs)
-            except BaseException as error:
-                clean = scrub(error)
-                if clean is error:
-                    raise
-            raise clean
-
-        return _hide(call_async, handler, {name for name, _, _ in filled})
+    # One value is what most functions have: it is filled in without a loop.
+    first, *others = injections
+    name, source = first.binding.name, first.source
+    more = bool(others) or folder is not None
 
     @functools.wraps(handler)
     def call(*args: Any, **kwargs: Any) -> Any:
-        for name, source, item in filled:
-            good_until, value = source.current
-            kwargs[name] = value if monotonic() < good_until else item.wait()
-        if folder is not None:
-            kwargs["context"] = _ContextIn(folder, kwargs["context"])
+        good_until, kwargs[name] = source.current
+        if good_until <= monotonic():
+            kwargs[name] = first.wait()
+        if more:
+            for item in others:
+                good_until, value = item.source.current
+                kwargs[item.binding.name] = value if monotonic() < good_until else item.wait()
+            _place(kwargs, folder)
         try:
             return handler(*args, **kwargs)
         except BaseException as error:
@@ -111,7 +98,71 @@ def inject(
                 raise
         raise clean
 
-    return _hide(call, handler, {name for name, _, _ in filled})
+    @functools.wraps(handler)
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        good_until, kwargs[name] = source.current
+        if good_until <= monotonic():
+            kwargs[name] = await first.wait_async()
+        if more:
+            for item in others:
+                good_until, value = item.source.current
+                fresh = monotonic() < good_until
+                kwargs[item.binding.name] = value if fresh else await item.wait_async()
+            _place(kwargs, folder)
+        try:
+            return await handler(*args, **kwargs)
+        except BaseException as error:
+            clean = scrub(error)
+            if clean is error:
+                raise
+        raise clean
+
+    return call_async if inspect.iscoroutinefunction(handler) else call
+
+
+def without(signature: inspect.Signature, names: typing.Iterable[str]) -> inspect.Signature:
+    """`signature` without the parameters `names`."""
+    hidden = set(names)
+    visible = [p for p in signature.parameters.values() if p.name not in hidden]
+    return signature.replace(parameters=visible)
+
+
+def present(handler: Handler, signature: inspect.Signature) -> Handler:
+    """Make `signature` what the worker sees of `handler`: its parameters and its type hints."""
+    hints = {p.name: p.annotation for p in signature.parameters.values()}
+    hints["return"] = signature.return_annotation
+    shown: Any = handler
+    shown.__signature__ = signature
+    shown.__annotations__ = {
+        name: hint for name, hint in hints.items() if hint is not inspect.Parameter.empty
+    }
+    return handler
+
+
+def signature_of(handler: Handler) -> inspect.Signature:
+    """The signature of `handler` with its annotations resolved.
+
+    An annotation that cannot be resolved is left out: the worker then goes by the binding alone.
+    """
+    signature = inspect.signature(handler)
+    scope = getattr(inspect.unwrap(handler), "__globals__", {})
+    return signature.replace(
+        parameters=[
+            parameter.replace(annotation=_resolve(parameter.annotation, scope))
+            for parameter in signature.parameters.values()
+        ],
+        return_annotation=_resolve(signature.return_annotation, scope),
+    )
+
+
+def _resolve(annotation: Any, scope: dict[str, Any]) -> Any:
+    def holder() -> None: ...
+
+    holder.__annotations__ = {"it": annotation}
+    try:
+        return typing.get_type_hints(holder, globalns=scope)["it"]
+    except Exception:
+        return inspect.Parameter.empty
 
 
 class _ContextIn:
@@ -125,57 +176,6 @@ class _ContextIn:
         return getattr(self._context, name)
 
 
-def is_async(handler: Handler) -> bool:
-    """Whether calling `handler` gives a coroutine."""
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
-        getattr(handler, "__call__", None)  # noqa: B004 - an object may have an async __call__
-    )
-
-
-def present(handler: Handler, signature: inspect.Signature) -> Handler:
-    """Make `signature` what the worker sees of `handler`: its parameters and its type hints."""
-    annotations = {
-        name: parameter.annotation
-        for name, parameter in signature.parameters.items()
-        if parameter.annotation is not inspect.Parameter.empty
-    }
-    if signature.return_annotation is not inspect.Signature.empty:
-        annotations["return"] = signature.return_annotation
-    shown: Any = handler
-    shown.__signature__ = signature
-    shown.__annotations__ = annotations
-    return handler
-
-
-def signature_of(handler: Handler) -> inspect.Signature:
-    """The signature of `handler` with its annotations resolved.
-
-    An annotation that cannot be resolved is left out: the worker then goes by the binding alone.
-    """
-    signature = inspect.signature(handler)
-    scope = getattr(inspect.unwrap(handler), "__globals__", {})
-    parameters = [
-        parameter.replace(annotation=_resolve(parameter.annotation, scope))
-        for parameter in signature.parameters.values()
-    ]
-    returned = _resolve(signature.return_annotation, scope)
-    return signature.replace(parameters=parameters, return_annotation=returned)
-
-
-def _resolve(annotation: Any, scope: dict[str, Any]) -> Any:
-    if annotation is inspect.Parameter.empty:
-        return annotation
-
-    def holder() -> None: ...
-
-    holder.__annotations__ = {"it": annotation}
-    try:
-        return typing.get_type_hints(holder, globalns=scope)["it"]
-    except Exception:
-        return inspect.Parameter.empty
-
-
-def _hide(wrapper: Handler, handler: Handler, hidden: set[str]) -> Handler:
-    signature = signature_of(handler)
-    visible = [p for p in signature.parameters.values() if p.name not in hidden]
-    return present(wrapper, signature.replace(parameters=visible))
+def _place(kwargs: dict[str, Any], folder: Path | None) -> None:
+    if folder is not None and "context" in kwargs:
+        kwargs["context"] = _ContextIn(folder, kwargs["context"])

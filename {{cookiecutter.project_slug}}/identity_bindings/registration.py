@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import logging
 import os
 import re
-import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
-from importlib.machinery import ModuleSpec
-from importlib.util import module_from_spec
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +14,13 @@ import azure.functions as func
 
 from . import redaction
 from .declarations import FunctionDeclaration, is_trigger, read_declarations
-from .errors import Problem
+from .errors import DeclarationError, Problem
 from .grammar import direction
-from .injection import Handler, Injection, inject, present, signature_of
+from .injection import Handler, Injection, inject, present, signature_of, without
+from .loading import load_handler, make_importable
 from .report import report
 from .sources import pool
 from .worker_rules import acceptable, mismatches, worker_type
-
-PACKAGE = "__app__"
-"""The package under which the platform loads the functions of a folder."""
 
 Binding = dict[str, Any]
 
@@ -48,7 +42,7 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
             ``sys.path``, as the app's root does on the platform.
     """
     redaction.install()
-    _make_importable(folder)
+    make_importable(folder)
     declarations = read_declarations(folder, os.environ)
     for function in declarations.functions:
         problems = list(declarations.problems_of(function))
@@ -56,10 +50,12 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
             _logger.warning("%s: the function is disabled, and not registered.", function.file)
         elif not problems:
             try:
-                _try_to_register(app, function, problems)
+                problems += _register(app, function)
+            except DeclarationError as error:
+                problems.append(Problem(function.file, error.property, error.value, error.allowed))
             except Exception as error:  # whatever it is, its neighbours must run
                 reason = f"it cannot be registered: {type(error).__name__}: {error}"
-                problems.append(Problem(function.file, "function", function.name, reason))
+                problems.append(Problem(function.file, "bindings", function.name, reason))
         if problems:
             report.add_problems(function.name, problems)
             if not function.disabled:
@@ -67,47 +63,37 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
     report.begin()
 
 
-def _try_to_register(
-    app: func.FunctionApp, function: FunctionDeclaration, problems: list[Problem]
-) -> None:
-    """Register one function, or add to `problems` why it cannot be."""
-    handler = _load(function, problems)
-    if handler is None:
-        return
+def _register(app: func.FunctionApp, function: FunctionDeclaration) -> list[Problem]:
+    """Register one function, or return why it cannot be."""
+    handler = load_handler(function)
     signature = signature_of(handler)
-    secrets = {secret.name for secret in function.secrets}
-    for name in sorted(secrets - signature.parameters.keys()):
-        allowed = "the handler has no such parameter; add it, or remove the binding"
-        problems.append(Problem(function.file, "name", name, allowed))
-    visible = [p for p in signature.parameters.values() if p.name not in secrets]
-    signature = signature.replace(parameters=visible)
+    ours = {binding.name for binding in function.declared}
+    missing = [
+        (name, "add it to the handler") for name in sorted(ours - signature.parameters.keys())
+    ]
+    signature = without(signature, ours)
     bindings = _as_worker_sees(function.bindings, signature.parameters)
-    for name, allowed in mismatches(signature, bindings):
-        problems.append(Problem(function.file, "name", name, allowed))
-    if problems:
-        return
+    wrong = [*missing, *mismatches(signature, bindings)]
+    if wrong:
+        return [Problem(function.file, "name", name, allowed) for name, allowed in wrong]
     signature, refused = acceptable(signature, bindings)
     for name in refused:
         text = "%s: the annotation of '%s' does not fit its binding, and is ignored."
         _logger.warning(text, function.file, name)
-    injections = [Injection(function.name, s, pool.source(s)) for s in function.secrets]
-    own_context = "context" in signature.parameters and all(
-        b["name"] != "context" for b in bindings
-    )
-    wrapped = inject(handler, injections, function.folder if own_context else None)
-    present(wrapped, signature)
-    retry = function.settings.get("retry")
-    try:
-        # On an app of its own first: an error while indexing would take the whole app down.
-        trial = func.FunctionApp()
-        _decorate(trial, function.name, wrapped, bindings, retry)
-        for built in trial.get_functions():
-            built.get_raw_bindings()
-    except Exception as error:
-        problems.append(Problem(function.file, "bindings", function.name, str(error)))
-        return
-    _decorate(app, function.name, wrapped, bindings, retry)
-    report.add_injections(injections)
+    injections = [Injection(function.name, own, pool.source(own)) for own in function.declared]
+    if injections:
+        named = {binding["name"] for binding in bindings}
+        wants_context = "context" in signature.parameters and "context" not in named
+        handler = inject(handler, injections, function.folder if wants_context else None)
+    present(handler, signature)
+    # On an app of its own first: an error while indexing would take the whole app down.
+    trial = func.FunctionApp()
+    _decorate(trial, function, handler, bindings)
+    for built in trial.get_functions():
+        built.get_raw_bindings()
+    _decorate(app, function, handler, bindings)
+    report.injections += injections
+    return []
 
 
 def _register_in_error(
@@ -132,16 +118,31 @@ def _register_in_error(
         },
         {"type": "http", "name": "$return", "direction": "out"},
     ]
-    answer = present(report.refuse(function.name), _ONE_REQUEST)
-    _decorate(app, function.name, answer, bindings, None)
+    plain = FunctionDeclaration(function.name, function.folder)
+    _decorate(app, plain, present(report.refuse(function.name), _ONE_REQUEST), bindings)
 
 
 def _decorate(
-    app: func.FunctionApp, name: str, handler: Handler, bindings: Sequence[Binding], retry: Any
+    app: func.FunctionApp,
+    function: FunctionDeclaration,
+    handler: Handler,
+    bindings: Sequence[Binding],
 ) -> None:
-    built: Any = app.function_name(name)(handler)
+    built: Any = app.function_name(function.name)(handler)
     for binding in bindings:
-        built = _decorator(app, binding)(built)
+        common = {
+            "arg_name": binding["name"],
+            "type": binding["type"],
+            "data_type": (binding.get("dataType") or "").lower() or None,
+        }
+        if is_trigger(binding):
+            decorator = app.generic_trigger
+        elif direction(binding) == "out":
+            decorator = app.generic_output_binding
+        else:
+            decorator = app.generic_input_binding
+        built = decorator(**common, **_properties(binding))(built)
+    retry = function.settings.get("retry")
     if retry:
         app.retry(
             strategy=_STRATEGIES[retry["strategy"].lower()],
@@ -152,30 +153,20 @@ def _decorate(
         )(built)
 
 
-def _decorator(app: func.FunctionApp, binding: Binding) -> Callable[[Any], Any]:
+def _properties(binding: Binding) -> Binding:
+    """The other properties of a binding, as the library takes them."""
+    # The library carries words only, and the host's bindings have no others.
     properties = {
         name: value
         for name, value in binding.items()
-        if name not in ("name", "type", "direction", "dataType", "authLevel")
-        # The library carries no other names; the host's bindings have no others.
+        if name not in ("name", "type", "direction", "dataType")
         and re.fullmatch(r"[A-Za-z]+\d*", name)
     }
     if binding["type"] == "httpTrigger":
         # In snake case: the library ignores `authLevel` and takes the app's default instead.
-        properties["auth_level"] = str(binding.get("authLevel", "function")).lower()
-    elif "authLevel" in binding:
-        properties["authLevel"] = binding["authLevel"]
-    data_type = binding.get("dataType")
-    common = {
-        "arg_name": binding["name"],
-        "type": binding["type"],
-        "data_type": data_type.lower() if data_type else None,
-    }
-    if is_trigger(binding):
-        return app.generic_trigger(**common, **properties)
-    if direction(binding) == "out":
-        return app.generic_output_binding(**common, **properties)
-    return app.generic_input_binding(**common, **properties)
+        level = properties.pop("authLevel", None) or "function"
+        properties["auth_level"] = str(level).lower()
+    return properties
 
 
 def _as_worker_sees(
@@ -190,68 +181,3 @@ def _as_worker_sees(
             name = "$return"
         seen.append({**binding, "type": kind, "name": name})
     return seen
-
-
-def _load(function: FunctionDeclaration, problems: list[Problem]) -> Handler | None:
-    """Import the handler as the platform does: ``entryPoint`` of ``scriptFile``, in ``__app__``."""
-
-    def problem(name: str, value: object, allowed: str) -> None:
-        problems.append(Problem(function.file, name, value, allowed))
-
-    root = function.folder.parent.resolve()
-    script = _script(function)
-    if script is None or not script.is_file() or script.suffix != ".py":
-        declared = function.settings.get("scriptFile")
-        problem("scriptFile", declared, "a Python file, or none: then __init__.py is expected")
-        return None
-    if not script.is_relative_to(root):
-        problem("scriptFile", function.settings.get("scriptFile"), f"a file inside {root.name}/")
-        return None
-    parts = script.relative_to(root).with_suffix("").parts
-    if parts[-1].lower() == "__init__":
-        parts = parts[:-1]
-    try:
-        module = importlib.import_module(".".join((PACKAGE, *parts)))
-    except (Exception, SystemExit) as error:
-        clean = redaction.scrub(error)
-        _logger.error("%s: %s cannot be loaded.", function.file, script.name, exc_info=clean)
-        reason = f"the module must load; it raises {type(clean).__name__}: {clean}"
-        problem("scriptFile", script.name, " ".join(reason.split()))
-        return None
-    entry_point = function.settings.get("entryPoint") or "main"
-    handler = getattr(module, str(entry_point), None)
-    if not callable(handler):
-        problem("entryPoint", entry_point, f"the name of a function in {script.name}")
-        return None
-    return handler  # type: ignore[no-any-return]
-
-
-def _script(function: FunctionDeclaration) -> Path | None:
-    """The file of the handler, found as the host finds it.
-
-    Source: HostFunctionMetadataProvider in github.com/Azure/azure-functions-host.
-    """
-    declared = function.settings.get("scriptFile")
-    if declared:
-        if not isinstance(declared, str):
-            return None
-        return (function.folder / declared.replace("\\", "/")).resolve()
-    files = [f for f in function.folder.iterdir() if f.is_file() and f.name != "function.json"]
-    runs = [file for file in files if file.stem.lower() == "run"]
-    inits = [file for file in files if file.name.lower() == "__init__.py"]
-    chosen = files if len(files) == 1 else [*runs, *inits]
-    return chosen[0].resolve() if chosen else None
-
-
-def _make_importable(folder: Path) -> None:
-    """Let functions import each other as on the platform: ``__app__.x``, relative, or by name."""
-    for path in (str(folder.parent.resolve()), str(folder.resolve())):
-        # Last, so that a function named like a library does not hide it.
-        if path not in sys.path:
-            sys.path.append(path)
-    if PACKAGE not in sys.modules:
-        spec = ModuleSpec(PACKAGE, None, is_package=True)
-        sys.modules[PACKAGE] = module_from_spec(spec)
-    search: Any = sys.modules[PACKAGE].__path__
-    if str(folder.resolve()) not in search:
-        search.append(str(folder.resolve()))

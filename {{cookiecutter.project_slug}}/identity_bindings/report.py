@@ -6,7 +6,7 @@ import concurrent.futures
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -47,10 +47,6 @@ class Report:
         self.injections: list[Injection] = []
         self.problems: dict[str, list[Problem]] = {}
         self._begun = False
-
-    def add_injections(self, injections: Iterable[Injection]) -> None:
-        """Note the bindings of a function that is registered."""
-        self.injections += injections
 
     def add_problems(self, function: str, problems: Sequence[Problem]) -> None:
         """Note, and log, what is wrong with a function: one line for each mistake."""

@@ -1,7 +1,7 @@
 """Values that stay fresh: read once for all callers, refreshed behind their backs, kept in a fault.
 
-A source holds one declared value. Whoever needs it reads ``current``, a value and the moment until
-which it is good: that is the whole warm path. What happens when a read fails:
+A source holds one declared value. Whoever needs it reads ``current``, the value and the moment
+until which it is good: that is the whole warm path. What happens when a read fails:
 
 * transiently (network, throttling, an outage): the last value stays good until a read succeeds;
 * with a denial: the last value stays good for SECRET_GRACE_SECONDS, then calls fail;
@@ -15,109 +15,72 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import random
 import threading
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf
 from time import monotonic
 from typing import Any
 
 from . import redaction
 from .credentials import has_endpoint
 from .readings import Failure, Readable, ReadError, Reading
+from .timing import LATE, WAIT, Timing, jitter
 
-REFRESH_SETTING = "SECRET_REFRESH_SECONDS"
-GRACE_SETTING = "SECRET_GRACE_SECONDS"
-LATE_SECONDS = 10.0
-"""How late a refresh may be before a caller waits for it: only after the process was frozen."""
-
-_WAIT_SECONDS = 9.5  # a cold call fails within 10 s
-_COLD_BUDGET_SECONDS = 6.0
 _COLD_ATTEMPTS = 3
-_LONGEST_BACK_OFF_SECONDS = 30.0
-
+_COLD_BUDGET = 6.0
+_NO_ANSWER = Failure(
+    "transient", f"no answer within {WAIT:g} s", "the next read tries again; check the network"
+)
 _logger = logging.getLogger("identity_bindings")
 
 
-@dataclass(frozen=True)
-class Timing:
-    """How often values are read again, and how long a denied one is kept, both in seconds."""
-
-    refresh: float = 300.0
-    grace: float = 900.0
-
-    @classmethod
-    def of(cls, settings: Mapping[str, str]) -> Timing:
-        """Read the timing from app settings. A setting that is no sensible number is not used."""
-        return cls(
-            _seconds(settings, REFRESH_SETTING, cls.refresh, above=0.0),
-            _seconds(settings, GRACE_SETTING, cls.grace, above=-1.0),
-        )
-
-
 class Source:
-    """One declared value, for every function that declares it. Thread-safe."""
+    """One declared value, for every function that declares it. Thread-safe.
 
-    __slots__ = (
-        "_denied_at",
-        "_failures",
-        "_flight",
-        "_lock",
-        "_pool",
-        "_what",
-        "current",
-        "due",
-        "failure",
-        "read_at",
-        "reading",
-    )
+    Attributes:
+        current: Until when the value is good, and the value: replaced as one, read without a lock.
+        due: When the next read is due.
+        failure: Why the last read failed, where it did.
+        reading: The last value that was read, and `read_at`, when that read began.
+    """
 
     def __init__(self, what: Readable, pool: Pool) -> None:
+        self.current: tuple[float, Any] = (-inf, None)
+        self.due = -inf
+        self.failure: Failure | None = None
+        self.reading: Reading | None = None
+        self.read_at = -inf
         self._what = what
         self._pool = pool
         self._lock = threading.Lock()
         self._flight: Future[None] | None = None
         self._failures = 0
         self._denied_at: float | None = None
-        self.read_at = -inf
-        """When the last successful read began."""
-        self.current: tuple[float, Any] = (-inf, None)
-        """Until when the value is good, and the value: replaced as one, so read without a lock."""
-        self.due = -inf
-        """When the next read is due."""
-        self.failure: Failure | None = None
-        """Why the last read failed, where it did."""
-        self.reading: Reading | None = None
-        """The last value that was read."""
-
-    def __repr__(self) -> str:
-        return f"<Source of {self._what!r}>"
 
     def wait(self) -> Any:
         """Return the value, waiting for a read where there is none that is good.
 
         Raises:
-            ReadError: The read failed, or a read failed a moment ago.
+            ReadError: The read failed, or one failed a moment ago.
         """
         flight = self._join()
         if flight is not None:
             try:
-                flight.result(_WAIT_SECONDS)
+                flight.result(WAIT)
             except TimeoutError:
-                self._give_up(flight)
+                self._fail(flight, _NO_ANSWER)
         return self._value()
 
     async def wait_async(self) -> Any:
         """The same as `wait`, without blocking the event loop."""
         flight = self._join()
         if flight is not None:
-            done, _ = await asyncio.wait([asyncio.wrap_future(flight)], timeout=_WAIT_SECONDS)
+            done, _ = await asyncio.wait([asyncio.wrap_future(flight)], timeout=WAIT)
             if not done:
-                self._give_up(flight)
+                self._fail(flight, _NO_ANSWER)
         return self._value()
 
     def begin(self) -> Future[None]:
@@ -129,7 +92,7 @@ class Source:
         with self._lock:
             if monotonic() < self.current[0]:
                 return None
-            if self._flight is None and monotonic() < self.due and self.failure is not None:
+            if self._flight is None and self.failure is not None and monotonic() < self.due:
                 raise ReadError(self.failure)
             return self._flight or self._start()
 
@@ -142,12 +105,9 @@ class Source:
     def _start(self) -> Future[None]:
         flight: Future[None] = Future()
         flight.set_running_or_notify_cancel()  # a caller that is cancelled cancels only itself
-        self._flight = flight
-        self.due = inf
+        self._flight, self.due = flight, inf
         # A daemon thread: a read that hangs must not hold up the end of the process.
-        thread = threading.Thread(
-            target=self._read, args=(flight,), name="identity-read", daemon=True
-        )
+        thread = threading.Thread(target=self._read, args=(flight,), daemon=True)
         try:
             thread.start()
         except RuntimeError:  # no thread can be had, or the process is ending
@@ -157,110 +117,85 @@ class Source:
 
     def _read(self, flight: Future[None]) -> None:
         cold = self.current[1] is None
-        budget = monotonic() + _COLD_BUDGET_SECONDS
+        give_up_at = monotonic() + _COLD_BUDGET
         for attempt in range(1, _COLD_ATTEMPTS + 1):
-            started = monotonic()
+            began = monotonic()
             try:
                 reading = self._what.read()
             except ReadError as error:
                 failure = error.failure
             except Exception as error:
-                failure = Failure(
-                    "transient", f"the read failed: {type(error).__name__}", "report it"
-                )
+                failure = Failure("transient", f"{type(error).__name__} was raised", "report it")
             else:
-                self._succeed(flight, reading, started)
-                return
-            pause = max(failure.retry_after, _jitter(0.2) * 2**attempt)
-            last = attempt == _COLD_ATTEMPTS or monotonic() + pause > budget
-            if not cold or last or failure.kind == "denied":
+                return self._succeed(flight, reading, began)
+            pause = max(failure.retry_after, jitter(0.2) * 2**attempt)
+            if not cold or failure.kind == "denied" or monotonic() + pause > give_up_at:
                 break
-            time.sleep(pause)
+            if attempt < _COLD_ATTEMPTS:
+                time.sleep(pause)
         self._fail(flight, failure)
 
-    def _succeed(self, flight: Future[None], reading: Reading, started: float) -> None:
+    def _succeed(self, flight: Future[None], reading: Reading, began: float) -> None:
         value = reading.value
         if isinstance(value, str):
             redaction.register(value)
             value = redaction.SecretValue(value)
-        timing = self._pool.timing
+        refresh = inf if reading.pinned else self._pool.timing.refresh
         with self._lock:
-            recovered, known = self.failure is not None, self.reading
-            if started > self.read_at:
-                self.read_at = started
-                self.reading = reading
-                self._denied_at = self.failure = None
-                self._failures = 0
-                good_for = inf if reading.pinned else timing.refresh + LATE_SECONDS
-                self.current = (started + good_for, value)
+            before, failed = self.reading, self.failure
             if self._flight is flight:
                 self._flight = None
-                wait = inf if reading.pinned else _jitter(timing.refresh)
-                self.due = started + wait
+                self.due = began + jitter(refresh)
+            if began > self.read_at:  # else a later read has overtaken this one
+                self.reading, self.read_at = reading, began
+                self.current = (began + refresh + LATE, value)
+                self.failure = self._denied_at = None
+                self._failures = 0
         self._end(flight)
-        if recovered and known is not None:
+        if before is not None and failed is not None:
             _logger.info("%s can be read again.", self._what)
-        if reading.note and (known is None or known.note != reading.note):
+        if reading.note and (before is None or before.note != reading.note):
             _logger.warning("%s %s. It is served all the same.", self._what, reading.note)
 
     def _fail(self, flight: Future[None], failure: Failure) -> None:
-        timing = self._pool.timing
+        grace = self._pool.timing.grace
         with self._lock:
             if self._flight is not flight:
                 return
             now, value = monotonic(), self.current[1]
-            cold = value is None
-            news = self.failure is None
-            if failure.kind == "denied" and self._denied_at is None:
+            denied, news = failure.kind == "denied", self.failure is None
+            if denied and self._denied_at is None:
                 self._denied_at, news = now, True
-            if not cold:
+            if value is not None:
                 # A denial stands until a read succeeds, whatever else fails in between.
-                ends = inf if self._denied_at is None else self._denied_at + timing.grace
+                ends = inf if self._denied_at is None else self._denied_at + grace
                 self.current = (ends, value) if now < ends else (-inf, None)
             self._flight = None
             self._failures += 1
             self.failure = failure
-            self.due = now + self._back_off(failure, cold, timing)
+            self.due = now + self._pool.timing.back_off(failure, self._failures, value is None)
         self._end(flight)
-        if not cold and news:
-            denied = failure.kind == "denied"
-            _logger.warning(
-                "%s: %s. The last value is kept %s. Repair: %s",
-                self._what,
-                failure.reason,
-                f"for {timing.grace:g} s" if denied else "until a read succeeds",
-                failure.repair,
-            )
-
-    def _give_up(self, flight: Future[None]) -> None:
-        """Callers have waited long enough. The read may still succeed, for later ones."""
-        self._fail(flight, _NO_ANSWER)
+        if value is not None and news:
+            kept = f"for {grace:g} s" if denied else "until a read succeeds"
+            text = "%s: %s. The last value is kept %s. Repair: %s"
+            _logger.warning(text, self._what, failure.reason, kept, failure.repair)
 
     def _end(self, flight: Future[None]) -> None:
         with suppress(InvalidStateError):  # those who waited for it gave up before
             flight.set_result(None)
         self._pool.wake()
 
-    def _back_off(self, failure: Failure, cold: bool, timing: Timing) -> float:
-        longest = (
-            _LONGEST_BACK_OFF_SECONDS if cold else max(timing.refresh, _LONGEST_BACK_OFF_SECONDS)
-        )
-        pause = min(0.5 * 2.0 ** min(self._failures, 10), _LONGEST_BACK_OFF_SECONDS)
-        if not cold:
-            pause = min(pause, timing.refresh)
-        return max(_jitter(pause), min(failure.retry_after, longest))
-
 
 class Pool:
     """Every source of this process, and the one thread that keeps them fresh."""
 
     def __init__(self) -> None:
+        self.timing = Timing()
         self._sources: dict[Hashable, Source] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closed = False
         self._thread: threading.Thread | None = None
-        self.timing = Timing()
 
     def source(self, what: Readable) -> Source:
         """Return the source of `what`, the same one for equal declarations."""
@@ -276,12 +211,10 @@ class Pool:
         are needed.
         """
         with self._lock:
-            if self._closed or not self._sources or not has_endpoint():
+            if not self._sources or self._closed or not has_endpoint():
                 return
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(
-                    target=self._refresh, name="identity-refresh", daemon=True
-                )
+                self._thread = threading.Thread(target=self._keep_fresh, daemon=True)
                 self._thread.start()
         self.wake()
 
@@ -293,46 +226,19 @@ class Pool:
         """End the refreshing thread. Reads that are on their way end by themselves."""
         self._closed = True
         self.wake()
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if self._thread is not None:
             self._thread.join(1.0)
 
-    def _refresh(self) -> None:
+    def _keep_fresh(self) -> None:
         while not self._closed:
             self._wake.clear()
-            next_due = inf
-            for source in list(self._sources.values()):
+            sources = list(self._sources.values())
+            for source in sources:
                 if source.due <= monotonic():
                     source.begin()
-                next_due = min(next_due, source.due)
-            pause = next_due - monotonic()
-            self._wake.wait(max(pause, 0.01) if isfinite(pause) else None)
+            pause = min(source.due for source in sources) - monotonic()
+            self._wake.wait(None if pause == inf else max(pause, 0.01))
 
 
 pool = Pool()
 """The process's pool."""
-
-
-_NO_ANSWER = Failure(
-    "transient",
-    f"no answer within {_WAIT_SECONDS:g} s",
-    "the next read tries again; check the network",
-)
-
-
-def _jitter(seconds: float) -> float:
-    """Between a half of `seconds` and all of it, so that instances do not march in step."""
-    return seconds * random.uniform(0.5, 1.0)  # noqa: S311 - no secret depends on it
-
-
-def _seconds(settings: Mapping[str, str], name: str, default: float, above: float) -> float:
-    text = settings.get(name, "").strip()
-    if not text:
-        return default
-    try:
-        seconds = float(text)
-        if isfinite(seconds) and seconds > above and seconds >= 0:
-            return seconds
-    except ValueError:
-        pass
-    _logger.error("%s: %r is no number of seconds. %g is used.", name, text, default)
-    return default

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from .credentials import CLIENT_OPTIONS, Credential, Identity, site_arguments
+from .credentials import CLIENT_OPTIONS, Credential, principal
 from .readings import Failure, ReadError, Reading
 
 if TYPE_CHECKING:
@@ -61,6 +61,39 @@ def vault_name(url: str) -> str:
     return url.removeprefix("https://").partition(".")[0]
 
 
+# What an answer of the vault means, by its code or status: reason and repair.
+# Source: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
+_REFUSALS = {
+    "SecretDisabled": (
+        "the secret is disabled",
+        "az keyvault secret set-attributes --vault-name {vault} --name {name} --enabled true",
+    ),
+    "ForbiddenByFirewall": (
+        "the vault's firewall does not let the app in",
+        "'az keyvault network-rule list --name {vault}' shows whom it lets in",
+    ),
+    "ForbiddenByRbac": (
+        "the identity has no role for reading secrets",
+        'az role assignment create --role "Key Vault Secrets User" --scope $(az keyvault show --name'
+        " {vault} --query id --output tsv) --assignee-principal-type ServicePrincipal"
+        " --assignee-object-id {principal}",
+    ),
+    "403": (
+        "the vault's access policies do not let the identity read secrets",
+        "az keyvault set-policy --name {vault} --secret-permissions get --object-id {principal}",
+    ),
+    "404": (
+        "the vault has no such secret or version",
+        'az keyvault secret set --vault-name {vault} --name {name} --value "$VALUE"',
+    ),
+    "401": (
+        "the vault does not accept the identity's token",
+        "vault and identity must be of one tenant: az keyvault show --name {vault}"
+        " --query properties.tenantId",
+    ),
+}
+
+
 class Vault:
     """One vault as seen by one identity. Thread-safe; the SDK is imported at the first read."""
 
@@ -90,100 +123,45 @@ class Vault:
     def _open(self) -> SecretClient:
         from azure.keyvault.secrets import SecretClient
 
-        return SecretClient(self.url, self._credential, **CLIENT_OPTIONS)
+        credential: Any = self._credential  # the SDK asks for get_token_info only
+        return SecretClient(self.url, credential, **CLIENT_OPTIONS)
 
     def _read(self, client: SecretClient, name: str, version: str | None) -> Reading:
-        try:
-            return self._get(client, name, version)
-        except _Unauthorized:
-            # A token may have been revoked. One new token decides.
-            self._credential.forget()
-            self._client = None
-        try:
-            return self._get(self._open(), name, version)
-        except _Unauthorized:
-            raise ReadError(self._refused(401, "", "", name)) from None
-
-    def _get(self, client: SecretClient, name: str, version: str | None) -> Reading:
         from azure.core.exceptions import HttpResponseError
 
-        try:
-            secret = client.get_secret(name, version)
-            if secret.value is not None:
-                return _reading(secret)
-            failure = _no_answer("its answer held no value")
-        except ReadError:
-            raise
-        except HttpResponseError as error:
-            if error.status_code == 401:
-                raise _Unauthorized from None
-            failure = self._refused(error.status_code or 0, *_details(error), name)
-        except Exception as error:
-            failure = _no_answer(_told(error))
-        # Outside of the handlers: the SDK's exceptions hold the body that the vault sent.
+        for fresh_token in (False, True):
+            try:
+                return _reading(client.get_secret(name, version))
+            except ReadError:
+                raise
+            except HttpResponseError as error:
+                status = error.status_code or 0
+                failure = self._refused(status, *_details(error), name)
+            except Exception as error:
+                status, failure = 0, _no_answer(_told(error))
+            # Raised outside of the handlers: the SDK's exceptions hold what the vault sent.
+            if status != 401 or fresh_token:
+                break
+            # The token may have been revoked. One new token decides.
+            self._credential.forget()
+            self._client = None
+            client = self._open()
         raise ReadError(failure)
 
-    def _refused(self, status: int, code: str, retry_after: str, name: str) -> Failure:
-        """Say what an answer of the vault means.
-
-        Source: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
-        """
-        vault = vault_name(self.url)
-        answer = f"HTTP {status}{' ' if code else ''}{code}"
-        if status == 401:
-            return Failure(
-                "denied",
-                f"the vault does not accept the identity's token ({answer})",
-                f"the vault and the identity must be of one tenant: az keyvault show --name {vault}"
-                " --query properties.tenantId",
-            )
-        if status == 404:
-            return Failure(
-                "denied",
-                f"the vault has no such secret or version ({answer})",
-                f'az keyvault secret set --vault-name {vault} --name {name} --value "$VALUE"',
-            )
-        if status == 403:
-            return Failure("denied", *self._forbidden(answer, code, vault, name))
-        return Failure(
-            "transient",
-            f"the vault answered {answer}",
-            "the next read tries again; https://status.azure.com shows outages",
-            _seconds(retry_after),
-        )
-
-    def _forbidden(self, answer: str, code: str, vault: str, name: str) -> tuple[str, str]:
-        if code == "SecretDisabled":
-            return (
-                f"the secret is disabled ({answer})",
-                f"az keyvault secret set-attributes --vault-name {vault} --name {name}"
-                " --enabled true",
-            )
-        if code == "ForbiddenByFirewall":
-            return (
-                f"the vault's firewall does not let the app in ({answer})",
-                f"'az keyvault network-rule list --name {vault}' shows whom it lets in",
-            )
-        principal = _principal(self._credential.identity)
-        if code == "ForbiddenByRbac":
-            return (
-                f"the identity has no role for reading secrets ({answer})",
-                f'az role assignment create --role "Key Vault Secrets User" --scope $(az keyvault'
-                f" show --name {vault} --query id --output tsv) --assignee-principal-type"
-                f" ServicePrincipal --assignee-object-id {principal}",
-            )
-        return (
-            f"the vault's access policies do not let the identity read secrets ({answer})",
-            f"az keyvault set-policy --name {vault} --secret-permissions get"
-            f" --object-id {principal}",
-        )
-
-
-class _Unauthorized(Exception):
-    """The vault answered 401."""
+    def _refused(self, status: int, code: str, retry_after: float, name: str) -> Failure:
+        answer = f"HTTP {status} {code}".strip()
+        texts = _REFUSALS.get(code) or _REFUSALS.get(str(status))
+        if texts is None:
+            repair = "the next read tries again; https://status.azure.com shows outages"
+            return Failure("transient", f"the vault answered {answer}", repair, retry_after)
+        identity = self._credential.identity
+        facts = {"vault": vault_name(self.url), "name": name, "principal": principal(identity)}
+        return Failure("denied", f"{texts[0]} ({answer})", texts[1].format(**facts))
 
 
 def _reading(secret: KeyVaultSecret) -> Reading:
+    if secret.value is None:
+        raise ReadError(_no_answer("its answer held no value"))
     properties = secret.properties
     now = time.time()
     expires, starts = (
@@ -198,19 +176,20 @@ def _reading(secret: KeyVaultSecret) -> Reading:
     return Reading(secret.value, note, expires)
 
 
-def _details(error: HttpResponseError) -> tuple[str, str]:
-    """The code that tells one refusal from another, and the Retry-After header."""
+def _details(error: HttpResponseError) -> tuple[str, float]:
+    """The innermost error code, which tells one refusal from another, and Retry-After."""
     response: Any = error.response
-    headers = response.headers if response is not None else {}
-    node: Any = getattr(error, "error", None)
+    try:
+        node = response.json()
+    except Exception:
+        node = None
     code = ""
-    while node is not None:
-        code = getattr(node, "code", None) or code
-        node = getattr(node, "innererror", None)
-        if isinstance(node, dict):
-            code = node.get("code") or code
-            break
-    return (code if re.fullmatch(r"\w{1,64}", code) else ""), headers.get("Retry-After", "")
+    while isinstance(node, dict):
+        code = str(node.get("code") or code)
+        node = node.get("error") or node.get("innererror")
+    wait = response.headers.get("Retry-After", "") if response is not None else ""
+    seconds = float(wait) if re.fullmatch(r"\d{1,6}", wait) else 0.0
+    return (code if re.fullmatch(r"\w{1,64}", code) else ""), seconds
 
 
 def _told(error: Exception) -> str:
@@ -234,15 +213,3 @@ def _no_answer(reason: str) -> Failure:
         f"the vault gave no answer: {reason}",
         "the next read tries again; check the vault's name, its network and DNS",
     )
-
-
-def _principal(identity: Identity) -> str:
-    if identity.resource_id:
-        shown = f"az identity show --ids {identity.resource_id}"
-    else:
-        shown = f"az functionapp identity show {site_arguments()}"
-    return f"$({shown} --query principalId --output tsv)"
-
-
-def _seconds(retry_after: str) -> float:
-    return float(retry_after) if re.fullmatch(r"\d{1,6}", retry_after) else 0.0

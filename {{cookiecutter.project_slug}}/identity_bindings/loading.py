@@ -1,0 +1,80 @@
+"""Handlers found and imported as the platform does: ``entryPoint`` of ``scriptFile``."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec
+from pathlib import Path
+from typing import Any
+
+from .declarations import FunctionDeclaration
+from .errors import DeclarationError
+from .redaction import scrub
+
+PACKAGE = "__app__"
+"""The package under which the platform loads the functions of a folder."""
+
+_logger = logging.getLogger("identity_bindings")
+
+
+def make_importable(folder: Path) -> None:
+    """Let functions import each other as on the platform: ``__app__.x``, relative, or by name."""
+    folder = folder.resolve()
+    for path in (str(folder.parent), str(folder)):
+        # Last, so that a function named like a library does not hide it.
+        if path not in sys.path:
+            sys.path.append(path)
+    if PACKAGE not in sys.modules:
+        sys.modules[PACKAGE] = module_from_spec(ModuleSpec(PACKAGE, None, is_package=True))
+    search: Any = sys.modules[PACKAGE].__path__
+    if str(folder) not in search:
+        search.append(str(folder))
+
+
+def load_handler(function: FunctionDeclaration) -> Any:
+    """Import a function's handler.
+
+    Raises:
+        DeclarationError: There is none: the file, the module or the function in it is wrong.
+    """
+    root = function.folder.parent.resolve()
+    declared = function.settings.get("scriptFile")
+    script = _script(function.folder, declared)
+    if script is None or script.suffix != ".py" or not script.is_file():
+        raise DeclarationError("scriptFile", declared, "a Python file; without it, __init__.py")
+    if not script.is_relative_to(root):
+        raise DeclarationError("scriptFile", declared, f"a file inside {root.name}/")
+    parts = script.relative_to(root).with_suffix("").parts
+    if parts[-1].lower() == "__init__":
+        parts = parts[:-1]
+    try:
+        module = importlib.import_module(".".join((PACKAGE, *parts)))
+    except (Exception, SystemExit) as error:
+        clean = scrub(error)
+        _logger.error("%s: %s cannot be loaded.", function.file, script.name, exc_info=clean)
+        reason = " ".join(f"{type(clean).__name__}: {clean}".split())
+        raise DeclarationError(
+            "scriptFile", script.name, f"the module must load; it raises {reason}"
+        ) from None
+    entry_point = function.settings.get("entryPoint") or "main"
+    handler = getattr(module, str(entry_point), None)
+    if not callable(handler):
+        raise DeclarationError("entryPoint", entry_point, f"a function in {script.name}")
+    return handler
+
+
+def _script(folder: Path, declared: Any) -> Path | None:
+    """The file of the handler, found as the host finds it.
+
+    Source: HostFunctionMetadataProvider in github.com/Azure/azure-functions-host.
+    """
+    if declared:
+        return (folder / str(declared).replace("\\", "/")).resolve()
+    files = [f for f in folder.iterdir() if f.is_file() and f.name != "function.json"]
+    runs = [file for file in files if file.stem.lower() == "run"]
+    inits = [file for file in files if file.name.lower() == "__init__.py"]
+    chosen = files if len(files) == 1 else [*runs, *inits]
+    return chosen[0].resolve() if chosen else None

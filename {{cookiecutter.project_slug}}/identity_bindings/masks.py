@@ -40,10 +40,7 @@ def register(value: str) -> None:
     if len(value.strip()) < SHORTEST:
         if value and not _warned_of_short:
             _warned_of_short = True
-            text = (
-                "A secret has fewer than %d characters. Values that short are not masked in logs."
-            )
-            _logger.warning(text, SHORTEST)
+            _logger.warning("A secret of fewer than %d characters is not masked in logs.", SHORTEST)
         return
     with _lock:
         if value not in _forms_of:

@@ -1,8 +1,8 @@
-"""The masks that keep values out of logs: on logging, exceptions, ``sys.stdout`` and ``sys.stderr``.
+"""The masks that keep values out of logs: on logging, exceptions, ``stdout`` and ``stderr``.
 
-Every record of every logger and handler passes them (message, arguments, extras, exception, stack),
-so does what ``print`` and tracebacks write. Not covered: what reads an object's attributes by itself,
-such as an exporter of spans.
+Every record of every logger and handler passes them (message, arguments, extras, exception,
+stack), and so does what ``print`` and tracebacks write. Not covered: what reads an object's
+attributes by itself, such as an exporter of spans.
 """
 
 from __future__ import annotations
@@ -91,9 +91,9 @@ def _mask_object(value: Any) -> Any:
         text = mask(str(value))
         return value if text == value and not isinstance(value, SecretValue) else text
     if isinstance(value, dict):
-        items = tuple(value.items())
-        masked = _mask_object(items)
-        return value if masked is items else dict(masked)
+        pairs: Any = tuple(value.items())
+        masked = _mask_object(pairs)
+        return value if masked is pairs else dict(masked)
     if type(value) in (list, tuple, set, frozenset):
         items = [_mask_object(item) for item in value]
         changed = any(a is not b for a, b in zip(value, items, strict=True))

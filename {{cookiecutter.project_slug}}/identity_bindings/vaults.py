@@ -74,8 +74,8 @@ _REFUSALS = {
     ),
     "ForbiddenByRbac": (
         "the identity has no role for reading secrets",
-        'az role assignment create --role "Key Vault Secrets User" --scope $(az keyvault show --name'
-        " {vault} --query id --output tsv) --assignee-principal-type ServicePrincipal"
+        'az role assignment create --role "Key Vault Secrets User" --scope $(az keyvault show'
+        " --name {vault} --query id --output tsv) --assignee-principal-type ServicePrincipal"
         " --assignee-object-id {principal}",
     ),
     "403": (
@@ -136,7 +136,8 @@ class Vault:
                 raise
             except HttpResponseError as error:
                 status = error.status_code or 0
-                failure = self._refused(status, *_details(error), name)
+                answered = self._refused(status, *_details(error), name)
+                failure = answered if status else _no_answer(_told(error))
             except Exception as error:
                 status, failure = 0, _no_answer(_told(error))
             # Raised outside of the handlers: the SDK's exceptions hold what the vault sent.

@@ -44,7 +44,7 @@ MOST_SECRETS = 20
 RESERVED_SETTING = re.compile(
     r"(?:AzureWebJobs|AZURE_|WEBSITES?_|FUNCTIONS_|APPLICATIONINSIGHTS_|APPINSIGHTS_|APPSETTING_"
     r"|IDENTITY_|MSI_|SCM_|CONTAINER_|PYTHON).*"
-    r"|SECRET_(?:REFRESH_SECONDS|GRACE_SECONDS|SETTER_OBJECT_ID)|KEY_VAULT_DNS_SUFFIX"
+    r"|SECRET_(?:REFRESH_SECONDS|GRACE_SECONDS|SETTER_OBJECT_ID)|KEY_VAULT_DNS_SUFFIX|RECOVER_VAULT"
     r"|PATH|HOME|PORT",
     re.IGNORECASE,
 )
@@ -228,7 +228,7 @@ def _vault(value: str, answers: Answers) -> Wrong:
         return None
     if "managedhsm" in value.lower():
         return "is a managed HSM, which keeps keys but no secrets", good
-    if not value.isascii() or "/" not in value:
+    if not value.isascii() or not re.search("[./]", value):
         tidy = "-".join(re.findall("[A-Za-z0-9]+", value))[:24].strip("-")
         good = tidy if VAULT_NAME.fullmatch(tidy) else good
         return (

@@ -1,0 +1,36 @@
+"""The engine under load and faults, against the double that every generated project carries."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
+# The engine and the tests' tools hold no Jinja: they run from where they stand.
+sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
+
+_spec = importlib.util.spec_from_file_location("project_conftest", PROJECT / "tests/conftest.py")
+assert _spec is not None and _spec.loader is not None
+_conftest = importlib.util.module_from_spec(_spec)
+sys.modules["project_conftest"] = _conftest
+_spec.loader.exec_module(_conftest)
+fresh_worker, double = _conftest.fresh_worker, _conftest.double
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Return a loader of tmp_path's functions, with the refresh and grace that a test needs."""
+
+    def load(refresh: float = 300, grace: float = 900) -> dict[str, Any]:
+        import worker
+
+        monkeypatch.setenv("SECRET_REFRESH_SECONDS", str(refresh))
+        monkeypatch.setenv("SECRET_GRACE_SECONDS", str(grace))
+        return worker.load_folder(tmp_path)
+
+    return load

@@ -1,0 +1,289 @@
+"""Every fault of the table in docs/security.md: cold, at refresh, and when it has passed.
+
+All rows run at once, each with a vault and an identity of its own, because the slow ones take as
+long as the engine lets a caller wait. Each row is then a test of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import worker
+from key_vault_double import Double
+from worker import IDENTITY, call, declare, key_vault
+
+ECHO = "import azure.functions as func\ndef main(req, mySecret):\n    return mySecret\n"
+LONGEST_COLD_CALL = 10.0
+REFRESH, GRACE = 1.0, 3.0
+FAULTY = 6.0  # seconds that the fault lasts at refresh: longer than the grace and one refresh
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fault: where and how it strikes, and what the engine must make of it."""
+
+    name: str
+    denied: bool
+    says: str
+    where: str = "vault"  # vault | identity
+    fault: dict[str, Any] = field(default_factory=dict)
+    vault: dict[str, Any] = field(default_factory=dict)
+    secret: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def function(self) -> str:
+        return self.name.replace("-", "_")
+
+    @property
+    def identity(self) -> str:
+        return IDENTITY.replace("id-tests", f"id-{self.name}")
+
+    def strike(self, double: Double) -> None:
+        vault = double.vault(self.name)
+        if self.fault:
+            double.fail(
+                self.name if self.where == "vault" else f"identity/id-{self.name}", **self.fault
+            )
+        elif self.where == "identity":
+            double.identities.discard(self.identity)
+        if "missing" in self.secret:
+            vault.secrets.clear()
+        elif self.secret:
+            vault.secrets[-1].attributes.update(self.secret)
+        vars(vault).update(self.vault)
+
+    def heal(self, double: Double, value: str) -> None:
+        """End the fault; whoever repaired it has also rotated the secret."""
+        for key in (self.name, f"identity/id-{self.name}"):
+            double.faults.pop(key, None)
+        double.identities.add(self.identity)
+        vars(double.vault(self.name)).update(readers=None, firewall=False)
+        double.vault(self.name).set("api-key", value)
+
+
+ROWS = [
+    Row("no-identity", True, "az functionapp identity assign", "identity"),
+    Row("identity-500", False, "identity endpoint", "identity", {"status": 500}),
+    Row("identity-refuses", False, "identity endpoint", "identity", {"how": "refuse"}),
+    Row("identity-hangs", False, "identity endpoint|no answer", "identity", {"how": "hang"}),
+    Row("identity-slow", False, "identity endpoint|no answer", "identity", {"delay": 20.0}),
+    Row("identity-garbage", False, "identity endpoint", "identity", {"body": b"<html>"}),
+    Row("vault-401", True, "tenant", fault={"status": 401}),
+    Row("no-policy", True, "az keyvault set-policy", vault={"readers": set()}),
+    Row("no-role", True, "az role assignment create", vault={"readers": set(), "rbac": True}),
+    Row("firewall", True, "az keyvault network-rule", vault={"firewall": True}),
+    Row("missing", True, "az keyvault secret set ", secret={"missing": True}),
+    Row("disabled", True, "az keyvault secret set-attributes", secret={"enabled": False}),
+    Row("throttled", False, "HTTP 429", fault={"status": 429}),
+    Row(
+        *("throttled-1-s", False, "HTTP 429"),
+        fault={"status": 429, "headers": {"Retry-After": "1"}},
+    ),
+    Row("vault-503", False, "HTTP 503", fault={"status": 503}),
+    Row("reset", False, "the connection failed", fault={"how": "reset"}),
+    Row("slow", False, "in time|no answer", fault={"delay": 20.0}),
+    Row("drips", False, "in time|no answer", fault={"how": "drip"}),
+    Row("hangs", False, "in time|no answer", fault={"how": "hang"}),
+    Row("garbage", False, "no answer", fault={"body": b'{"value": "half-a-sec'}),
+    Row("unresolved", False, "resolve", fault={"how": "unresolved"}),
+    Row("untrusted", False, "TLS|the connection failed", fault={"how": "untrusted"}),
+    Row("refuses", False, "refused|the connection failed", fault={"how": "refuse"}),
+]
+each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+
+
+@dataclass
+class Seen:
+    """What callers of one row saw. Times are seconds since the fault began."""
+
+    cold: str = ""
+    cold_seconds: float = 0.0
+    again: str = ""
+    again_seconds: float = 0.0
+    recovered: float | None = None
+    longest_call: float = 0.0
+    first_failure: float | None = None
+    failure: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a function for every row."""
+    functions = tmp_path_factory.mktemp("functions")
+    for row in ROWS:
+        entry = key_vault(vaultName=row.name, identity="user", identityId=row.identity)
+        declare(functions, row.function, ECHO, entry)
+    return functions
+
+
+def _double() -> Double:
+    double = Double()
+    for row in ROWS:
+        double.identities.add(row.identity)
+        double.vault(row.name).set("api-key", f"first-value-of-{row.name}")
+    return double
+
+
+def _try(function: Any) -> tuple[str, str, float]:
+    """Call once: the answer, or the failure's text, and the seconds it took."""
+    started = time.monotonic()
+    try:
+        answer, failed = call(function), ""
+    except Exception as error:
+        answer, failed = "", str(error)
+    return answer, failed, time.monotonic() - started
+
+
+@pytest.fixture(scope="module")
+def cold(prepared: Path) -> dict[str, Seen]:
+    """Start while everything is broken, call each function twice, repair, and call again."""
+    seen = {row.name: Seen() for row in ROWS}
+    worker.restart()
+    with pytest.MonkeyPatch.context() as patch, _double() as double:
+        patch.setenv("SECRET_REFRESH_SECONDS", "300")
+        for row in ROWS:
+            row.strike(double)
+        functions = worker.load_folder(prepared)
+
+        def run(row: Row) -> None:
+            function, one = functions[row.function], seen[row.name]
+            _, one.cold, one.cold_seconds = _try(function)
+            _, one.again, one.again_seconds = _try(function)
+            row.heal(double, f"second-value-of-{row.name}")
+            healed = time.monotonic()
+            while one.recovered is None and time.monotonic() - healed < 35:
+                if _try(function)[0] == f"second-value-of-{row.name}":
+                    one.recovered = time.monotonic() - healed
+                time.sleep(0.1)
+
+        with ThreadPoolExecutor(len(ROWS)) as threads:
+            list(threads.map(run, ROWS))
+        worker.restart()
+    return seen
+
+
+@each_row
+def test_cold_it_fails_in_time_with_the_repair(cold: dict[str, Seen], row: Row) -> None:
+    seen = cold[row.name]
+
+    assert seen.cold_seconds <= LONGEST_COLD_CALL
+    assert any(words in seen.cold for words in row.says.split("|")), seen.cold
+    for part in (row.function, "mySecret", f"https://{row.name}.vault.azure.net", row.identity):
+        assert part in seen.cold
+    assert "value-of" not in seen.cold
+    assert "half-a-sec" not in seen.cold
+
+
+@each_row
+def test_cold_the_next_call_fails_at_once(cold: dict[str, Seen], row: Row) -> None:
+    assert cold[row.name].again
+    assert cold[row.name].again_seconds < 0.5
+
+
+@each_row
+def test_cold_it_recovers_within_the_back_off(cold: dict[str, Seen], row: Row) -> None:
+    assert cold[row.name].recovered is not None
+    assert cold[row.name].recovered <= 30
+
+
+@pytest.fixture(scope="module")
+def refreshed(prepared: Path) -> dict[str, Seen]:
+    """Start well, break everything, go on calling, repair, and call until the new value is there."""
+    seen = {row.name: Seen() for row in ROWS}
+    records: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record.getMessage())
+
+    worker.restart()
+    keep = Keep(logging.WARNING)
+    with pytest.MonkeyPatch.context() as patch, _double() as double:
+        patch.setenv("SECRET_REFRESH_SECONDS", str(REFRESH))
+        patch.setenv("SECRET_GRACE_SECONDS", str(GRACE))
+        double.token_life = 200  # too short to be kept: every refresh asks for a token
+        functions = worker.load_folder(prepared)
+        for row in ROWS:
+            assert call(functions[row.function]) == f"first-value-of-{row.name}"
+        logging.getLogger().addHandler(keep)
+        for row in ROWS:
+            row.strike(double)
+        began = time.monotonic()
+
+        def run(row: Row) -> None:
+            one, healed = seen[row.name], False
+            while one.recovered is None and time.monotonic() - began < FAULTY + 35:
+                if not healed and time.monotonic() - began > FAULTY:
+                    row.heal(double, f"second-value-of-{row.name}")
+                    healed = True
+                answer, failed, took = _try(functions[row.function])
+                one.longest_call = max(one.longest_call, took)
+                if failed and one.first_failure is None:
+                    one.first_failure, one.failure = time.monotonic() - began, failed
+                if answer.startswith("second"):
+                    one.recovered = time.monotonic() - began - FAULTY
+                time.sleep(0.05)
+
+        with ThreadPoolExecutor(len(ROWS)) as threads:
+            list(threads.map(run, ROWS))
+        logging.getLogger().removeHandler(keep)
+        worker.restart()
+    for row in ROWS:
+        vault = f"https://{row.name}.vault.azure.net"
+        seen[row.name].warnings = [text for text in records if vault in text]
+    return seen
+
+
+@each_row
+def test_at_refresh_nobody_waits(refreshed: dict[str, Seen], row: Row) -> None:
+    # A wait would be the length of a request at least; this is the length of a thread's turn.
+    assert refreshed[row.name].longest_call < 0.5
+
+
+@each_row
+def test_at_refresh_the_last_value_stays_as_long_as_it_may(
+    refreshed: dict[str, Seen], row: Row
+) -> None:
+    seen = refreshed[row.name]
+
+    if not row.denied:
+        assert seen.first_failure is None, seen.failure
+        return
+    assert seen.first_failure is not None
+    assert GRACE <= seen.first_failure <= GRACE + REFRESH + 1.5
+    assert row.says in seen.failure
+    assert "value-of" not in seen.failure
+
+
+@each_row
+def test_at_refresh_an_episode_is_one_warning(refreshed: dict[str, Seen], row: Row) -> None:
+    (warning,) = refreshed[row.name].warnings
+
+    assert any(words in warning for words in row.says.split("|")), warning
+    assert "value-of" not in warning
+
+
+@each_row
+def test_at_refresh_a_repair_is_seen_without_a_restart(
+    refreshed: dict[str, Seen], row: Row
+) -> None:
+    assert refreshed[row.name].recovered is not None
+
+
+def test_no_thread_outlives_the_faults(cold: dict[str, Seen], refreshed: dict[str, Seen]) -> None:
+    deadline = time.monotonic() + 15  # a read that hangs ends by its own timeout
+    while time.monotonic() < deadline and (left := _engine_threads()):
+        time.sleep(0.1)
+    assert left == []
+
+
+def _engine_threads() -> list[str]:
+    return [one.name for one in threading.enumerate() if one.name.startswith("identity-")]

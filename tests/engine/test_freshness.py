@@ -1,0 +1,189 @@
+"""Values stay fresh behind the callers' backs: nobody restarts, nobody waits."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from key_vault_double import Double
+from worker import declare, key_vault
+
+ECHO = "def main(req, mySecret):\n    return mySecret\n"
+App = Callable[..., dict[str, Any]]
+SLACK = 1.0  # what a busy machine may add
+
+
+def watch(handler: Callable[..., Any], until: Callable[[Any], bool], seconds: float) -> float:
+    """Call until the answer is right; return the seconds that took. No call may wait."""
+    began = time.monotonic()
+    while True:
+        started = time.monotonic()
+        answer = handler(req=None)
+        assert time.monotonic() - started < 0.5
+        if until(answer):
+            return time.monotonic() - began
+        assert time.monotonic() - began < seconds, f"still {answer}"
+        time.sleep(0.005)
+
+
+@pytest.fixture
+def echo(double: Double, app: App, tmp_path: Path) -> Callable[..., Callable[..., Any]]:
+    """Return a loader of one function, which has been called once."""
+
+    def load(refresh: float, **entry: Any) -> Callable[..., Any]:
+        if not double.vault("contoso").secrets:
+            double.vault("contoso").set("api-key", "first-value")
+        declare(tmp_path, "echo", ECHO, key_vault(**entry))
+        handler: Callable[..., Any] = app(refresh)["echo"].get_user_function()
+        assert handler(req=None) == double.vault("contoso").secrets[-1].value
+        return handler
+
+    return load
+
+
+Echo = Callable[..., Callable[..., Any]]
+
+
+def test_a_rotated_secret_is_seen_within_one_interval(double: Double, echo: Echo) -> None:
+    handler = echo(0.5)
+
+    for value in ("second-value", "third-value"):
+        double.vault("contoso").set("api-key", value)
+        assert watch(handler, value.__eq__, 0.5 + SLACK) <= 0.5 + SLACK
+
+
+def test_a_secret_that_nobody_uses_stays_fresh_too(
+    double: Double, app: App, tmp_path: Path
+) -> None:
+    double.vault("contoso").set("api-key", "first-value")
+    declare(tmp_path, "echo", ECHO, key_vault())
+
+    app(0.3)
+    time.sleep(1.5)
+
+    assert sum(request.status == 200 and bool(request.secret) for request in double.requests) >= 4
+
+
+def test_refreshes_are_spread(double: Double, app: App, tmp_path: Path) -> None:
+    times: dict[str, list[float]] = {}
+    double.requests = _Timed(times)  # type: ignore[assignment]
+    for number in range(10):
+        double.vault("contoso").set(f"key-{number}", f"value-{number}")
+        declare(tmp_path, f"f{number}", ECHO, key_vault(secretName=f"key-{number}"))
+
+    app(0.6)
+    time.sleep(2.0)
+
+    pauses = [later - one for reads in times.values() for one, later in pairwise(reads)]
+    assert len(pauses) >= 20
+    assert 0.25 <= min(pauses)
+    assert max(pauses) <= 0.6 + SLACK
+    assert max(pauses) - min(pauses) > 0.1  # not in step
+
+
+class _Timed(list[Any]):
+    """A list that notes when each secret's value was sent."""
+
+    def __init__(self, times: dict[str, list[float]]) -> None:
+        super().__init__()
+        self._times = times
+
+    def append(self, request: Any) -> None:
+        if request.secret and request.status == 200:
+            self._times.setdefault(request.secret, []).append(time.monotonic())
+        super().append(request)
+
+
+def test_a_pinned_version_is_never_read_again(double: Double, echo: Echo) -> None:
+    version = double.vault("contoso").set("api-key", "first-value")
+    handler = echo(0.1, secretVersion=version)
+    double.vault("contoso").set("api-key", "second-value")
+
+    time.sleep(1.0)
+
+    assert handler(req=None) == "first-value"
+    assert len(double.requests) == 3
+
+
+def test_the_wall_clock_changes_nothing(
+    double: Double, echo: Echo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler, real = echo(300), time.time
+    before = len(double.requests)
+
+    for offset in (10**6, -(10**6)):
+        monkeypatch.setattr(time, "time", lambda offset=offset: real() + offset)
+        assert watch(handler, "first-value".__eq__, 1) < 1
+
+    time.sleep(0.2)
+    assert len(double.requests) == before
+
+
+def test_tokens_end_and_are_replaced(
+    double: Double, echo: Echo, caplog: pytest.LogCaptureFixture
+) -> None:
+    handler = echo(0.3)
+    double.tokens.clear()  # revoked: the vault answers 401 until there is a new one
+    double.vault("contoso").set("api-key", "second-value")
+
+    watch(handler, "second-value".__eq__, 0.3 + SLACK)
+
+    assert [record.getMessage() for record in caplog.records if record.levelno > logging.INFO] == []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "words"), [({"exp": 10**9}, "expired"), ({"nbf": 2 * 10**9}, "not valid before")]
+)
+def test_an_expired_secret_is_served_with_one_warning(
+    double: Double,
+    echo: Echo,
+    caplog: pytest.LogCaptureFixture,
+    attributes: dict[str, int],
+    words: str,
+) -> None:
+    double.vault("contoso").set("api-key", "first-value", **attributes)
+
+    handler = echo(0.1)
+    time.sleep(0.6)
+
+    assert handler(req=None) == "first-value"
+    warnings = [one.getMessage() for one in caplog.records if one.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert words in warnings[0]
+
+
+@pytest.mark.parametrize("wrong", ["soon", "-1", "nan", "inf", "0"])
+def test_a_setting_that_is_no_number_is_told_and_not_used(
+    double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any, wrong: str
+) -> None:
+    import worker
+
+    double.vault("contoso").set("api-key", "first-value")
+    declare(tmp_path, "echo", ECHO, key_vault())
+    monkeypatch.setenv("SECRET_REFRESH_SECONDS", wrong)
+
+    assert worker.load_folder(tmp_path)["echo"].get_user_function()(req=None) == "first-value"
+
+    assert any(
+        "SECRET_REFRESH_SECONDS" in one.getMessage() and "300" in one.getMessage()
+        for one in caplog.records
+        if one.levelname == "ERROR"
+    )
+
+
+def test_the_grace_ends_only_what_is_denied(double: Double, echo: Echo, app: App) -> None:
+    handler = echo(0.2)
+    double.fail("contoso", status=503)
+    time.sleep(1.0)
+    assert handler(req=None) == "first-value"
+
+    double.heal()
+    double.vault("contoso").set("api-key", "second-value")
+
+    # The back-off of a refresh is never longer than its interval.
+    watch(handler, "second-value".__eq__, 0.2 + SLACK)

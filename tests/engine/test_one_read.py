@@ -1,0 +1,175 @@
+"""One read serves all who wait for it, whatever it brings, and blocks nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from key_vault_double import Double
+from worker import IDENTITY, call, declare, key_vault
+
+ECHO = "def main(req, mySecret):\n    return mySecret\n"
+ASYNC_ECHO = f"async {ECHO}"
+App = Callable[..., dict[str, Any]]
+
+
+def handlers(functions: dict[str, Any]) -> dict[str, Callable[..., Any]]:
+    return {name: function.get_user_function() for name, function in functions.items()}
+
+
+def storm(sync: Callable[..., Any], other: Callable[..., Any], count: int) -> list[Any]:
+    """Call `count` times from threads and as often from coroutines, all at the same moment."""
+    start = threading.Barrier(count + 1)
+
+    def one(_: int) -> Any:
+        start.wait(20)
+        try:
+            return sync(req=None)
+        except Exception as error:
+            return error
+
+    async def many() -> list[Any]:
+        tasks = [asyncio.ensure_future(other(req=None)) for _ in range(count)]
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    with ThreadPoolExecutor(count) as threads:
+        answers = threads.map(one, range(count))
+        start.wait(20)
+        return [*asyncio.run(many()), *answers]
+
+
+@pytest.fixture
+def both(double: Double, app: App, tmp_path: Path) -> dict[str, Callable[..., Any]]:
+    """A function for threads and one for coroutines, of the same secret."""
+    double.vault("contoso").set("api-key", "the-value")
+    double.latency = 0.3
+    declare(tmp_path, "sync", ECHO, key_vault())
+    declare(tmp_path, "other", ASYNC_ECHO, key_vault(vaultName="https://Contoso.vault.azure.net/"))
+    return handlers(app())
+
+
+def test_a_thousand_cold_callers_make_three_requests(
+    double: Double, both: dict[str, Callable[..., Any]]
+) -> None:
+    answers = storm(both["sync"], both["other"], 500)
+
+    assert Counter(answers) == {"the-value": 1000}
+    assert [(request.endpoint, request.status) for request in double.requests] == [
+        ("contoso.vault.azure.net", 401),
+        ("identity", 200),
+        ("contoso.vault.azure.net", 200),
+    ]
+
+
+def test_a_denied_read_is_shared_too(double: Double, both: dict[str, Callable[..., Any]]) -> None:
+    double.vault("contoso").readers = set()
+
+    answers = storm(both["sync"], both["other"], 100)
+
+    assert {type(answer).__name__ for answer in answers} == {"BindingUnavailableError"}
+    assert [request.status for request in double.requests] == [401, 200, 403]
+
+
+def test_an_outage_is_not_stormed(double: Double, both: dict[str, Callable[..., Any]]) -> None:
+    double.fail("contoso", status=503)
+
+    answers = storm(both["sync"], both["other"], 100)
+
+    assert {type(answer).__name__ for answer in answers} == {"BindingUnavailableError"}
+    assert len(double.requests) <= 5
+
+
+def test_a_hundred_secrets_share_challenge_and_token(
+    double: Double, app: App, tmp_path: Path
+) -> None:
+    for number in range(100):
+        double.vault("contoso").set(f"key-{number}", f"value-{number}")
+        declare(tmp_path, f"f{number}", ECHO, key_vault(secretName=f"key-{number}"))
+    functions = handlers(app())
+
+    with ThreadPoolExecutor(100) as threads:
+        answers = list(threads.map(lambda n: functions[f"f{n}"](req=None), range(100)))
+
+    assert answers == [f"value-{number}" for number in range(100)]
+    assert Counter((request.endpoint, request.status) for request in double.requests) == {
+        ("contoso.vault.azure.net", 401): 1,
+        ("identity", 200): 1,
+        ("contoso.vault.azure.net", 200): 100,
+    }
+
+
+def test_vaults_of_one_identity_share_its_token(double: Double, app: App, tmp_path: Path) -> None:
+    double.identities = {IDENTITY}
+    for number in range(5):
+        double.vault(f"vault-{number}").set("api-key", "the-value")
+        entry = key_vault(vaultName=f"vault-{number}", identity="user", identityId=IDENTITY)
+        declare(tmp_path, f"f{number}", ECHO, entry)
+    functions = handlers(app())
+
+    with ThreadPoolExecutor(5) as threads:
+        assert set(threads.map(lambda n: functions[f"f{n}"](req=None), range(5))) == {"the-value"}
+
+    assert sum(request.endpoint == "identity" for request in double.requests) == 1
+
+
+def test_a_cancelled_caller_cancels_only_itself(
+    double: Double, both: dict[str, Callable[..., Any]]
+) -> None:
+    async def run() -> Any:
+        first, second = (asyncio.ensure_future(both["other"](req=None)) for _ in range(2))
+        await asyncio.sleep(0.05)
+        first.cancel()
+        return await asyncio.gather(first, second, return_exceptions=True)
+
+    cancelled, answer = asyncio.run(run())
+
+    assert isinstance(cancelled, asyncio.CancelledError)
+    assert answer == "the-value"
+
+
+def test_a_cold_read_never_blocks_the_event_loop(
+    double: Double, both: dict[str, Callable[..., Any]]
+) -> None:
+    double.latency = 0.7
+
+    async def run() -> float:
+        waiting = asyncio.ensure_future(both["other"](req=None))
+        longest, last = 0.0, time.monotonic()
+        while not waiting.done():
+            await asyncio.sleep(0.01)
+            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+        assert await waiting == "the-value"
+        return longest
+
+    assert asyncio.run(run()) < 0.5  # a blocking read would take as long as an answer
+
+
+def test_a_vault_that_hangs_holds_up_no_other(double: Double, app: App, tmp_path: Path) -> None:
+    double.vault("broken").set("api-key", "the-value")
+    double.vault("contoso").set("api-key", "the-value")
+    double.fail("broken", how="hang")
+    for number in range(20):
+        declare(
+            tmp_path, f"f{number}", ECHO, key_vault(vaultName="broken", secretName=f"k{number}")
+        )
+    declare(tmp_path, "echo", ECHO, key_vault())
+    functions = handlers(app())
+
+    def wait_for(name: str) -> None:
+        with suppress(Exception):
+            functions[name](req=None)
+
+    for number in range(20):
+        threading.Thread(target=wait_for, args=(f"f{number}",), daemon=True).start()
+    time.sleep(0.2)
+    started = time.monotonic()
+    assert functions["echo"](req=None) == "the-value"
+    assert time.monotonic() - started < 2

@@ -1,0 +1,118 @@
+"""Threads: none that stays, none that piles up, none that holds up the end of the process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import worker
+from key_vault_double import Double
+from worker import declare, key_vault
+
+ECHO = "def main(req, mySecret):\n    return mySecret\n"
+App = Callable[..., dict[str, Any]]
+
+
+def engine_threads() -> list[str]:
+    return [one.name for one in threading.enumerate() if one.name.startswith("identity")]
+
+
+def test_a_restart_leaves_no_thread(double: Double, app: App, tmp_path: Path) -> None:
+    double.vault("contoso").set("api-key", "the-value")
+    declare(tmp_path, "echo", ECHO, key_vault())
+
+    for _ in range(5):
+        assert app(0.1)["echo"].get_user_function()(req=None) == "the-value"
+        assert engine_threads()
+        worker.restart()
+
+    deadline = time.monotonic() + 5
+    while engine_threads() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert engine_threads() == []
+
+
+def test_loading_starts_nothing_where_there_is_no_identity(
+    double: Double, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "WEBSITE_SITE_NAME"):
+        monkeypatch.delenv(name)
+    declare(tmp_path, "echo", ECHO, key_vault())
+    before = threading.active_count()
+
+    app()
+
+    assert (threading.active_count(), double.requests) == (before, [])
+
+
+def test_an_outage_piles_up_no_threads(
+    double: Double, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty secrets of a vault that hangs, called all the time: the threads stay as many."""
+    from identity_bindings import credentials, sources
+
+    # The same as in production, ten times faster.
+    monkeypatch.setitem(credentials.CLIENT_OPTIONS, "read_timeout", 0.8)
+    monkeypatch.setattr(sources, "_WAIT_SECONDS", 0.95)
+    monkeypatch.setattr(sources, "_LONGEST_BACK_OFF_SECONDS", 0.5)
+    for number in range(20):
+        double.vault("contoso").set(f"key-{number}", "the-value")
+        declare(tmp_path, f"f{number}", ECHO, key_vault(secretName=f"key-{number}"))
+    double.fail("contoso", how="hang")
+    functions = [function.get_user_function() for function in app().values()]
+    most, ends = 0, time.monotonic() + 8
+
+    def run(handler: Callable[..., Any]) -> None:
+        while time.monotonic() < ends:
+            with pytest.raises(Exception, match="cannot be read"):
+                handler(req=None)
+            time.sleep(0.02)
+
+    with ThreadPoolExecutor(20) as threads:
+        runs = [threads.submit(run, handler) for handler in functions]
+        while time.monotonic() < ends:
+            most = max(most, len(engine_threads()))
+            time.sleep(0.05)
+        for one in runs:
+            one.result()
+
+    assert most <= 2 * 20 + 2
+
+
+SCRIPT = """
+import os, sys, threading, time
+sys.path[:0] = sys.argv[1:3]
+from pathlib import Path
+from key_vault_double import Double
+import worker
+double = Double().__enter__()
+double.vault("contoso").set("api-key", "the-value")
+double.fail("contoso", how="hang")
+function = worker.load_folder(Path(sys.argv[3]))["echo"]
+threading.Thread(target=lambda: worker.call(function), daemon=True).start()
+time.sleep(0.3)
+print("ends")
+"""
+
+
+def test_a_read_that_hangs_holds_up_no_end_of_the_process(tmp_path: Path) -> None:
+    declare(tmp_path, "echo", ECHO, key_vault())
+    started = time.monotonic()
+
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, worker.PROJECT, worker.PROJECT / "tests", tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert (done.returncode, done.stdout.strip()) == (0, "ends"), done.stderr
+    assert time.monotonic() - started < 6  # the read itself would wait for 8 s
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,441 @@
+"""A thousand secrets, told in every way a handler can: not one leaves the process.
+
+The handlers of the app do here what nobody should do. What they leave behind is searched for each
+value and for each form of it that a log could carry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gc
+import importlib
+import io
+import json
+import logging
+import random
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from logging.handlers import QueueHandler
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+import worker
+from key_vault_double import Double
+from worker import declare, key_vault
+
+App = Callable[..., dict[str, Any]]
+BATCHES, BATCH = 20, 50  # a thousand
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
+
+def _text(rng: random.Random, alphabet: str, least: int = 12, most: int = 60) -> str:
+    return "".join(rng.choices(alphabet, k=rng.randint(least, most)))
+
+
+def _pem(rng: random.Random) -> str:
+    code = base64.encodebytes(rng.randbytes(400)).decode()
+    return f"-----BEGIN PRIVATE KEY-----\n{code}-----END PRIVATE KEY-----\n"
+
+
+def _json(rng: random.Random) -> str:
+    data = {"key": _text(rng, LETTERS), "größe": _text(rng, "äöü€ß☃"), "n": [rng.random(), None]}
+    return json.dumps(data, ensure_ascii=rng.random() < 0.5, indent=rng.choice([None, 2]))
+
+
+KINDS: list[Callable[[random.Random], str]] = [
+    lambda rng: _text(rng, LETTERS),
+    lambda rng: _text(rng, LETTERS + "+/=-_.~"),
+    lambda rng: _text(rng, LETTERS + " \t\"'\\%{}$<>&?;,"),
+    lambda rng: _text(rng, "äöüßéñ漢字кириллица🔑🗝️\u0301\u200d"),
+    lambda rng: "\n".join(_text(rng, LETTERS + ' "') for _ in range(rng.randint(2, 6))),
+    lambda rng: "\r\n".join(_text(rng, LETTERS + "\\") for _ in range(3)) + "\r\n",
+    lambda rng: f"  {_text(rng, LETTERS)}\n",
+    lambda rng: f"AccountName={_text(rng, LETTERS)};AccountKey={_text(rng, LETTERS)}==;X=%s %d",
+    lambda rng: _text(rng, "\x00\x01\x1b\x7f\u2028\u0085" + LETTERS),
+    _json,
+    _pem,
+]
+
+
+def _secrets(seed: int) -> list[str]:
+    rng = random.Random(seed)
+    return [KINDS[number % len(KINDS)](rng) for number in range(BATCH)]
+
+
+def _forms(value: str) -> Iterator[str]:
+    """The value, its lines, and what each becomes in JSON, a URL, base64 and a repr."""
+    for text in {value, value.strip(), *(line.strip() for line in value.splitlines())}:
+        if text.startswith("-----") or len(text) < 8:
+            continue  # a PEM header is no secret; a line that short is documented
+        data = text.encode()
+        yield text
+        yield json.dumps(text)[1:-1]
+        yield json.dumps(text, ensure_ascii=False)[1:-1]
+        yield quote(text, safe="")
+        yield quote_plus(text)
+        yield base64.b64encode(data).decode()
+        yield base64.urlsafe_b64encode(data).decode()
+        yield repr(text)[1:-1]
+
+
+# What a handler may do with a value. Every line of it is wrong, on purpose.
+TELL = """
+import base64, json, logging, sys, traceback, urllib.parse
+from dataclasses import dataclass
+
+@dataclass
+class Config:
+    key: str
+
+class Plain:
+    def __init__(self, key):
+        self.key = str(key)
+    def __str__(self):
+        return f"Plain {self.key}"
+    def __repr__(self):
+        return f"<Plain {self.key}>"
+
+class Odd(Exception):
+    def __init__(self, key):
+        super().__init__("odd")
+        self.key = key
+    def __str__(self):
+        return "Odd: " + self.key
+
+def tell(value, number):
+    log = logging.getLogger(f"app.library{number % 7}")
+    plain = str(value)[:1] + str(value)[1:]  # not the engine's own type any more
+    one = (value, plain)[number % 2]
+    log.error("args %s %r", one, one)
+    log.error("one dict %(key)s", {"key": one})
+    log.error(f"text {one}")
+    log.error(one)
+    log.error("nested %s %s", {"a": [one, (one,)]}, Config(one))
+    log.error(Plain(one))
+    log.error("%s", Plain(one))
+    log.error("extra", extra={"key": one, "deep": {"k": [one]}, "object": Plain(one)})
+    log.error("stack", stack_info=True)
+    log.error("wrong format %d", one)
+    logging.LoggerAdapter(log, {"key": one}).error("adapted %s", one)
+    log.handle(logging.makeLogRecord({"msg": "made %s", "args": (one,), "levelno": 40}))
+    log.error("json %s", json.dumps({"key": one}))
+    log.error("json %s", json.dumps({"key": one}, ensure_ascii=False))
+    log.error("url https://host/?key=%s", urllib.parse.quote(one, safe=""))
+    log.error("form %s", urllib.parse.urlencode({"key": one}))
+    log.error("base64 %s", base64.b64encode(one.encode()).decode())
+    log.error("base64 %s", base64.urlsafe_b64encode(one.encode()))
+    log.error("basic %s", base64.b64encode(("user:" + one).encode()).decode())
+    for line in one.splitlines():
+        log.error("line %s", line.strip())
+    kinds = [ValueError, KeyError, Odd, lambda v: OSError(5, v), lambda v: SystemExit(v)]
+    try:
+        raise kinds[number % len(kinds)](one)
+    except BaseException as error:
+        log.error("caught", exc_info=True)
+        log.error("caught %s %r", error, error)
+        traceback.print_exc()
+    print(one)
+    print(repr(one), [one], {"key": one}, Plain(one))
+    print(one, file=sys.stderr)
+    sys.stdout.write(f"<{one}>")
+    sys.stderr.writelines(["<", one, ">"])
+
+def fail(value, how):
+    plain = str(value)[:1] + str(value)[1:]
+    if how == 0:
+        raise ValueError(plain)
+    if how == 1:
+        try:
+            raise KeyError(plain)
+        except KeyError as error:
+            raise RuntimeError("outer " + plain) from error
+    if how == 2:
+        try:
+            {}[plain]
+        except KeyError:
+            int("in the context of it " + plain)
+    if how == 3:
+        error = TypeError("noted")
+        error.add_note("note " + plain)
+        raise error
+    if how == 4:
+        raise ExceptionGroup("group " + plain, [ValueError(plain), ExceptionGroup("x", [Odd(plain)])])
+    if how == 5:
+        raise Odd(plain)
+    if how == 6:
+        json.loads("{" + plain)
+    if how == 7:
+        raise OSError(13, "denied", plain)
+    if how == 8:
+        plain.encode("ascii").decode() and int(plain)
+        raise UnicodeEncodeError("ascii", plain, 0, 1, "no")
+    if how == 9:
+        raise type("Sealed", (Exception,), {"__slots__": (), "__str__": lambda self: "s " + plain})()
+"""
+HANDLER = """
+from ..telling import fail, tell
+
+def main(req, %s):
+    values = [%s]
+    for number, value in enumerate(values):
+        tell(value, number)
+    number, how = req
+    fail(values[number], how)
+"""
+
+
+class _Json(logging.Formatter):
+    """A formatter that ships everything a record holds, as log services have them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        super().format(record)
+        return json.dumps(vars(record), default=repr) + json.dumps(
+            vars(record), default=str, ensure_ascii=False
+        )
+
+
+@pytest.fixture
+def shown(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+    """Everything that leaves the process: two handlers, one behind a queue, stdout, stderr."""
+    stream = io.StringIO()
+    queue: SimpleQueue[logging.LogRecord] = SimpleQueue()
+    handlers: list[logging.Handler] = [logging.StreamHandler(stream), logging.StreamHandler(stream)]
+    handlers.append(QueueHandler(queue))
+    handlers[1].setFormatter(_Json())
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.DEBUG)
+    for handler in handlers:
+        root.addHandler(handler)
+
+    def everything() -> str:
+        queued = []
+        while not queue.empty():
+            queued.append(repr(vars(queue.get())))
+        text = "".join([stream.getvalue(), *queued, *capsys.readouterr()])
+        stream.seek(0)
+        stream.truncate()
+        return text
+
+    yield everything
+    root.setLevel(level)
+    for handler in handlers:
+        root.removeHandler(handler)
+
+
+def leaks(text: str, values: list[str]) -> list[tuple[int, str]]:
+    return [
+        (number, form)
+        for number, value in enumerate(values)
+        for form in _forms(value)
+        if form in text
+    ]
+
+
+def walk(error: BaseException | None, seen: set[int]) -> Iterator[str]:
+    """Every text that an exception carries, as a tool could read it off."""
+    if error is None or id(error) in seen:
+        return
+    seen.add(id(error))
+    yield from (str(error), repr(error), repr(error.args), repr(vars(error)))
+    yield from getattr(error, "__notes__", ())
+    yield from "".join(traceback.format_exception(error))
+    yield from walk(error.__cause__, seen)
+    yield from walk(error.__context__, seen)
+    for one in getattr(error, "exceptions", ()):
+        yield from walk(one, seen)
+
+
+def test_the_search_finds_what_is_not_masked() -> None:
+    value = "one 'first' line\nand a sécond line"
+    for text in (
+        *(value, "and a sécond line", repr(value), json.dumps([value]), quote(value)),
+        *(quote_plus(value), base64.b64encode(value.encode()).decode()),
+    ):
+        assert leaks(f"something {text} else", ["another-value", value])
+    assert not leaks("something else", [value])
+
+
+@pytest.mark.parametrize(
+    "seed", [pytest.param(n, marks=[pytest.mark.slow] if n > 3 else []) for n in range(BATCHES)]
+)
+def test_no_channel_carries_a_value(
+    double: Double, app: App, tmp_path: Path, shown: Callable[[], str], seed: int
+) -> None:
+    values = _secrets(seed)
+    names = [f"s{number}" for number in range(BATCH)]
+    for name, value in zip(names, values, strict=True):
+        double.vault("contoso").set(name, value)
+    entries = [key_vault(name, secretName=name) for name in names]
+    source = HANDLER % (", ".join(names), ", ".join(names))
+    declare(tmp_path, "echo", source, *entries)
+    (tmp_path / "telling.py").write_text(TELL)
+    handler = app()["echo"].get_user_function()
+
+    outs = []
+    for how in (seed % 10, (seed + 5) % 10):
+        with pytest.raises(BaseException) as caught:  # noqa: PT011, B017
+            handler(req=((seed + how) % BATCH, how))
+        outs.append("".join(walk(caught.value, set())))
+
+    text = shown()
+    assert text.count("***") > 100 * BATCH
+    assert leaks(text, values) == []
+    assert leaks("".join(outs), values) == []
+    assert not any(token in text for token in double.tokens)
+
+
+def test_an_exception_of_a_coroutine_is_clean_too(double: Double, app: App, tmp_path: Path) -> None:
+    double.vault("contoso").set("api-key", "the-value-of-it")
+    source = (
+        "async def main(req, mySecret):\n    raise ValueError(mySecret) from KeyError(mySecret)\n"
+    )
+    declare(tmp_path, "echo", source, key_vault())
+    handler = app()["echo"].get_user_function()
+
+    with pytest.raises(ValueError, match=r"\*\*\*") as caught:
+        asyncio.run(handler(req=None))
+
+    assert "the-value" not in "".join(walk(caught.value, set()))
+
+
+def test_earlier_values_stay_masked_and_threads_are_no_way_out(
+    double: Double,
+    app: App,
+    tmp_path: Path,
+    shown: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    generations = [f"generation-{number}-of-it" for number in range(4)]
+    double.vault("contoso").set("api-key", generations[0])
+    declare(tmp_path, "echo", "def main(req, mySecret):\n    return mySecret\n", key_vault())
+    handler = app(0.1)["echo"].get_user_function()
+    for value in generations:
+        double.vault("contoso").set("api-key", value)
+        while handler(req=None) != value:
+            threading.Event().wait(0.01)
+
+    def run() -> None:
+        raise ValueError("".join(generations))
+
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)  # not pytest's
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    logging.getLogger("later").addHandler(late := logging.StreamHandler(sys.stderr))
+    logging.getLogger("later").error("all of %s", generations)
+    logging.getLogger("later").removeHandler(late)
+
+    assert leaks(shown(), generations) == []
+
+
+def test_nothing_of_the_engine_shows_a_value(double: Double, app: App, tmp_path: Path) -> None:
+    double.vault("contoso").set("api-key", "the-value-of-it")
+    declare(tmp_path, "echo", "def main(req, mySecret):\n    return mySecret\n", key_vault())
+    handler = app()["echo"].get_user_function()
+    value = handler(req=None)
+
+    assert value == "the-value-of-it"
+    assert isinstance(value, str)
+    assert "the-value" not in repr(value)
+    assert "the-value" not in repr([value])
+    ours = [
+        one
+        for one in gc.get_objects()
+        if str(type(one).__module__).startswith("identity_bindings") and not isinstance(one, str)
+    ]
+    assert len(ours) > 5
+    for one in ours:
+        assert "the-value" not in repr(one), type(one)
+        assert "the-value" not in str(one), type(one)
+
+
+@pytest.mark.parametrize("fault", [{}, {"body": True}, {"how": "reset"}, {"status": 500}])
+def test_the_sdk_at_debug_tells_nothing(
+    double: Double,
+    app: App,
+    tmp_path: Path,
+    shown: Callable[[], str],
+    fault: dict[str, Any],
+) -> None:
+    double.vault("contoso").set("api-key", "the-value-of-it")
+    if fault.get("body"):
+        fault = {"body": b'{"value": "the-value-of-it", "id": '}
+    if fault:
+        double.fail("contoso", times=1, **fault)
+    declare(tmp_path, "echo", "def main(req, mySecret):\n    return mySecret\n", key_vault())
+    for name in ("azure", "urllib3", "msal", "requests"):
+        logging.getLogger(name).setLevel(logging.DEBUG)
+
+    handler = app()["echo"].get_user_function()
+    told = ""
+    for _ in range(2):
+        try:
+            handler(req=None)
+        except Exception as error:
+            told += "".join(walk(error, set()))
+
+    text = shown() + told
+    assert "urllib3" in text or text
+    assert "the-value" not in text
+    assert not any(token in text for token in double.tokens)
+
+
+def test_a_short_value_masks_nothing_and_is_told_once(
+    double: Double, app: App, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    double.vault("contoso").set("api-key", "true")
+    declare(tmp_path, "echo", "def main(req, mySecret):\n    return mySecret\n", key_vault())
+    handler = app(0.1)["echo"].get_user_function()
+
+    assert handler(req=None) == "true"
+    threading.Event().wait(0.5)
+    logging.error("it is true")
+
+    told = [record.getMessage() for record in caplog.records]
+    assert "it is true" in told
+    assert sum("fewer than 8 characters" in one for one in told) == 1
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="azure-functions-runtime: Python 3.13 on")
+@pytest.mark.parametrize("how", range(10))
+def test_microsofts_runtime_ships_nothing(
+    double: Double,
+    tmp_path: Path,
+    shown: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+    how: int,
+) -> None:
+    pytest.importorskip("azure_functions_runtime")
+    values = _secrets(1000 + how)[: len(KINDS)]
+    for number, value in enumerate(values):
+        double.vault("contoso").set(f"s{number}", value)
+    names = [f"s{number}" for number in range(len(values))]
+    entries = [key_vault(name, secretName=name) for name in names]
+    for number, name in enumerate(names):
+        source = HANDLER % (", ".join(names), ", ".join(names))
+        source = source.replace("number, how = req", f"number, how = {number}, {how}")
+        declare(tmp_path / "functions", f"f{number}", source, *entries)
+    (tmp_path / "functions" / "telling.py").write_text(TELL)
+    (tmp_path / "function_app.py").write_text((worker.PROJECT / "function_app.py").read_text())
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    runtime = worker.Runtime()
+
+    started = runtime.start(tmp_path)
+    assert started.result.status == started.result.Success, started.result.exception
+    for name, function in runtime.index().items():
+        answer = runtime.call(function.function_id, "req")
+        assert answer.result.status == answer.result.Failure, name
+        exception = answer.result.exception
+        assert exception.stack_trace
+        assert leaks(exception.message + exception.stack_trace, values) == []
+    runtime.close()
+
+    assert leaks(shown(), values) == []

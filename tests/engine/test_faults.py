@@ -196,7 +196,7 @@ def test_cold_it_recovers_within_the_back_off(cold: dict[str, Seen], row: Row) -
 
 @pytest.fixture(scope="module")
 def refreshed(prepared: Path) -> dict[str, Seen]:
-    """Start well, break everything, go on calling, repair, and call until the new value is there."""
+    """Start well, break everything, call on and on, repair, and call until the value is new."""
     seen = {row.name: Seen() for row in ROWS}
     records: list[str] = []
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from key_vault_double import Double
-from worker import IDENTITY, call, declare, key_vault
+from worker import IDENTITY, declare, key_vault
 
 ECHO = "def main(req, mySecret):\n    return mySecret\n"
 ASYNC_ECHO = f"async {ECHO}"

@@ -1,5 +1,7 @@
 """What the template's tests share: projects, rendered once for each set of answers."""
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,10 @@ from local_extensions.refusal import as_argument
 
 TEMPLATE = Path(__file__).parent.parent
 Bake = Callable[..., Path]
+
+# Some tests run the engine from the template's folder, where byte code would be rendered too.
+sys.dont_write_bytecode = True
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 @pytest.fixture(scope="session")

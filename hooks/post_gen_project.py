@@ -1,0 +1,15 @@
+"""Says what was made and what comes next. The project is complete without it."""
+
+import os
+import shlex
+
+print(f"""
+Your app stands in {os.getcwd()}
+
+  cd {shlex.quote(os.getcwd())}
+  make test    runs its tests; they need no Azure
+  azd up       deploys it
+
+The README tells the rest: giving the secrets their values, calling the function,
+and the same steps without make and azd.
+""")

@@ -1,0 +1,157 @@
+"""What the answers mean: identities, vaults, parameters, and texts in other languages."""
+
+import json
+import tomllib
+
+import pytest
+import yaml
+from test_answers import DEFAULTS, IDENTITY_ID
+
+from local_extensions.facts import Facts, bicep_quoted, facts_of, quoted, with_parameters
+
+
+def facts(**answers: str) -> Facts:
+    return facts_of(DEFAULTS | answers)
+
+
+@pytest.mark.parametrize(
+    ("answers", "source", "setting", "declared"),
+    [
+        ({}, "system", "", ""),
+        ({"identity": "user"}, "created", "KEY_VAULT_IDENTITY_ID", "%KEY_VAULT_IDENTITY_ID%"),
+        ({"identity": "user", "identity_id": " %MY_ID% "}, "parameter", "MY_ID", "%MY_ID%"),
+        ({"identity": "user", "identity_id": IDENTITY_ID}, "existing", "", IDENTITY_ID),
+    ],
+)
+def test_the_identity(answers: dict[str, str], source: str, setting: str, declared: str) -> None:
+    found = facts(**answers)
+
+    assert found.identity_source == source
+    assert found.identity_setting == setting
+    assert found.declared_identity_id == declared
+
+
+def test_the_parts_of_an_identity_id() -> None:
+    found = facts(identity="user", identity_id=IDENTITY_ID)
+
+    assert found.identity_id == IDENTITY_ID
+    assert found.identity_subscription == "11111111-2222-3333-4444-555555555555"
+    assert found.identity_group == "shared-group"
+    assert found.identity_name == "shared-identity"
+
+
+@pytest.mark.parametrize(
+    ("vault", "setting", "name"),
+    [
+        ("%KEY_VAULT_NAME%", "KEY_VAULT_NAME", ""),
+        ("my-kv", "", "my-kv"),
+        ("https://my-kv.vault.azure.net/", "", "my-kv"),
+        ("https://my-kv.vault.azure.cn:443", "", "my-kv"),
+    ],
+)
+def test_the_vault(vault: str, setting: str, name: str) -> None:
+    found = facts(vault=f" {vault} ")
+
+    assert found.declared_vault == vault
+    assert found.vault_setting == setting
+    assert found.vault_name == name
+
+
+@pytest.mark.parametrize(
+    ("answer", "subscription", "group"),
+    [
+        ("", "", ""),
+        ("shared", "", "shared"),
+        (
+            "11111111-2222-3333-4444-555555555555/shared",
+            "11111111-2222-3333-4444-555555555555",
+            "shared",
+        ),
+    ],
+)
+def test_where_an_existing_vault_stands(answer: str, subscription: str, group: str) -> None:
+    found = facts(vault_source="existing", vault="my-kv", vault_resource_group=answer)
+
+    assert (found.vault_subscription, found.vault_group) == (subscription, group)
+
+
+@pytest.mark.parametrize(
+    ("secret", "parameter"),
+    [
+        ("my-application-secret", "my_application_secret"),
+        ("mySecret", "my_secret"),
+        ("myAPIKey", "my_api_key"),
+        ("SQL2Password", "sql2_password"),
+        ("--odd--name--", "odd_name"),
+        ("---", "secret"),
+        ("3rd-party", "secret_3rd_party"),
+        ("import", "import_secret"),
+        ("Req", "req_secret"),
+        ("res", "res_secret"),
+        ("context", "context_secret"),
+        ("func", "func_secret"),
+    ],
+)
+def test_a_parameter(secret: str, parameter: str) -> None:
+    assert [one.parameter for one in with_parameters([secret])] == [parameter]
+
+
+def test_parameters_are_unique() -> None:
+    secrets = with_parameters(["a-b", "aB", "a--b", "a-b-2"])
+
+    assert [secret.parameter for secret in secrets] == ["a_b", "a_b_2", "a_b_3", "a_b_2_2"]
+
+
+def test_the_published_declaration() -> None:
+    text = facts(secrets="my-application-secret", vault="my-key-vault-name").function_json
+
+    assert text.endswith("\n}\n")
+    assert json.loads(text) == {
+        "bindings": [
+            {
+                "name": "req",
+                "type": "httpTrigger",
+                "direction": "in",
+                "authLevel": "function",
+                "methods": ["get", "post"],
+            },
+            {"name": "res", "type": "http", "direction": "out"},
+            {
+                "name": "my_application_secret",
+                "type": "keyVault",
+                "direction": "in",
+                "secretName": "my-application-secret",
+                "vaultName": "my-key-vault-name",
+                "identity": "system",
+            },
+        ]
+    }
+
+
+def test_the_handler_is_split_where_the_formatter_would_split_it() -> None:
+    one = facts(secrets="x").signature
+    many = facts(secrets="first-secret,second-secret,third-secret").signature
+
+    assert one == "def main(req: func.HttpRequest, x: str) -> func.HttpResponse:"
+    assert many.splitlines()[1:3] == ["    req: func.HttpRequest,", "    first_secret: str,"]
+
+
+TEXT = 'It\'s "quoted" \\ {{ 7*7 }} %d $HOME ${x} <b> é 日本 \U0001f600\n\ttwo'
+
+
+def test_a_text_arrives_intact_in_four_languages() -> None:
+    literal = quoted(TEXT)
+
+    assert json.loads(literal) == TEXT
+    assert yaml.safe_load(literal) == TEXT
+    assert tomllib.loads(f"text = {literal}")["text"] == TEXT
+    assert eval(literal, {}) == TEXT  # noqa: S307 - it must be a Python literal
+
+
+def test_a_text_in_bicep() -> None:
+    assert bicep_quoted("it's ${x} \\ 'y'\n\t\"é\"") == "'it\\'s \\${x} \\\\ \\'y\\'\\n\\t\"é\"'"
+
+
+def test_wrong_answers_have_no_facts() -> None:
+    with pytest.raises(ValueError, match=r"vault: 'my_vault' .*; secrets: 'a,A' "):
+        facts(vault="my_vault", secrets="a,A")

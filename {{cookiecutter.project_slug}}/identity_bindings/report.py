@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,7 +16,9 @@ import azure.functions as func
 from .credentials import has_endpoint
 from .errors import IdentityBindingError, Problem
 from .injection import Handler, Injection
+from .readings import ReadError
 from .sources import pool
+from .timing import WAIT
 
 EXPIRES_SOON_DAYS = 30
 
@@ -86,12 +89,12 @@ class Report:
 
     def rows(self) -> list[Row]:
         """Read every value that has not been read, all at once, and tell how it went."""
-        flights = {}
         began = time.monotonic()
+        flights = set()
         for injection in self.injections:
-            if injection.source.reading is None:
-                flights[injection.source] = injection.source.begin()
-        concurrent.futures.wait(flights.values(), timeout=9.5)
+            with suppress(ReadError):
+                flights.add(injection.source.join())
+        concurrent.futures.wait(filter(None, flights), timeout=WAIT)
         rows = [
             Row(name, "-", problem.file, "-", "declared wrongly", None, str(problem))
             for name, problems in sorted(self.problems.items())

@@ -42,7 +42,7 @@ class Source:
 
     Attributes:
         current: Until when the value is good, and the value: replaced as one, read without a lock.
-        due: When the next read is due.
+        due: When the next read is due, or the one that is on its way is given up.
         failure: Why the last read failed, where it did.
         reading: The last value that was read, and `read_at`, when that read began.
     """
@@ -66,7 +66,7 @@ class Source:
         Raises:
             ReadError: The read failed, or one failed a moment ago.
         """
-        flight = self._join()
+        flight = self.join()
         if flight is not None:
             try:
                 flight.result(WAIT)
@@ -76,7 +76,7 @@ class Source:
 
     async def wait_async(self) -> Any:
         """The same as `wait`, without blocking the event loop."""
-        flight = self._join()
+        flight = self.join()
         if flight is not None:
             done, _ = await asyncio.wait([asyncio.wrap_future(flight)], timeout=WAIT)
             if not done:
@@ -84,11 +84,24 @@ class Source:
         return self._value()
 
     def begin(self) -> Future[None]:
-        """Begin a read, or join the one that is on its way."""
+        """Begin a read, or join the one that is on its way. Give it up where it takes too long."""
         with self._lock:
-            return self._flight or self._start()
+            flight = self._flight
+            if flight is None:
+                return self._start()
+        if self.due <= monotonic():
+            self._fail(flight, _NO_ANSWER)
+        return flight
 
-    def _join(self) -> Future[None] | None:
+    def join(self) -> Future[None] | None:
+        """Join the read that is on its way, or begin one where there is no good value.
+
+        Returns:
+            The read to wait for; None where the value is good.
+
+        Raises:
+            ReadError: A read failed a moment ago.
+        """
         with self._lock:
             if monotonic() < self.current[0]:
                 return None
@@ -105,9 +118,11 @@ class Source:
     def _start(self) -> Future[None]:
         flight: Future[None] = Future()
         flight.set_running_or_notify_cancel()  # a caller that is cancelled cancels only itself
-        self._flight, self.due = flight, inf
+        self._flight, self.due = flight, monotonic() + WAIT
         # A daemon thread: a read that hangs must not hold up the end of the process.
-        thread = threading.Thread(target=self._read, args=(flight,), daemon=True)
+        thread = threading.Thread(
+            target=self._read, args=(flight,), name="identity-read", daemon=True
+        )
         try:
             thread.start()
         except RuntimeError:  # no thread can be had, or the process is ending
@@ -214,7 +229,9 @@ class Pool:
             if not self._sources or self._closed or not has_endpoint():
                 return
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._keep_fresh, daemon=True)
+                self._thread = threading.Thread(
+                    target=self._keep_fresh, name="identity-refresh", daemon=True
+                )
                 self._thread.start()
         self.wake()
 

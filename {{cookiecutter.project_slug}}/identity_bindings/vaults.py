@@ -6,7 +6,8 @@ import os
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .credentials import CLIENT_OPTIONS, Credential, principal
@@ -29,6 +30,7 @@ SUFFIX_SETTING = "KEY_VAULT_DNS_SUFFIX"
 _NAME = re.compile(r"(?=.{3,24}$)[A-Za-z](?:-?[A-Za-z0-9])*")
 _URI = re.compile(r"https://([^/:?#@]+)(?::443)?/?", re.IGNORECASE)
 _PARALLEL_READS = 8  # below the SDK's connection pool of 10
+_PATIENCE_SECONDS = 4.0
 
 
 def vault_url(vault: str, settings: Mapping[str, str] = os.environ) -> str:
@@ -110,15 +112,12 @@ class Vault:
         Raises:
             ReadError: The value could not be read. Its failure says why, and what repairs it.
         """
-        with self._slots:
+        with _patiently(self._slots):
             if self._client is not None:
-                return self._read(self._client, name, version)
+                return self._read(name, version)
             # The first read goes alone: all others then share its challenge and its token.
-            with self._first:
-                client = self._client or self._open()
-                reading = self._read(client, name, version)
-                self._client = client
-                return reading
+            with _patiently(self._first):
+                return self._read(name, version)
 
     def _open(self) -> SecretClient:
         from azure.keyvault.secrets import SecretClient
@@ -126,18 +125,23 @@ class Vault:
         credential: Any = self._credential  # the SDK asks for get_token_info only
         return SecretClient(self.url, credential, **CLIENT_OPTIONS)
 
-    def _read(self, client: SecretClient, name: str, version: str | None) -> Reading:
+    def _read(self, name: str, version: str | None) -> Reading:
         from azure.core.exceptions import HttpResponseError
 
         for fresh_token in (False, True):
+            client = self._client or self._open()
             try:
-                return _reading(client.get_secret(name, version))
+                secret = client.get_secret(name, version)
+                self._client = client
+                return _reading(secret)
             except ReadError:
                 raise
             except HttpResponseError as error:
                 status = error.status_code or 0
-                answered = self._refused(status, *_details(error), name)
-                failure = answered if status else _no_answer(_told(error))
+                if status >= 400:
+                    failure = self._refused(status, *_details(error), name)
+                else:
+                    failure = _no_answer(_told(error))
             except Exception as error:
                 status, failure = 0, _no_answer(_told(error))
             # Raised outside of the handlers: the SDK's exceptions hold what the vault sent.
@@ -146,7 +150,6 @@ class Vault:
             # The token may have been revoked. One new token decides.
             self._credential.forget()
             self._client = None
-            client = self._open()
         raise ReadError(failure)
 
     def _refused(self, status: int, code: str, retry_after: float, name: str) -> Failure:
@@ -158,6 +161,17 @@ class Vault:
         identity = self._credential.identity
         facts = {"vault": vault_name(self.url), "name": name, "principal": principal(identity)}
         return Failure("denied", f"{texts[0]} ({answer})", texts[1].format(**facts))
+
+
+@contextmanager
+def _patiently(lock: threading.Lock | threading.Semaphore) -> Iterator[None]:
+    """Hold `lock`, but do not wait for ever for one who hangs: go on without it."""
+    held = lock.acquire(timeout=_PATIENCE_SECONDS)
+    try:
+        yield
+    finally:
+        if held:
+            lock.release()
 
 
 def _reading(secret: KeyVaultSecret) -> Reading:

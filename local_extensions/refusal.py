@@ -2,7 +2,7 @@
 
 import os
 import shlex
-import subprocess  # noqa: S404 - only its quoting for Windows
+import subprocess
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -121,4 +121,4 @@ def _ask(prompt: str, default: str) -> str:
 def _derived_slug(answers: MutableMapping[str, Any]) -> str:
     """Render the slug as cookiecutter.json derives it from the project's name."""
     template = create_env_with_context({}).from_string(QUESTIONS["project_slug"])
-    return template.render(cookiecutter=answers)
+    return str(template.render(cookiecutter=answers))

@@ -2,16 +2,13 @@
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from baking import TEMPLATE, Bake
 from pytest_cookies.plugin import Cookies
 
 from local_extensions.refusal import as_argument
-
-TEMPLATE = Path(__file__).parent.parent
-Bake = Callable[..., Path]
 
 # Some tests run the engine from the template's folder, where byte code would be rendered too.
 sys.dont_write_bytecode = True

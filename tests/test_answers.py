@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from baking import TEMPLATE, Bake
 from click.testing import CliRunner, Result
-from conftest import TEMPLATE, Bake
 from cookiecutter.cli import main as cookiecutter_command
 from cookiecutter.main import cookiecutter
 
@@ -148,7 +148,9 @@ ACCEPTED: list[Answers] = [
     {"project_slug": "a1"},
     {"project_slug": "9-lives"},
     {"project_slug": "a" * 32},
-    {"description": 'It\'s "quoted" \\ {{ 7*7 }} {% x %} %d $HOME ${x} <b> é 日本 \U0001f600\n\ttwo'},
+    {
+        "description": 'It\'s "quoted" \\ {{ 7*7 }} {% x %} %d $HOME ${x} <b> é 日本 \U0001f600\n\ttwo'
+    },
     {"function_name": "readSecret2"},
     {"identity": "user"},
     {"identity": "user", "identity_id": IDENTITY_ID},
@@ -299,12 +301,12 @@ def test_a_configuration_is_checked_and_kept(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_the_refusal_ends_with_a_command_that_is_right(cli: Cli, tmp_path: Path) -> None:
-    description = "It's \"{{ 7*7 }}\"\n$HOME \\ 日本 \U0001f600"
+    description = 'It\'s "{{ 7*7 }}"\n$HOME \\ 日本 \U0001f600'
     answers = WRONG | {"project_name": "Größe & Co", "description": description, "identity": "user"}
 
     result = cli("--no-input", answers=answers)
     command = result.output.strip().splitlines()[-1]
-    done = subprocess.run(  # noqa: S602 - as a person pastes it
+    done = subprocess.run(  # as a person pastes it
         f"{shlex.quote(sys.executable)} -m {command.strip()}", shell=True, capture_output=True
     )
 
@@ -417,7 +419,7 @@ def test_a_person_is_asked_only_the_wrong_ones_again(tmp_path: Path) -> None:
     assert terminal.finish() == 0, terminal.text
     project = tmp_path / "my-app"
     assert "{{ 7*7 }} {% raw" in (project / "README.md").read_text("utf-8")
-    (declared,) = json.loads((project / "functions/fetch/function.json").read_text())["bindings"][2:]
+    *_, declared = json.loads((project / "functions/fetch/function.json").read_text())["bindings"]
     assert declared["identityId"] == IDENTITY_ID
     assert declared["vaultName"] == "my-vault"
 

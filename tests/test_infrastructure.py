@@ -13,7 +13,7 @@ from typing import Any
 
 import infrastructure
 import pytest
-from conftest import Bake
+from baking import Bake
 from infrastructure import COMBINATIONS, SITE, STORAGE, VARIABLES, bicep, expected, only, wrong
 
 SETTER = "44444444-4444-4444-4444-444444444444"

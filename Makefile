@@ -1,0 +1,42 @@
+# Each target is a few lines of `python -m …`, which CONTRIBUTING.md gives for Windows.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+PROJECT := build/secure-function-app
+REQUIREMENTS := {{cookiecutter.project_slug}}/requirements
+
+# Byte code in the template's folder would be rendered with it.
+export PYTHONDONTWRITEBYTECODE = 1
+
+.PHONY: help project test test-all lint
+
+help:  ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+project: $(VENV)/installed  ## Render the default answers into build/, and run that project's tests
+	@rm -rf $(PROJECT)
+	$(RUN) -m cookiecutter . --no-input --default-config --output-dir build
+	cd $(PROJECT) && ../../$(RUN) -m pytest --quiet
+	@echo
+	@echo "The app in $(PROJECT) passes its tests. Next: read its README.md, then deploy it"
+	@echo "from there with azd up, or answer the prompts yourself: $(RUN) -m cookiecutter ."
+
+test: $(VENV)/installed  ## Run the template's tests
+	$(RUN) -m pytest
+
+test-all: $(VENV)/installed  ## Run the slow tests too
+	$(RUN) -m pytest -m ""
+
+lint: $(VENV)/installed  ## Check style and types
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+# One environment for the template and the projects that it renders.
+$(VENV)/installed: pyproject.toml $(REQUIREMENTS).txt $(REQUIREMENTS)-dev.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.13 …"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check "pip>=25.1"
+	$(RUN) -m pip install --quiet --group dev -r "$(REQUIREMENTS)-dev.txt"
+	@touch $@

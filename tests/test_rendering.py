@@ -1,0 +1,289 @@
+"""What is rendered is clean, and reads as if written by hand for this one project."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+import yaml
+from baking import TEMPLATE, Bake
+from jsonschema import Draft7Validator
+from test_answers import IDENTITY_ID
+
+PROJECT = TEMPLATE / "{{cookiecutter.project_slug}}"
+CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+
+# One set of answers for each way in which files differ.
+SETS: dict[str, dict[str, str]] = {
+    "default": {},
+    "user": {
+        "identity": "user",
+        "vault_access": "rbac",
+        "secrets": "one,two-2,3three,fourthSecret",
+    },
+    "shared": {
+        "project_name": 'It\'s "shared" \\ {{ 7*7 }} ${x} %d é',
+        "description": 'First line: "it\'s" \\ {{ 7*7 }} {% raw %} ${x} %d #\n# second <line> é',
+        "function_name": "SignBody",
+        "identity": "user",
+        "identity_id": IDENTITY_ID,
+        "vault": "https://my-kv.vault.azure.net/",
+        "vault_source": "existing",
+        "vault_resource_group": "shared",
+        "secrets": ",".join(f"{'long-' * 20}{number}" for number in range(3)),
+        "python_version": "3.11",
+    },
+    "given": {"identity": "user", "identity_id": "%SHARED_ID%", "vault": "my-kv"},
+}
+
+
+@pytest.fixture(params=SETS)
+def answers(request: pytest.FixtureRequest) -> dict[str, str]:
+    return SETS[request.param]
+
+
+@pytest.fixture
+def project(bake: Bake, answers: dict[str, str]) -> Path:
+    return bake(**answers)
+
+
+def files(project: Path, *suffixes: str) -> list[Path]:
+    """All files of a project, or those with one of the suffixes."""
+    found = [path for path in sorted(project.rglob("*")) if path.is_file()]
+    # Left in the template's folder by a tool that somebody ran there; git knows nothing of them.
+    found = [path for path in found if not CACHES.intersection(path.parts)]
+    return [path for path in found if not suffixes or path.suffix in suffixes]
+
+
+def test_the_files(bake: Bake) -> None:
+    """Nothing is missing, and nothing of an option that was not chosen is there."""
+    everywhere = {
+        ".devcontainer/devcontainer.json",
+        ".funcignore",
+        ".gitattributes",
+        ".gitignore",
+        ".pre-commit-config.yaml",
+        ".vscode/extensions.json",
+        ".vscode/launch.json",
+        ".vscode/settings.json",
+        ".vscode/tasks.json",
+        "LICENSE",
+        "Makefile",
+        "README.md",
+        "azure.yaml",
+        "function_app.py",
+        "functions.schema.json",
+        "host.json",
+        "infra/bicepconfig.json",
+        "infra/main.bicep",
+        "infra/main.bicepparam",
+        "infra/modules/app.bicep",
+        "infra/modules/host-access.bicep",
+        "infra/modules/monitoring.bicep",
+        "infra/modules/settings.bicep",
+        "infra/modules/storage.bicep",
+        "infra/modules/vault-access.bicep",
+        "local.settings.json",
+        "pyproject.toml",
+        "requirements-dev.txt",
+        "requirements.txt",
+        "secrets.local.example.json",
+    }
+    of_the_engine = {
+        path.relative_to(PROJECT).as_posix()
+        for folder in ("identity_bindings", "tests")
+        for path in (PROJECT / folder).glob("*.py")
+    }
+
+    def rendered(**answers: str) -> set[str]:
+        project = bake(**answers)
+        return {path.relative_to(project).as_posix() for path in files(project)} - of_the_engine
+
+    function = {"functions/read_secret/__init__.py", "functions/read_secret/function.json"}
+    assert rendered() == everywhere | function | {"infra/modules/vault.bicep"}
+    assert rendered(vault_source="existing", vault="my-kv", function_name="sign") == everywhere | {
+        "functions/sign/__init__.py",
+        "functions/sign/function.json",
+    }
+
+
+def test_only_files_with_jinja_are_rendered() -> None:
+    """A copied file with Jinja would be wrong, a rendered one without only slow."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "."], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    patterns = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
+    patterns = patterns["_copy_without_render"]
+    names = [Path(name) for name in listed.stdout.split("\0") if name]
+    assert names
+    for name in names:
+        has_jinja = re.search("{[{%#]", (PROJECT / name).read_text("utf-8")) is not None
+        copied = any(fnmatch(name.as_posix(), pattern) for pattern in patterns)
+        assert has_jinja != copied, f"{name}: see _copy_without_render in cookiecutter.json"
+    for pattern in patterns:
+        assert any(fnmatch(name.as_posix(), pattern) for name in names), (
+            f"nothing matches {pattern}"
+        )
+
+
+def test_no_blank_noise(project: Path) -> None:
+    for path in files(project):
+        text = path.read_bytes().decode("utf-8")
+        assert text.strip(), path
+        assert text.endswith("\n"), path
+        assert not text.endswith("\n\n"), path
+        assert not text.startswith("\n"), path
+        assert "\r" not in text, path
+        assert not re.search(r"[ \t]\n", text), path
+        assert "\n\n\n\n" not in text, path
+        if path.suffix != ".py":
+            assert "\n\n\n" not in text, path
+
+
+def test_no_jinja_and_no_template_is_left(bake: Bake) -> None:
+    for answers in ({}, SETS["user"], SETS["given"]):
+        for path in files(bake(**answers)):
+            text = path.read_text("utf-8")
+            assert not re.search("{[{%#]", text), path
+            assert "cookiecutter" not in text.lower(), path
+
+
+def test_the_files_parse(project: Path) -> None:
+    for path in files(project, ".json"):
+        json.loads(path.read_text("utf-8"))
+    for path in files(project, ".yaml", ".yml"):
+        yaml.safe_load(path.read_text("utf-8"))
+    for path in files(project, ".toml"):
+        tomllib.loads(path.read_text("utf-8"))
+    for path in files(project, ".py"):
+        ast.parse(path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    "check", ["ruff check --no-cache", "ruff format --no-cache --check", "mypy --no-incremental"]
+)
+def test_the_python_is_clean(project: Path, check: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", *check.split()], cwd=project, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_texts_arrive_intact(project: Path, answers: dict[str, str]) -> None:
+    name = answers.get("project_name", "Secure Function App")
+    readme = (project / "README.md").read_text("utf-8")
+    devcontainer = json.loads((project / ".devcontainer/devcontainer.json").read_text("utf-8"))
+
+    assert readme.startswith(f"# {name}\n")
+    assert answers.get("description", "An Azure Function App whose") in readme
+    assert devcontainer["name"] == name
+
+
+def test_the_function(project: Path, answers: dict[str, str]) -> None:
+    folder = project / "functions" / answers.get("function_name", "read_secret")
+    bindings = json.loads((folder / "function.json").read_text("utf-8"))["bindings"]
+    module = ast.parse((folder / "__init__.py").read_text("utf-8"))
+
+    (main,) = (
+        node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == "main"
+    )
+    secrets = [binding["name"] for binding in bindings if binding["type"] == "keyVault"]
+    assert [argument.arg for argument in main.args.args] == ["req", *secrets]
+    assert len(secrets) == answers.get("secrets", "my-application-secret").count(",") + 1
+
+
+def test_local_settings_name_what_the_declarations_need(project: Path) -> None:
+    settings = json.loads((project / "local.settings.json").read_text("utf-8"))["Values"]
+    (declaration,) = project.glob("functions/*/function.json")
+
+    for setting in re.findall("%([^%]+)%", declaration.read_text("utf-8")):
+        assert settings[setting]
+
+
+def test_the_python_version_is_the_same_everywhere(project: Path, answers: dict[str, str]) -> None:
+    version = answers.get("python_version", "3.13")
+
+    assert f"python:{version}" in (project / ".devcontainer/devcontainer.json").read_text("utf-8")
+    assert f"'{version}'" in (project / "infra/modules/app.bicep").read_text("utf-8")
+
+
+# The editor's schema for function.json
+
+
+SECRET = {
+    "name": "my_secret",
+    "type": "keyVault",
+    "direction": "in",
+    "secretName": "my-secret",
+    "vaultName": "my-key-vault",
+    "identity": "system",
+}
+
+
+def complaints(*bindings: dict[str, object]) -> list[str]:
+    schema = json.loads((PROJECT / "functions.schema.json").read_text("utf-8"))
+    Draft7Validator.check_schema(schema)
+    found = Draft7Validator(schema).iter_errors({"bindings": list(bindings)})
+    return [error.message for error in found]
+
+
+def test_the_schema_is_wired_into_the_editor(bake: Bake) -> None:
+    project = bake()
+    (wired,) = json.loads((project / ".vscode/settings.json").read_text())["json.schemas"]
+
+    assert (project / wired["url"]).is_file()
+    assert list(project.glob(wired["fileMatch"][0].lstrip("/")))
+
+
+def test_the_schema_accepts_what_is_rendered(project: Path) -> None:
+    (declaration,) = project.glob("functions/*/function.json")
+
+    assert complaints(*json.loads(declaration.read_text("utf-8"))["bindings"]) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"secretVersion": "0123456789abcdef0123456789abcdef"},
+        {"secretName": "%SECRET_NAME%", "vaultName": "%VAULT%"},
+        {"vaultName": "https://my-key-vault.vault.azure.net/"},
+        {"vaultName": "https://my-key-vault.vault.azure.cn:443"},
+        {"identity": "user", "identityId": IDENTITY_ID},
+        {"identity": "user", "identityId": "%KEY_VAULT_IDENTITY_ID%"},
+        {"type": "queueTrigger", "anything": {"goes": [1]}, "identity": 5},
+    ],
+)
+def test_the_schema_accepts(change: dict[str, object]) -> None:
+    assert complaints(SECRET | change) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "my-secret"},
+        {"direction": "out"},
+        {"secretName": "my_secret"},
+        {"secretName": "{query.name}"},
+        {"vaultName": "my_vault"},
+        {"vaultName": "http://my-key-vault.vault.azure.net/"},
+        {"identity": "somebody"},
+        {"identity": "user"},
+        {"identity": "user", "identityId": "my-identity"},
+        {"identityId": IDENTITY_ID},
+        {"secret": "misspelt"},
+    ],
+)
+def test_the_schema_refuses(change: dict[str, object]) -> None:
+    assert complaints(SECRET | change)
+
+
+@pytest.mark.parametrize("missing", ["name", "secretName", "vaultName", "identity"])
+def test_the_schema_misses(missing: str) -> None:
+    assert complaints({key: value for key, value in SECRET.items() if key != missing})

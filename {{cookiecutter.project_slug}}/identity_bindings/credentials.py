@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .readings import Failure, ReadError
@@ -167,6 +168,12 @@ class Credential:
             f"no identity is assigned: the app does not have {self.identity}",
             f"az functionapp identity assign {site_arguments()}{identities}",
         )
+
+
+@cache
+def open_credential(identity: Identity) -> Credential:
+    """Return the one credential of `identity`: all its readers share a token."""
+    return Credential(identity)
 
 
 def site_arguments(environment: Mapping[str, str] = os.environ) -> str:

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from azure.functions.decorators.function_app import FunctionBuilder
+from azure.functions.decorators.function_app import Function, FunctionBuilder, FunctionRegister
 
 from . import redaction
 from .errors import Problem
 from .grammar import declare
-from .injection import Handler, Injection, inject, present, signature_of, without
+from .injection import (
+    Handler,
+    Injection,
+    inject,
+    injections_for,
+    present,
+    signature_of,
+    without,
+)
 from .report import report
-from .sources import pool
+
+_logger = logging.getLogger("identity_bindings")
 
 
 def key_vault_secret(
@@ -53,7 +63,54 @@ def key_vault_secret(
         "identity": identity,
         "identityId": identity_id,
     }
-    return _decorator("keyVault", properties)
+    return declared("keyVault", properties)
+
+
+def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handler]:
+    """Make a decorator that fills in a parameter with a binding of this package.
+
+    Args:
+        kind: The binding's type, such as ``keyVault``.
+        properties: Its properties, as ``function.json`` names them.
+    """
+
+    def decorate(handler: Handler) -> Handler:
+        redaction.install()
+        built = handler if isinstance(handler, FunctionBuilder) else None
+        if built is not None:
+            handler = built._function.get_user_function()
+        before = getattr(handler, _ATTRIBUTE, _Declared(handler))
+        name, function = properties["name"], getattr(before.handler, "__name__", "?")
+        file = f"{getattr(before.handler, '__module__', '?')}.{function}"
+        problems: list[Problem] = []
+
+        def problem(prop: str, value: object, allowed: str) -> None:
+            problems.append(Problem(file, prop, value, allowed))
+
+        binding = declare({**properties, "type": kind}, os.environ, problem)
+        if name not in signature_of(before.handler).parameters:
+            problem("name", name, "the function has no such parameter; add it")
+        if built is not None:
+            order = f"put it below @app.…, next to 'def {function}'"
+            problem("order of decorators", f"@… of {name} above @app.…", order)
+        injections = before.injections
+        if problems:
+            report.add_problems(function, problems)
+            _leave_out_what_is_in_error()
+        else:
+            injections += tuple(injections_for(function, [binding], before.handler))
+            report.injections += injections[-1:]
+        now = _Declared(before.handler, injections, before.hidden | {name})
+        wrapped = _wrap(now, function)
+        setattr(wrapped, _ATTRIBUTE, now)
+        report.begin()
+        if built is None:
+            return wrapped
+        # The worker must not see the parameter: it would refuse the whole app.
+        built._function._func = wrapped
+        return built
+
+    return decorate
 
 
 @dataclass(frozen=True)
@@ -68,49 +125,34 @@ class _Declared:
 _ATTRIBUTE = "__identity_bindings__"
 
 
-def _decorator(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handler]:
-    def decorate(handler: Handler) -> Handler:
-        redaction.install()
-        built = handler if isinstance(handler, FunctionBuilder) else None
-        if built is not None:
-            handler = built._function.get_user_function()
-        before = getattr(handler, _ATTRIBUTE, _Declared(handler))
-        parameter = properties["name"]
-        function = getattr(before.handler, "__name__", "?")
-        file = f"{getattr(before.handler, '__module__', '?')}.{function}"
-        problems: list[Problem] = []
-        binding = declare(
-            {**properties, "type": kind},
-            os.environ,
-            lambda prop, value, allowed: problems.append(Problem(file, prop, value, allowed)),
-        )
-        if parameter not in signature_of(before.handler).parameters:
-            problems.append(Problem(file, "name", parameter, "the function has no such parameter"))
-        if built is not None:
-            order = f"put it below @app.…, next to 'def {function}'"
-            problems.append(Problem(file, "order of decorators", f"@{kind} above @app.…", order))
-        injections = before.injections
-        if problems:
-            report.add_problems(function, problems)
-        else:
-            injections += (Injection(function, binding, pool.source(binding)),)
-            report.injections += injections[-1:]
-        now = _Declared(before.handler, injections, before.hidden | {parameter})
-        wrapped = _wrap(now, function)
-        setattr(wrapped, _ATTRIBUTE, now)
-        report.begin()
-        if built is None:
-            return wrapped
-        # The worker must not see the parameter: it would refuse the whole app.
-        built._function._func = wrapped
-        return built
-
-    return decorate
-
-
 def _wrap(declared: _Declared, function: str) -> Handler:
     visible = without(signature_of(declared.handler), declared.hidden)
     if function not in report.problems:
         return present(inject(declared.handler, declared.injections), visible)
     answer = functools.wraps(declared.handler)(report.refuse(function))
     return present(answer, visible)
+
+
+def _leave_out_what_is_in_error() -> None:
+    """Keep functions in error that no HTTP request starts from the worker.
+
+    It would give them messages that they cannot handle. An app in order is not touched.
+    """
+    original = FunctionRegister.get_functions
+    if hasattr(original, "original"):
+        return
+
+    @functools.wraps(original)
+    def get_functions(app: FunctionRegister) -> list[Function]:
+        kept = []
+        for function in original(app):
+            declared = getattr(function.get_user_function(), _ATTRIBUTE, None)
+            name = getattr(declared and declared.handler, "__name__", None)
+            if name not in report.problems or function.is_http_function():
+                kept.append(function)
+            else:
+                _logger.error("Function '%s' is in error, and not registered.", name)
+        return kept
+
+    get_functions.original = original  # type: ignore[attr-defined]
+    FunctionRegister.get_functions = get_functions  # type: ignore[assignment]

@@ -14,7 +14,7 @@ from typing import Any
 from .errors import BindingUnavailableError
 from .readings import ReadError
 from .redaction import scrub
-from .sources import Source
+from .sources import Source, pool
 
 Handler = Callable[..., Any]
 
@@ -59,6 +59,13 @@ class Injection:
             f"Function '{self.function}', binding '{binding.name}': {binding} cannot be read by"
             f" {binding.identity}: {failure.reason}. Repair: {failure.repair}"
         )
+
+
+def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> list[Injection]:
+    """What fills the declared parameters of `handler`, as it needs it: a coroutine or not."""
+    if inspect.iscoroutinefunction(handler):
+        declared = [own.for_async() if hasattr(own, "for_async") else own for own in declared]
+    return [Injection(function, own, pool.source(own)) for own in declared]
 
 
 def inject(

@@ -7,19 +7,19 @@ import logging
 import threading
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
-from .credentials import Credential, Identity, in_azure
+from .credentials import Identity, in_azure, open_credential
+from .kinds import Kind, matching
 from .readings import Failure, ReadError, Reading
-from .vaults import Vault, vault_name
+from .vaults import VAULT_NAME, Vault, vault_name
 
 LOCAL_FILE = Path(__file__).parent.parent / "secrets.local.json"
 """Values for a developer's machine. Ignored by git, never deployed, not read in Azure."""
 
 _logger = logging.getLogger("identity_bindings")
 _lock = threading.Lock()
-_credentials: dict[Identity, Credential] = {}
-_vaults: dict[tuple[str, Identity], Vault] = {}
 _said: set[str] = set()
 
 
@@ -64,17 +64,13 @@ class SecretBinding:
             _say(
                 "Secrets are read with the developer's own login ('az login' or 'azd auth login')."
             )
-        reading = open_vault(self.vault_url, self.identity).read_secret(
-            self.secret_name, self.secret_version
-        )
-        return replace(reading, pinned=self.secret_version is not None)
+        vault = _open_vault(self.vault_url, self.identity)
+        return vault.read_secret(self.secret_name, self.secret_version)
 
 
-def open_vault(url: str, identity: Identity) -> Vault:
-    """Return the vault at `url` as `identity` sees it: one client for all its readers."""
-    with _lock:
-        credential = _credentials.setdefault(identity, Credential(identity))
-        return _vaults.setdefault((url, identity), Vault(url, credential))
+@cache
+def _open_vault(url: str, identity: Identity) -> Vault:
+    return Vault(url, open_credential(identity))
 
 
 def _local_value(file: Path, vault: str, secret: str) -> str | None:
@@ -103,3 +99,22 @@ def _say(sentence: str) -> None:
             return
         _said.add(sentence)
     _logger.warning(sentence)
+
+
+KIND = Kind(
+    "keyVault",
+    {
+        "secretName": matching(
+            "[A-Za-z0-9-]{1,127}", "a secret's name: 1 to 127 letters, digits and hyphens"
+        ),
+        "secretVersion": matching("[A-Za-z0-9]{1,64}", "a secret's version", required=False),
+        "vaultName": VAULT_NAME,
+    },
+    lambda values: SecretBinding(
+        values["name"],
+        values["secretName"],
+        values["secretVersion"],
+        values["vaultName"],
+        values["identity"],
+    ),
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Literal, Protocol
 
 from .errors import IdentityBindingError
@@ -18,12 +19,14 @@ class Reading:
         note: What the log should say about it once, such as that it has expired.
         expires: When it ends, in seconds since 1970, where it ends.
         pinned: It cannot change, so it is never read again.
+        lifetime: How many seconds it may be used, whatever fails.
     """
 
     value: Any
     note: str = ""
     expires: float | None = None
     pinned: bool = False
+    lifetime: float = inf
 
     def __repr__(self) -> str:
         return f"Reading(note={self.note!r}, expires={self.expires}, pinned={self.pinned})"

@@ -16,10 +16,9 @@ from . import redaction
 from .declarations import FunctionDeclaration, is_trigger, read_declarations
 from .errors import DeclarationError, Problem
 from .grammar import direction
-from .injection import Handler, Injection, inject, present, signature_of, without
+from .injection import Handler, inject, injections_for, present, signature_of, without
 from .loading import load_handler, make_importable
 from .report import report
-from .sources import pool
 from .worker_rules import acceptable, mismatches, worker_type
 
 Binding = dict[str, Any]
@@ -80,7 +79,7 @@ def _register(app: func.FunctionApp, function: FunctionDeclaration) -> list[Prob
     for name in refused:
         text = "%s: the annotation of '%s' does not fit its binding, and is ignored."
         _logger.warning(text, function.file, name)
-    injections = [Injection(function.name, own, pool.source(own)) for own in function.declared]
+    injections = injections_for(function.name, function.declared, handler)
     if injections:
         named = {binding["name"] for binding in bindings}
         wants_context = "context" in signature.parameters and "context" not in named

@@ -59,6 +59,7 @@ class Source:
         self._flight: Future[None] | None = None
         self._failures = 0
         self._denied_at: float | None = None
+        self._ends = inf
 
     def wait(self) -> Any:
         """Return the value, waiting for a read where there is none that is good.
@@ -160,10 +161,11 @@ class Source:
             before, failed = self.reading, self.failure
             if self._flight is flight:
                 self._flight = None
-                self.due = began + jitter(refresh)
+                self.due = began + min(jitter(refresh), reading.lifetime / 2)
             if began > self.read_at:  # else a later read has overtaken this one
                 self.reading, self.read_at = reading, began
-                self.current = (began + refresh + LATE, value)
+                self._ends = began + reading.lifetime
+                self.current = (min(began + refresh + LATE, self._ends), value)
                 self.failure = self._denied_at = None
                 self._failures = 0
         self._end(flight)
@@ -183,7 +185,8 @@ class Source:
                 self._denied_at, news = now, True
             if value is not None:
                 # A denial stands until a read succeeds, whatever else fails in between.
-                ends = inf if self._denied_at is None else self._denied_at + grace
+                kept_until = inf if self._denied_at is None else self._denied_at + grace
+                ends = min(kept_until, self._ends)
                 self.current = (ends, value) if now < ends else (-inf, None)
             self._flight = None
             self._failures += 1

@@ -6,16 +6,18 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .credentials import CLIENT_OPTIONS, Credential, principal
+from .kinds import Property
 from .readings import Failure, ReadError, Reading
 
 if TYPE_CHECKING:
     from azure.core.exceptions import HttpResponseError
-    from azure.keyvault.secrets import KeyVaultSecret, SecretClient
+    from azure.keyvault.secrets import KeyVaultSecret
 
 SUFFIXES = (
     "vault.azure.net",
@@ -58,6 +60,9 @@ def vault_url(vault: str, settings: Mapping[str, str] = os.environ) -> str:
     )
 
 
+VAULT_NAME = Property(vault_url, "a vault's name or URI")
+
+
 def vault_name(url: str) -> str:
     """The name of the vault at `url`."""
     return url.removeprefix("https://").partition(".")[0]
@@ -66,27 +71,27 @@ def vault_name(url: str) -> str:
 # What an answer of the vault means, by its code or status: reason and repair.
 # Source: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 _REFUSALS = {
-    "SecretDisabled": (
-        "the secret is disabled",
-        "az keyvault secret set-attributes --vault-name {vault} --name {name} --enabled true",
+    "Disabled": (
+        "the {noun} is disabled",
+        "az keyvault {noun} set-attributes --vault-name {vault} --name {name} --enabled true",
     ),
     "ForbiddenByFirewall": (
         "the vault's firewall does not let the app in",
         "'az keyvault network-rule list --name {vault}' shows whom it lets in",
     ),
     "ForbiddenByRbac": (
-        "the identity has no role for reading secrets",
-        'az role assignment create --role "Key Vault Secrets User" --scope $(az keyvault show'
+        "the identity has no role for the vault's {noun}s",
+        'az role assignment create --role "{role}" --scope $(az keyvault show'
         " --name {vault} --query id --output tsv) --assignee-principal-type ServicePrincipal"
         " --assignee-object-id {principal}",
     ),
     "403": (
-        "the vault's access policies do not let the identity read secrets",
-        "az keyvault set-policy --name {vault} --secret-permissions get --object-id {principal}",
+        "no access policy of the vault lets the identity read {noun}s",
+        "az keyvault set-policy --name {vault} {permissions} --object-id {principal}",
     ),
     "404": (
-        "the vault has no such secret or version",
-        'az keyvault secret set --vault-name {vault} --name {name} --value "$VALUE"',
+        "the vault has no such {noun} or version",
+        "{create} --vault-name {vault} --name {name}",
     ),
     "401": (
         "the vault does not accept the identity's token",
@@ -99,10 +104,15 @@ _REFUSALS = {
 class Vault:
     """One vault as seen by one identity. Thread-safe; the SDK is imported at the first read."""
 
+    noun = "secret"
+    role = "Key Vault Secrets User"
+    permissions = "--secret-permissions get"
+    create = 'az keyvault secret set --value "$VALUE"'
+
     def __init__(self, url: str, credential: Credential) -> None:
         self.url = url
         self._credential = credential
-        self._client: SecretClient | None = None
+        self._client: Any = None
         self._first = threading.Lock()
         self._slots = threading.BoundedSemaphore(_PARALLEL_READS)
 
@@ -112,28 +122,32 @@ class Vault:
         Raises:
             ReadError: The value could not be read. Its failure says why, and what repairs it.
         """
+        reading = _reading(self._call(name, lambda client: client.get_secret(name, version)))
+        return replace(reading, pinned=version is not None)
+
+    def _call(self, name: str, ask: Callable[[Any], Any]) -> Any:
         with _patiently(self._slots):
             if self._client is not None:
-                return self._read(name, version)
+                return self._ask(name, ask)
             # The first read goes alone: all others then share its challenge and its token.
             with _patiently(self._first):
-                return self._read(name, version)
+                return self._ask(name, ask)
 
-    def _open(self) -> SecretClient:
+    def _open(self) -> Any:
         from azure.keyvault.secrets import SecretClient
 
-        credential: Any = self._credential  # the SDK asks for get_token_info only
-        return SecretClient(self.url, credential, **CLIENT_OPTIONS)
+        # The SDK asks the credential for get_token_info only.
+        return SecretClient(self.url, self._credential, **CLIENT_OPTIONS)  # type: ignore[arg-type]
 
-    def _read(self, name: str, version: str | None) -> Reading:
+    def _ask(self, name: str, ask: Callable[[Any], Any]) -> Any:
         from azure.core.exceptions import HttpResponseError
 
         for fresh_token in (False, True):
             client = self._client or self._open()
             try:
-                secret = client.get_secret(name, version)
+                answer = ask(client)
                 self._client = client
-                return _reading(secret)
+                return answer
             except ReadError:
                 raise
             except HttpResponseError as error:
@@ -154,13 +168,16 @@ class Vault:
 
     def _refused(self, status: int, code: str, retry_after: float, name: str) -> Failure:
         answer = f"HTTP {status} {code}".strip()
-        texts = _REFUSALS.get(code) or _REFUSALS.get(str(status))
+        kind = "Disabled" if code.endswith("Disabled") else code
+        texts = _REFUSALS.get(kind) or _REFUSALS.get(str(status))
         if texts is None:
             repair = "the next read tries again; https://status.azure.com shows outages"
             return Failure("transient", f"the vault answered {answer}", repair, retry_after)
-        identity = self._credential.identity
-        facts = {"vault": vault_name(self.url), "name": name, "principal": principal(identity)}
-        return Failure("denied", f"{texts[0]} ({answer})", texts[1].format(**facts))
+        facts = {"vault": vault_name(self.url), "name": name, "noun": self.noun, "role": self.role}
+        facts |= {"permissions": self.permissions, "create": self.create}
+        facts["principal"] = principal(self._credential.identity)
+        reason, repair = (text.format(**facts) for text in texts)
+        return Failure("denied", f"{reason} ({answer})", repair)
 
 
 @contextmanager

@@ -91,7 +91,7 @@ _REFUSALS = {
     ),
     "404": (
         "the vault has no such {noun} or version",
-        "{create} --vault-name {vault} --name {name}",
+        "az keyvault {noun} {create[0]} --vault-name {vault} --name {name} {create[1]}",
     ),
     "401": (
         "the vault does not accept the identity's token",
@@ -107,7 +107,7 @@ class Vault:
     noun = "secret"
     role = "Key Vault Secrets User"
     permissions = "--secret-permissions get"
-    create = 'az keyvault secret set --value "$VALUE"'
+    create = ("set", '--value "$VALUE"')
 
     def __init__(self, url: str, credential: Credential) -> None:
         self.url = url
@@ -173,8 +173,8 @@ class Vault:
         if texts is None:
             repair = "the next read tries again; https://status.azure.com shows outages"
             return Failure("transient", f"the vault answered {answer}", repair, retry_after)
-        facts = {"vault": vault_name(self.url), "name": name, "noun": self.noun, "role": self.role}
-        facts |= {"permissions": self.permissions, "create": self.create}
+        facts: dict[str, Any] = {"vault": vault_name(self.url), "name": name}
+        facts |= {word: getattr(self, word) for word in ("noun", "role", "permissions", "create")}
         facts["principal"] = principal(self._credential.identity)
         reason, repair = (text.format(**facts) for text in texts)
         return Failure("denied", f"{reason} ({answer})", repair)

@@ -56,13 +56,13 @@ def test_an_outage_piles_up_no_threads(
     double: Double, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twenty secrets of a vault that hangs, called all the time: the threads stay as many."""
-    from identity_bindings import credentials, sources, timing, vaults
+    from identity_bindings import credentials, freshness, timing, vaults
 
     # The same as in production, ten times faster.
     monkeypatch.setitem(credentials.CLIENT_OPTIONS, "read_timeout", 0.8)
     monkeypatch.setattr(vaults, "_PATIENCE_SECONDS", 0.4)
-    monkeypatch.setattr(sources, "WAIT", 0.95)
-    monkeypatch.setattr(sources, "_COLD_BUDGET", 0.6)
+    monkeypatch.setattr(freshness, "WAIT", 0.95)
+    monkeypatch.setattr(freshness, "_COLD_BUDGET", 0.6)
     monkeypatch.setattr(timing, "LONGEST_BACK_OFF", 0.5)
     for number in range(20):
         double.vault("contoso").set(f"key-{number}", "the-value")
@@ -110,7 +110,7 @@ def test_a_read_that_hangs_holds_up_no_end_of_the_process(tmp_path: Path) -> Non
     started = time.monotonic()
 
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, worker.PROJECT, worker.PROJECT / "tests", tmp_path],
+        [sys.executable, "-B", "-c", SCRIPT, worker.PROJECT, worker.PROJECT / "tests", tmp_path],
         capture_output=True,
         text=True,
         timeout=60,

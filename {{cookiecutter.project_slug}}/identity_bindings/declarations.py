@@ -5,13 +5,13 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from .errors import Problem
-from .grammar import Report, declare, direction, is_ours, is_parameter
+from .grammar import Mistake, declare, direction, is_ours, is_parameter
 from .key_vault_secrets import SecretBinding
 
 FILE = "function.json"
@@ -20,6 +20,12 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
 # A JSON string, kept; or a comment, dropped.
 _STRING_OR_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\r\n]*|/\*.*?\*/', re.DOTALL)
 _STRING_OR_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])', re.DOTALL)
+
+AUTH_LEVELS = ("function", "anonymous", "admin")
+_TIMES = {
+    "fixeddelay": ("delayInterval",),
+    "exponentialbackoff": ("minimumInterval", "maximumInterval"),
+}
 
 
 @dataclass(frozen=True)
@@ -103,48 +109,83 @@ def is_trigger(binding: Mapping[str, Any]) -> bool:
 
 def _read(file: Path, settings: Mapping[str, str]) -> tuple[FunctionDeclaration, list[Problem]]:
     function = FunctionDeclaration(file.parent.name, file.parent)
-    problems: list[Problem] = []
-
-    def report(where: str, value: object, allowed: str) -> None:
-        problems.append(Problem(function.file, where, value, allowed))
-
+    mistakes: list[Mistake] = []
     if not _NAME.fullmatch(function.name) or function.name.lower() == "host":
-        report("name", function.name, "a letter, then letters, digits, _ and -; not 'host'")
+        allowed = "a letter, then letters, digits, _ and -; not 'host'"
+        mistakes.append(("name", function.name, allowed))
     try:
         content = _parse(file.read_bytes())
-    except (OSError, ValueError) as error:
-        report("file", file.name, f"JSON is expected: {error}")
-        return function, problems
-    if not isinstance(content, dict):
-        report("file", content, "a JSON object with 'bindings' is expected")
-        return function, problems
-    bindings = content.get("bindings")
-    if not isinstance(bindings, list) or not all(isinstance(b, dict) for b in bindings):
-        report("bindings", bindings, "a list of objects is expected")
-        bindings = []
-    platforms = [b for b in bindings if not is_ours(b)]
-    for binding in platforms:
-        _check_platform_binding(binding, report)
-    triggers = [b.get("type") for b in platforms if is_trigger(b)]
+    except (OSError, ValueError, RecursionError) as error:
+        content = None
+        mistakes.append(("file", file.name, f"JSON is expected: {error}"))
+    if isinstance(content, dict):
+        bindings = content.get("bindings")
+        if not isinstance(bindings, list) or not all(isinstance(b, dict) for b in bindings):
+            mistakes.append(("bindings", bindings, "a list of objects is expected"))
+            bindings = []
+        mistakes += _mistakes(content, bindings)
+        declared = [declare(binding, settings) for binding in bindings if is_ours(binding)]
+        mistakes += [mistake for _, found in declared for mistake in found]
+        function = replace(
+            function,
+            bindings=tuple(binding for binding in bindings if not is_ours(binding)),
+            declared=tuple(own for own, found in declared if not found),
+            settings={name: content.get(name) for name in ("scriptFile", "entryPoint", "retry")},
+            disabled=content.get("disabled") is True,
+        )
+    elif not mistakes:
+        mistakes.append(("file", file.name, "a JSON object with 'bindings' is expected"))
+    return function, [Problem(function.file, *mistake) for mistake in mistakes]
+
+
+def _mistakes(content: Mapping[str, Any], bindings: list[Any]) -> Iterator[Mistake]:
+    """What is wrong with a function's bindings of the platform, and with its other properties."""
+    for binding in bindings:
+        if not is_ours(binding):
+            yield from _binding_mistakes(binding)
+    triggers = [binding.get("type") for binding in bindings if is_trigger(binding)]
     if bindings and len(triggers) != 1:
-        report("bindings", triggers, "exactly one trigger is expected")
-    names = [b.get("name") for b in bindings]
-    for name in sorted({str(n) for n in names if names.count(n) > 1}):
-        report("name", name, "names of bindings must differ")
-    disabled = content.get("disabled", False)
-    if not isinstance(disabled, bool):
-        report("disabled", disabled, "true or false")
-    declared = [declare(b, settings, report) for b in bindings if is_ours(b)]
-    function = FunctionDeclaration(
-        function.name,
-        function.folder,
-        tuple(platforms),
-        tuple(own for own in declared if own is not None),
-        {key: content[key] for key in ("scriptFile", "entryPoint", "retry") if key in content},
-        disabled is True,
-    )
-    _check_retry(content.get("retry"), report)
-    return function, problems
+        yield "bindings", triggers, "exactly one trigger is expected"
+    names = [str(binding.get("name")) for binding in bindings]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield "name", name, "names of bindings must differ"
+    if not isinstance(content.get("disabled", False), bool):
+        yield "disabled", content["disabled"], "true or false"
+    retry = content.get("retry")
+    if retry is not None:
+        yield from _retry_mistakes(retry)
+
+
+def _binding_mistakes(binding: Mapping[str, Any]) -> Iterator[Mistake]:
+    kind, name, way = binding.get("type"), binding.get("name"), direction(binding)
+    if not isinstance(kind, str) or not kind:
+        yield "type", kind, "the binding's type, such as 'httpTrigger' or 'keyVault'"
+        return
+    if way not in ("in", "out"):
+        yield f"{kind}.direction", binding["direction"], "'in' or 'out'"
+    elif name == "$return" and way != "out":
+        yield f"{kind}.direction", binding.get("direction"), "'$return' must be 'out'"
+    if name != "$return" and not is_parameter(name):
+        yield f"{kind}.name", name, "a Python parameter's name or '$return'"
+    data_type = binding.get("dataType")
+    if data_type is not None and str(data_type).lower() not in ("string", "binary", "stream"):
+        yield f"{kind}.dataType", data_type, "'string', 'binary' or 'stream'"
+    level = binding.get("authLevel") or "function"
+    if kind.lower() == "httptrigger" and str(level).lower() not in AUTH_LEVELS:
+        yield f"{kind}.authLevel", level, "'function', 'anonymous' or 'admin'"
+
+
+def _retry_mistakes(retry: Any) -> Iterator[Mistake]:
+    strategy = str(retry.get("strategy", "")).lower() if isinstance(retry, dict) else ""
+    if strategy not in _TIMES:
+        yield "retry", retry, "an object with strategy 'fixedDelay' or 'exponentialBackoff'"
+        return
+    count = retry.get("maxRetryCount")
+    if isinstance(count, bool) or not re.fullmatch(r"-1|\d{1,9}", str(count)):
+        yield "retry.maxRetryCount", count, "a number of retries, -1 for no end"
+    for name in _TIMES[strategy]:
+        if not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]?\d:[0-5]?\d", str(retry.get(name))):
+            yield f"retry.{name}", retry.get(name), "a time as 'hh:mm:ss'"
 
 
 def _parse(data: bytes) -> Any:
@@ -159,49 +200,3 @@ def _parse(data: bytes) -> Any:
     text = _STRING_OR_COMMENT.sub(lambda match: match[1] or " ", text)
     text = _STRING_OR_COMMA.sub(lambda match: match[1] or "", text)
     return json.loads(text)
-
-
-def _check_platform_binding(binding: Mapping[str, Any], report: Report) -> None:
-    kind = binding.get("type")
-    if not isinstance(kind, str) or not kind:
-        report("type", kind, "the binding's type, such as 'httpTrigger' or 'keyVault'")
-        return
-    name = binding.get("name")
-    way = direction(binding)
-    if way not in ("in", "out"):
-        report(f"{kind}.direction", binding.get("direction"), "'in' or 'out'")
-    if name == "$return":
-        if way != "out":
-            report(f"{kind}.direction", binding.get("direction"), "'$return' must be 'out'")
-    elif not is_parameter(name):
-        report(f"{kind}.name", name, "a Python parameter's name or '$return'")
-    data_type = binding.get("dataType")
-    if data_type is not None and str(data_type).lower() not in ("string", "binary", "stream"):
-        report(f"{kind}.dataType", data_type, "'string', 'binary' or 'stream'")
-    if kind.lower() == "httptrigger":
-        level = binding.get("authLevel", "function")
-        if str(level).lower() not in ("function", "anonymous", "admin"):
-            report(f"{kind}.authLevel", level, "'function', 'anonymous' or 'admin'")
-
-
-_TIMES = {
-    "fixeddelay": ("delayInterval",),
-    "exponentialbackoff": ("minimumInterval", "maximumInterval"),
-}
-
-
-def _check_retry(retry: Any, report: Report) -> None:
-    if retry is None:
-        return
-    strategy = str(retry.get("strategy", "")).lower() if isinstance(retry, dict) else ""
-    if strategy not in _TIMES:
-        allowed = "an object with strategy 'fixedDelay' or 'exponentialBackoff'"
-        report("retry", retry, allowed)
-        return
-    count = retry.get("maxRetryCount")
-    if isinstance(count, bool) or not re.fullmatch(r"-1|\d{1,9}", str(count)):
-        report("retry.maxRetryCount", count, "a number of retries, -1 for no end")
-    for name in _TIMES[strategy]:
-        time = retry.get(name)
-        if not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]?\d:[0-5]?\d", str(time)):
-            report(f"retry.{name}", time, "a time as 'hh:mm:ss'")

@@ -82,20 +82,15 @@ def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handl
         before = getattr(handler, _ATTRIBUTE, _Declared(handler))
         name, function = properties["name"], getattr(before.handler, "__name__", "?")
         file = f"{getattr(before.handler, '__module__', '?')}.{function}"
-        problems: list[Problem] = []
-
-        def problem(prop: str, value: object, allowed: str) -> None:
-            problems.append(Problem(file, prop, value, allowed))
-
-        binding = declare({**properties, "type": kind}, os.environ, problem)
+        binding, mistakes = declare({**properties, "type": kind}, os.environ)
         if name not in signature_of(before.handler).parameters:
-            problem("name", name, "the function has no such parameter; add it")
+            mistakes.append(("name", name, "the function has no such parameter; add it"))
         if built is not None:
-            order = f"put it below @app.…, next to 'def {function}'"
-            problem("order of decorators", f"@… of {name} above @app.…", order)
+            right = f"put it below @app.…, next to 'def {function}'"
+            mistakes.append(("order of decorators", f"@… of {name} above @app.…", right))
         injections = before.injections
-        if problems:
-            report.add_problems(function, problems)
+        if mistakes:
+            report.add_problems(function, [Problem(file, *mistake) for mistake in mistakes])
             _leave_out_what_is_in_error()
         else:
             injections += tuple(injections_for(function, [binding], before.handler))

@@ -5,16 +5,18 @@ from __future__ import annotations
 import difflib
 import keyword
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .credentials import Identity, is_resource_id
 from .kinds import Property, kinds
+from .masks import MASK
 
-Report = Callable[[str, object, str], None]
+Mistake = tuple[str, object, str]
+"""A property, its value, and what is allowed."""
 
 _SETTING = re.compile(r"%([^%]*)%")
-COMMON = ("name", "type", "direction", "dataType", "identity", "identityId")
+_COMMON = ("name", "type", "direction", "dataType", "identity", "identityId")
 
 
 def is_parameter(name: object) -> bool:
@@ -32,37 +34,34 @@ def is_ours(binding: Mapping[str, Any]) -> bool:
     return str(binding.get("type", "")).lower() in kinds()
 
 
-def declare(binding: Mapping[str, Any], settings: Mapping[str, str], report: Report) -> Any:
+def declare(binding: Mapping[str, Any], settings: Mapping[str, str]) -> tuple[Any, list[Mistake]]:
     """Check the properties of one binding of this package, and make it.
 
     Args:
         binding: Its properties, as ``function.json`` names them.
         settings: The app settings that ``%NAME%`` stands for.
-        report: Called once for each mistake: property, value, what is allowed.
 
     Returns:
-        The binding, or None where there are mistakes.
+        The binding, or None where there are mistakes; and the mistakes.
     """
     kind = kinds()[binding["type"].lower()]
-    name = binding.get("name")
-    mistakes = list(_shape(binding, (*COMMON, *kind.properties)))
-    values: dict[str, Any] = {"name": name}
     rules = dict(kind.properties)
     if binding.get("identity") == "user":
         rules["identityId"] = _IDENTITY_ID
+    mistakes = list(_shape(binding, (*_COMMON, *kind.properties)))
+    values: dict[str, Any] = {"name": binding.get("name")}
     for prop, rule in rules.items():
         try:
             values[prop] = _value(binding.get(prop), rule, settings)
         except ValueError as error:
             mistakes.append((prop, binding.get(prop), str(error)))
-    for prop, value, allowed in mistakes:
-        report(f"{kind.type if prop == 'name' else name}.{prop}", value, allowed)
     if mistakes:
-        return None
-    return kind.make({**values, "identity": Identity(values.pop("identityId", None))})
+        where = kind.type if mistakes[0][0] == "name" else values["name"]
+        return None, [(f"{where}.{prop}", value, allowed) for prop, value, allowed in mistakes]
+    return kind.make({**values, "identity": Identity(values.pop("identityId", None))}), []
 
 
-def _shape(binding: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[tuple[str, object, str]]:
+def _shape(binding: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[Mistake]:
     """What is wrong with the properties that all kinds share, and with unknown ones."""
     if not is_parameter(binding.get("name")):
         yield "name", binding.get("name"), "the name of the handler's parameter"
@@ -79,7 +78,9 @@ def _shape(binding: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[tuple
     for unknown in sorted(binding.keys() - set(known)):
         close = difflib.get_close_matches(unknown.lower(), in_lower_case, 1)
         meant = f"did you mean '{in_lower_case[close[0]]}'? " if close else ""
-        yield unknown, binding[unknown], f"{meant}allowed are {', '.join(known)}"
+        # What stands under a name of somebody's own may be the secret itself.
+        value = binding[unknown] if close else MASK
+        yield unknown, value, f"{meant}allowed are {', '.join(known)}"
 
 
 def _value(text: object, rule: Property, settings: Mapping[str, str]) -> str | None:

@@ -12,9 +12,10 @@ from time import monotonic
 from typing import Any
 
 from .errors import BindingUnavailableError
+from .freshness import Source
 from .readings import ReadError
 from .redaction import scrub
-from .sources import Source, pool
+from .sources import pool
 
 Handler = Callable[..., Any]
 

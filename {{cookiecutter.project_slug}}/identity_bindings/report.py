@@ -89,7 +89,6 @@ class Report:
 
     def rows(self) -> list[Row]:
         """Read every value that has not been read, all at once, and tell how it went."""
-        began = time.monotonic()
         flights = set()
         for injection in self.injections:
             with suppress(ReadError):
@@ -100,10 +99,10 @@ class Report:
             for name, problems in sorted(self.problems.items())
             for problem in problems
         ]
-        return rows + [_row(injection, began) for injection in self.injections]
+        return rows + [_row(injection) for injection in self.injections]
 
 
-def _row(injection: Injection, began: float) -> Row:
+def _row(injection: Injection) -> Row:
     source, binding = injection.source, injection.binding
     failure, reading = source.failure, source.reading
     names = (injection.function, binding.name, str(binding), str(binding.identity))
@@ -117,7 +116,7 @@ def _row(injection: Injection, began: float) -> Row:
     elif reading.expires is not None and reading.expires - time.time() < EXPIRES_SOON_DAYS * 86400:
         day = time.strftime("%Y-%m-%d", time.gmtime(reading.expires))
         result = f"ok, but it expires on {day}"
-    return Row(*names, result, round((source.read_at - began) * 1000))
+    return Row(*names, result, round(source.took * 1000))
 
 
 def _cells(row: Row) -> list[str]:

@@ -1,214 +1,24 @@
-"""Values that stay fresh: read once for all callers, refreshed behind their backs, kept in a fault.
-
-A source holds one declared value. Whoever needs it reads ``current``, the value and the moment
-until which it is good: that is the whole warm path. What happens when a read fails:
-
-* transiently (network, throttling, an outage): the last value stays good until a read succeeds;
-* with a denial: the last value stays good for SECRET_GRACE_SECONDS, then calls fail;
-* cold, with no value yet: the callers that wait fail, and later ones until a back-off ends.
-
-All times are monotonic: a changed wall clock changes nothing.
-"""
+"""Every source of this process, and the thread that keeps their values fresh."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
 import threading
-import time
 from collections.abc import Hashable
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
 from math import inf
 from time import monotonic
-from typing import Any
 
-from . import redaction
 from .credentials import has_endpoint
-from .readings import Failure, Readable, ReadError, Reading
-from .timing import LATE, WAIT, Timing, jitter
-
-_COLD_ATTEMPTS = 3
-_COLD_BUDGET = 6.0
-_NO_ANSWER = Failure(
-    "transient", f"no answer within {WAIT:g} s", "the next read tries again; check the network"
-)
-_logger = logging.getLogger("identity_bindings")
-
-
-class Source:
-    """One declared value, for every function that declares it. Thread-safe.
-
-    Attributes:
-        current: Until when the value is good, and the value: replaced as one, read without a lock.
-        due: When the next read is due, or the one that is on its way is given up.
-        failure: Why the last read failed, where it did.
-        reading: The last value that was read, and `read_at`, when that read began.
-    """
-
-    def __init__(self, what: Readable, pool: Pool) -> None:
-        self.current: tuple[float, Any] = (-inf, None)
-        self.due = -inf
-        self.failure: Failure | None = None
-        self.reading: Reading | None = None
-        self.read_at = -inf
-        self._what = what
-        self._pool = pool
-        self._lock = threading.Lock()
-        self._flight: Future[None] | None = None
-        self._failures = 0
-        self._denied_at: float | None = None
-        self._ends = inf
-
-    def wait(self) -> Any:
-        """Return the value, waiting for a read where there is none that is good.
-
-        Raises:
-            ReadError: The read failed, or one failed a moment ago.
-        """
-        flight = self.join()
-        if flight is not None:
-            try:
-                flight.result(WAIT)
-            except TimeoutError:
-                self._fail(flight, _NO_ANSWER)
-        return self._value()
-
-    async def wait_async(self) -> Any:
-        """The same as `wait`, without blocking the event loop."""
-        flight = self.join()
-        if flight is not None:
-            done, _ = await asyncio.wait([asyncio.wrap_future(flight)], timeout=WAIT)
-            if not done:
-                self._fail(flight, _NO_ANSWER)
-        return self._value()
-
-    def begin(self) -> Future[None]:
-        """Begin a read, or join the one that is on its way. Give it up where it takes too long."""
-        with self._lock:
-            flight = self._flight
-            if flight is None:
-                return self._start()
-        if self.due <= monotonic():
-            self._fail(flight, _NO_ANSWER)
-        return flight
-
-    def join(self) -> Future[None] | None:
-        """Join the read that is on its way, or begin one where there is no good value.
-
-        Returns:
-            The read to wait for; None where the value is good.
-
-        Raises:
-            ReadError: A read failed a moment ago.
-        """
-        with self._lock:
-            if monotonic() < self.current[0]:
-                return None
-            if self._flight is None and self.failure is not None and monotonic() < self.due:
-                raise ReadError(self.failure)
-            return self._flight or self._start()
-
-    def _value(self) -> Any:
-        good_until, value = self.current
-        if monotonic() < good_until:
-            return value
-        raise ReadError(self.failure or _NO_ANSWER)
-
-    def _start(self) -> Future[None]:
-        flight: Future[None] = Future()
-        flight.set_running_or_notify_cancel()  # a caller that is cancelled cancels only itself
-        self._flight, self.due = flight, monotonic() + WAIT
-        # A daemon thread: a read that hangs must not hold up the end of the process.
-        thread = threading.Thread(
-            target=self._read, args=(flight,), name="identity-read", daemon=True
-        )
-        try:
-            thread.start()
-        except RuntimeError:  # no thread can be had, or the process is ending
-            self._flight, self.failure, self.due = None, _NO_ANSWER, monotonic() + 1.0
-            flight.set_result(None)
-        return flight
-
-    def _read(self, flight: Future[None]) -> None:
-        cold = self.current[1] is None
-        give_up_at = monotonic() + _COLD_BUDGET
-        for attempt in range(1, _COLD_ATTEMPTS + 1):
-            began = monotonic()
-            try:
-                reading = self._what.read()
-            except ReadError as error:
-                failure = error.failure
-            except Exception as error:
-                failure = Failure("transient", f"{type(error).__name__} was raised", "report it")
-            else:
-                return self._succeed(flight, reading, began)
-            pause = max(failure.retry_after, jitter(0.2) * 2**attempt)
-            if not cold or failure.kind == "denied" or monotonic() + pause > give_up_at:
-                break
-            if attempt < _COLD_ATTEMPTS:
-                time.sleep(pause)
-        self._fail(flight, failure)
-
-    def _succeed(self, flight: Future[None], reading: Reading, began: float) -> None:
-        value = reading.value
-        if isinstance(value, str):
-            redaction.register(value)
-            value = redaction.SecretValue(value)
-        refresh = inf if reading.pinned else self._pool.timing.refresh
-        with self._lock:
-            before, failed = self.reading, self.failure
-            if self._flight is flight:
-                self._flight = None
-                self.due = began + min(jitter(refresh), reading.lifetime / 2)
-            if began > self.read_at:  # else a later read has overtaken this one
-                self.reading, self.read_at = reading, began
-                self._ends = began + reading.lifetime
-                self.current = (min(began + refresh + LATE, self._ends), value)
-                self.failure = self._denied_at = None
-                self._failures = 0
-        self._end(flight)
-        if before is not None and failed is not None:
-            _logger.info("%s can be read again.", self._what)
-        if reading.note and (before is None or before.note != reading.note):
-            _logger.warning("%s %s. It is served all the same.", self._what, reading.note)
-
-    def _fail(self, flight: Future[None], failure: Failure) -> None:
-        grace = self._pool.timing.grace
-        with self._lock:
-            if self._flight is not flight:
-                return
-            now, value = monotonic(), self.current[1]
-            denied, news = failure.kind == "denied", self.failure is None
-            if denied and self._denied_at is None:
-                self._denied_at, news = now, True
-            if value is not None:
-                # A denial stands until a read succeeds, whatever else fails in between.
-                kept_until = inf if self._denied_at is None else self._denied_at + grace
-                ends = min(kept_until, self._ends)
-                self.current = (ends, value) if now < ends else (-inf, None)
-            self._flight = None
-            self._failures += 1
-            self.failure = failure
-            self.due = now + self._pool.timing.back_off(failure, self._failures, value is None)
-        self._end(flight)
-        if value is not None and news:
-            kept = f"for {grace:g} s" if denied else "until a read succeeds"
-            text = "%s: %s. The last value is kept %s. Repair: %s"
-            _logger.warning(text, self._what, failure.reason, kept, failure.repair)
-
-    def _end(self, flight: Future[None]) -> None:
-        with suppress(InvalidStateError):  # those who waited for it gave up before
-            flight.set_result(None)
-        self._pool.wake()
+from .freshness import Source
+from .readings import Readable
+from .timing import Timing
 
 
 class Pool:
     """Every source of this process, and the one thread that keeps them fresh."""
 
     def __init__(self) -> None:
-        self.timing = Timing()
+        self._timing = Timing()
         self._sources: dict[Hashable, Source] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
@@ -219,8 +29,8 @@ class Pool:
         """Return the source of `what`, the same one for equal declarations."""
         with self._lock:
             if not self._sources:
-                self.timing = Timing.of(os.environ)
-            return self._sources.setdefault(what.key, Source(what, self))
+                self._timing = Timing.of(os.environ)
+            return self._sources.setdefault(what.key, Source(what, self._timing, self._wake.set))
 
     def start(self) -> None:
         """Begin to read every source and to keep it fresh, where the platform offers an identity.
@@ -236,16 +46,12 @@ class Pool:
                     target=self._keep_fresh, name="identity-refresh", daemon=True
                 )
                 self._thread.start()
-        self.wake()
-
-    def wake(self) -> None:
-        """Make the refreshing thread look again at what is due."""
         self._wake.set()
 
     def close(self) -> None:
         """End the refreshing thread. Reads that are on their way end by themselves."""
         self._closed = True
-        self.wake()
+        self._wake.set()
         if self._thread is not None:
             self._thread.join(1.0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 
 PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
-# The engine and the tests' tools hold no Jinja: they run from where they stand.
+# The engine and the tests' tools hold no Jinja: they run from where they stand. What Python makes
+# of them must not be left there too: it would be rendered into every project.
+sys.pycache_prefix = str(Path(tempfile.gettempdir(), "identity-bindings-pycache"))
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
 
 _spec = importlib.util.spec_from_file_location("project_conftest", PROJECT / "tests/conftest.py")

@@ -1,0 +1,209 @@
+"""``python -m identity_bindings check``, its table in the log, and a developer's machine."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import worker
+from key_vault_double import Double
+from worker import IDENTITY, declare, key_vault
+
+ECHO = "def main(req, mySecret):\n    return mySecret\n"
+VALUE = "the-value-of-it"
+AZURE = ("WEBSITE_SITE_NAME", "WEBSITE_POD_NAME", "CONTAINER_NAME")  # set where the app is hosted
+Check = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def check(
+    double: Double,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Check]:
+    """Return the command, run in tmp_path as if the app stood there."""
+    (tmp_path / "function_app.py").write_text((worker.PROJECT / "function_app.py").read_text())
+    monkeypatch.syspath_prepend(tmp_path)
+    level = logging.getLogger("identity_bindings").level
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        main: Any = importlib.import_module("identity_bindings.__main__")
+        kinds: Any = importlib.import_module("identity_bindings.key_vault_secrets")
+        monkeypatch.setattr(main, "ROOT", tmp_path)
+        monkeypatch.setattr(kinds, "LOCAL_FILE", tmp_path / "secrets.local.json")
+        status = main.main(["check", *arguments])
+        printed = capsys.readouterr()
+        assert VALUE not in printed.out + printed.err
+        return status, printed.out, printed.err
+
+    yield run
+    logging.getLogger("identity_bindings").setLevel(level)
+
+
+def declared(folder: Path, **entry: Any) -> None:
+    declare(folder / "functions", "echo", ECHO, key_vault(**entry))
+
+
+def test_all_is_well(double: Double, check: Check, tmp_path: Path) -> None:
+    double.vault("contoso").set("api-key", VALUE)
+    declared(tmp_path)
+
+    status, table, progress = check()
+
+    assert (status, progress) == (0, "")  # in a pipe, nothing moves
+    for cell in ("echo", "mySecret", "api-key", "contoso", "system-assigned", "ok", "ms"):
+        assert cell in table
+
+
+def test_json_for_programs(double: Double, check: Check, tmp_path: Path) -> None:
+    double.vault("contoso").set("api-key", VALUE)
+    declared(tmp_path)
+    declare(tmp_path / "functions", "other", ECHO, key_vault(secretName="not-there"))
+
+    status, text, _ = check("--json")
+
+    assert status == 1
+    rows = {row["function"]: row for row in json.loads(text)}
+    assert rows["echo"]["ok"] is True
+    assert rows["echo"]["milliseconds"] >= 0
+    assert rows["other"]["ok"] is False
+    assert "az keyvault secret set --vault-name contoso --name not-there" in rows["other"]["repair"]
+
+
+def test_every_failure_comes_with_its_repair(double: Double, check: Check, tmp_path: Path) -> None:
+    for vault in ("policy", "role"):
+        double.vault(vault).set("api-key", VALUE)
+        double.vault(vault).readers = set()
+        declare(tmp_path / "functions", vault, ECHO, key_vault(vaultName=vault))
+    double.vault("role").rbac = True
+    double.vault("contoso").set("api-key", VALUE)
+    user = key_vault(identity="user", identityId=IDENTITY)
+    declare(tmp_path / "functions", "identity", ECHO, user)
+    declare(tmp_path / "functions", "wrong", ECHO, key_vault(vaultName="no vault"))
+
+    status, table, _ = check()
+
+    assert status == 1
+    for repair in (
+        "az keyvault set-policy",
+        "az role assignment create",
+        "az functionapp identity assign",
+        "no vault",
+    ):
+        assert repair in table
+
+
+def test_values_are_read_in_parallel(double: Double, check: Check, tmp_path: Path) -> None:
+    double.latency = 0.3
+    for number in range(16):
+        double.vault("contoso").set(f"key-{number}", VALUE)
+        entry = key_vault(secretName=f"key-{number}")
+        declare(tmp_path / "functions", f"f{number}", ECHO, entry)
+    began = time.monotonic()
+
+    status, _, _ = check()
+
+    assert status == 0
+    assert time.monotonic() - began < 16 * 0.3
+
+
+def test_an_end_that_is_near_is_told(double: Double, check: Check, tmp_path: Path) -> None:
+    double.vault("contoso").set("api-key", VALUE, exp=int(time.time()) + 5 * 86_400)
+    declared(tmp_path)
+
+    status, table, _ = check()
+
+    assert status == 0
+    assert "expires on 20" in table
+
+
+def test_an_app_that_does_not_load(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "function_app.py").write_text("import a_package_that_is_not_there\n")
+
+    status, _, told = check()
+
+    assert status == 2
+    assert "a_package_that_is_not_there" in told
+
+
+@pytest.fixture
+def at_home(double: Double, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave Azure: no identity endpoint, and no CLI with a login."""
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", *AZURE):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", "")
+
+
+def test_at_home_a_file_gives_values(
+    at_home: None, double: Double, check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VAULT", "")  # so that it is gone afterwards
+    monkeypatch.delenv("VAULT")
+    settings = {"Values": {"VAULT": "contoso"}}
+    (tmp_path / "local.settings.json").write_text(json.dumps(settings))
+    (tmp_path / "secrets.local.json").write_text(json.dumps({"API-key": VALUE}))
+    declared(tmp_path, vaultName="%VAULT%")
+
+    status, table, _ = check()
+
+    assert status == 0, table
+    assert double.requests == []
+
+
+def test_at_home_without_a_login_the_repair_is_a_login(
+    at_home: None, double: Double, check: Check, tmp_path: Path
+) -> None:
+    double.vault("contoso").set("api-key", VALUE)
+    declared(tmp_path)
+
+    status, table, _ = check()
+
+    assert status == 1
+    assert "az login" in table
+    assert "secrets.local.json" in table
+
+
+def test_in_azure_that_file_is_not_read(double: Double, check: Check, tmp_path: Path) -> None:
+    double.vault("contoso")
+    (tmp_path / "secrets.local.json").write_text(json.dumps({"api-key": VALUE}))
+    declared(tmp_path)
+
+    status, table, _ = check()
+
+    assert status == 1
+    assert "az keyvault secret set" in table
+
+
+def test_in_azure_the_log_has_the_table_once(
+    double: Double, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="identity_bindings")
+    double.vault("contoso").set("api-key", VALUE)
+    declare(tmp_path, "good", ECHO, key_vault())
+    declare(tmp_path, "bad", ECHO, key_vault(secretName="not-there"))
+
+    worker.load_folder(tmp_path)
+
+    deadline = time.monotonic() + 10
+    while len(told := _table(caplog)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.2)
+    assert sorted(_table(caplog)) == sorted(told)
+    levels = {text.split()[0]: level for level, text in told}
+    assert levels == {"good": "INFO", "bad": "ERROR"}
+    assert not any(VALUE in text for _, text in told)
+
+
+def _table(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    return [
+        (record.levelname, record.getMessage())
+        for record in caplog.records
+        if record.name == "identity_bindings" and record.threadName == "identity-report"
+    ]

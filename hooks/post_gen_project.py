@@ -3,7 +3,10 @@
 import os
 import shlex
 
-print(f"""
+# cruft renders into folders that nobody keeps, and does not name an output folder.
+output_folder_is_named = "{{ '_output_dir' in cookiecutter }}"
+if output_folder_is_named == str(True):
+    print(f"""
 Your app stands in {os.getcwd()}
 
   cd {shlex.quote(os.getcwd())}

@@ -86,11 +86,12 @@ class Problem:
         """Say in one line which answer is wrong, why, and what a good one looks like."""
         # Outside of free text only ASCII is right, and ascii() shows a look-alike for what it is.
         show = repr if self.prompt in ("project_name", "description") else ascii
-        shown = show(self.value)
-        if len(shown) > 80:
-            shown = f"{shown[:60]}…{shown[-10:]}"
-        good = repr(self.good) if self.good else "empty"
-        return f"{self.prompt}: {shown} {self.what}; good: {good}"
+        good = _short(repr(self.good)) if self.good else "empty"
+        return f"{self.prompt}: {_short(show(self.value))} {self.what}; good: {good}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 160 else f"{text[:100]}…{text[-20:]}"
 
 
 def problems(answers: Answers) -> list[Problem]:

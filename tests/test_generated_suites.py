@@ -40,7 +40,7 @@ SETS: dict[str, dict[str, str]] = {
         "vault_access": "rbac",
     },
     "vault-in-another-cloud": {
-        "project_name": "It's {{ another }} \"cloud\"",
+        "project_name": 'It\'s {{ another }} "cloud"',
         "vault": "https://far-kv.vault.usgovcloudapi.net/",
         "vault_source": "existing",
     },

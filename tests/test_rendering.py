@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from baking import TEMPLATE, Bake
+from cookiecutter.main import cookiecutter
 from jsonschema import Draft7Validator
 from test_answers import IDENTITY_ID
 
@@ -110,6 +111,21 @@ def test_the_files(bake: Bake) -> None:
         "functions/sign/__init__.py",
         "functions/sign/function.json",
     }
+
+
+def test_a_project_is_complete_without_hooks(bake: Bake, tmp_path: Path) -> None:
+    cookiecutter(
+        str(TEMPLATE),
+        no_input=True,
+        output_dir=str(tmp_path),
+        default_config=True,
+        accept_hooks=False,
+    )
+
+    def contents(project: Path) -> dict[Path, bytes]:
+        return {path.relative_to(project): path.read_bytes() for path in files(project)}
+
+    assert contents(tmp_path / "secure-function-app") == contents(bake())
 
 
 def test_only_files_with_jinja_are_rendered() -> None:

@@ -22,6 +22,8 @@ SETTING = re.compile(r"%(?P<setting>[A-Za-z][A-Za-z0-9_]{0,127})%")
 SLUG = re.compile(r"(?=.{2,32}$)[a-z0-9](?:-?[a-z0-9])*")
 FUNCTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 SECRET_NAME = re.compile(r"[A-Za-z0-9-]{1,127}")
+KEY_NAME = SECRET_NAME
+API_SCOPE = re.compile(r"(?:api|https)://[A-Za-z0-9][A-Za-z0-9._~:/-]*/\.default")
 VAULT_NAME = re.compile(r"(?=.{3,24}$)[A-Za-z](?:-?[A-Za-z0-9])*")
 VAULT_URI = re.compile(
     r"https://(?P<name>[A-Za-z0-9-]+)"
@@ -40,11 +42,19 @@ IDENTITY_ID = re.compile(
 CREATED_IDENTITY_SETTING = "KEY_VAULT_IDENTITY_ID"
 MOST_SECRETS = 20
 
+# What each service brings: a function of this name.
+SERVICES = {
+    "blob-storage": "summarize_blob",
+    "cosmos-db": "read_order",
+    "service-bus": "ship_order",
+}
+
 # App settings that the platform, azd, or this project's own Bicep and engine give a meaning.
 RESERVED_SETTING = re.compile(
     r"(?:AzureWebJobs|AZURE_|WEBSITES?_|FUNCTIONS_|APPLICATIONINSIGHTS_|APPINSIGHTS_|APPSETTING_"
     r"|IDENTITY_|MSI_|SCM_|CONTAINER_|PYTHON).*"
     r"|SECRET_(?:REFRESH_SECONDS|GRACE_SECONDS|SETTER_OBJECT_ID)|KEY_VAULT_DNS_SUFFIX|RECOVER_VAULT"
+    r"|(?:DOCUMENTS|ORDERS_DB|ORDERS_BUS)(?:__.*)?|API_URL"
     r"|PATH|HOME|PORT",
     re.IGNORECASE,
 )
@@ -140,6 +150,26 @@ def _wrong_pairs(answers: Answers) -> Iterator[Problem]:
     if source == "new" and group:
         what = "goes only with vault_source=existing: a new vault stands in the app's own group"
         yield Problem("vault_resource_group", group, what, "", partner="vault_source")
+    function_name = _text(answers, "function_name")
+    for prompt, sample in _samples(answers):
+        if function_name.lower() == sample:
+            what = f"is the name of the function that {prompt} brings"
+            yield Problem("function_name", function_name, what, f"my_{sample}", partner=prompt)
+
+
+def _samples(answers: Answers) -> Iterator[tuple[str, str]]:
+    """List the functions that options bring, each with its prompt."""
+    if _text(answers, "key"):
+        yield "key", "sign_document"
+    for service in services_of(_text(answers, "services")):
+        yield "services", SERVICES.get(service, "")
+    if _text(answers, "api_scope"):
+        yield "api_scope", "call_api"
+
+
+def services_of(value: str) -> list[str]:
+    """Split the answer `services`."""
+    return [name.strip() for name in value.split(",")] if value.strip() else []
 
 
 def _project_name(value: str, _: Answers) -> Wrong:
@@ -280,6 +310,33 @@ def _secrets(value: str, _: Answers) -> Wrong:
     return None
 
 
+def _key(value: str, _: Answers) -> Wrong:
+    if not value.strip() or KEY_NAME.fullmatch(value.strip()):
+        return None
+    good = "-".join(re.findall("[A-Za-z0-9]+", value))[:127] or GOOD["key"]
+    return "is no key's name (1 to 127 letters, digits and hyphens)", good
+
+
+def _services(value: str, _: Answers) -> Wrong:
+    names = services_of(value)
+    good = ",".join(name for name in SERVICES if name.partition("-")[0] in value.lower())
+    for name in names:
+        if name not in SERVICES:
+            what = f"contains {name[:40]!a}, none of {', '.join(SERVICES)}"
+            return what, good or next(iter(SERVICES))
+    if len(set(names)) < len(names):
+        return "names a service twice", good
+    return None
+
+
+def _api_scope(value: str, _: Answers) -> Wrong:
+    if not value.strip() or API_SCOPE.fullmatch(value.strip()):
+        return None
+    what = "is no scope such as api://…/.default or https://…/.default"
+    tidy = f"{value.strip().rstrip('/')}/.default"
+    return what, tidy if API_SCOPE.fullmatch(tidy) else GOOD["api_scope"]
+
+
 def _text(answers: Answers, prompt: str) -> str:
     value = answers.get(prompt)
     return value.strip() if isinstance(value, str) else ""
@@ -294,6 +351,8 @@ GOOD = {
     "identity_id": GOOD_IDENTITY_ID,
     "vault": QUESTIONS["vault"],
     "secrets": QUESTIONS["secrets"],
+    "key": "my-signing-key",
+    "api_scope": "api://my-api/.default",
 }
 
 CHECKS: dict[str, Callable[[str, Answers], Wrong]] = {
@@ -305,4 +364,7 @@ CHECKS: dict[str, Callable[[str, Answers], Wrong]] = {
     "vault": _vault,
     "vault_resource_group": _vault_resource_group,
     "secrets": _secrets,
+    "key": _key,
+    "services": _services,
+    "api_scope": _api_scope,
 }

@@ -7,7 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .answers import CREATED_IDENTITY_SETTING, IDENTITY_ID, SETTING, VAULT_URI, problems
+from .answers import (
+    CREATED_IDENTITY_SETTING,
+    IDENTITY_ID,
+    SETTING,
+    VAULT_URI,
+    problems,
+    services_of,
+)
 
 # Names that a handler's parameters cannot have: they mean something else there.
 TAKEN_PARAMETERS = frozenset({"req", "res", "context", "func"})
@@ -50,6 +57,24 @@ class Facts:
     declared_vault: str
     declared_identity_id: str
     secrets: tuple[Secret, ...]
+    key: str
+    services: tuple[str, ...]
+    api_scope: str
+
+    @property
+    def blob_storage(self) -> bool:
+        """Whether the app reads and writes blobs."""
+        return "blob-storage" in self.services
+
+    @property
+    def cosmos_db(self) -> bool:
+        """Whether the app reads documents of Cosmos DB."""
+        return "cosmos-db" in self.services
+
+    @property
+    def service_bus(self) -> bool:
+        """Whether the app works on Service Bus queues."""
+        return "service-bus" in self.services
 
     @property
     def project_name_quoted(self) -> str:
@@ -153,6 +178,9 @@ def facts_of(answers: Mapping[str, Any]) -> Facts:
         declared_vault=vault,
         declared_identity_id=declared_id,
         secrets=with_parameters(name.strip() for name in answer["secrets"].split(",")),
+        key=answer["key"],
+        services=tuple(services_of(answer["services"])),
+        api_scope=answer["api_scope"],
     )
 
 

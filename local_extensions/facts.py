@@ -20,6 +20,14 @@ from .answers import (
 TAKEN_PARAMETERS = frozenset({"req", "res", "context", "func"})
 LINE_LENGTH = 100
 
+# Each service's connection in function.json, the setting that says where the service is, and what
+# Bicep knows about that.
+CONNECTIONS = {
+    "blob-storage": ("DOCUMENTS", "blobServiceUri", "blob.outputs.serviceUri"),
+    "cosmos-db": ("ORDERS_DB", "accountEndpoint", "cosmos.outputs.endpoint"),
+    "service-bus": ("ORDERS_BUS", "fullyQualifiedNamespace", "serviceBus.outputs.hostName"),
+}
+
 
 @dataclass(frozen=True)
 class Secret:
@@ -75,6 +83,17 @@ class Facts:
     def service_bus(self) -> bool:
         """Whether the app works on Service Bus queues."""
         return "service-bus" in self.services
+
+    @property
+    def connections(self) -> tuple[tuple[str, str], ...]:
+        """The settings of identity-based connections, each with its Bicep expression."""
+        credential = {"credential": "'managedidentity'", "clientId": "identity.properties.clientId"}
+        by_user = credential if self.identity == "user" else {}
+        return tuple(
+            (f"{CONNECTIONS[service][0]}__{name}", value)
+            for service in self.services
+            for name, value in (CONNECTIONS[service][1:], *by_user.items())
+        )
 
     @property
     def project_name_quoted(self) -> str:

@@ -50,6 +50,32 @@ param recoverVault bool = false
 @description('Object id of the person, group or application that may set secrets in the vault. Empty: nobody.')
 param setterObjectId string = ''
 {%- endif %}
+{%- if facts.blob_storage %}
+
+@description('The name of the storage account for documents, unique in the world.')
+@minLength(3)
+@maxLength(24)
+param documentsAccountName string = 'stdocs${uniqueString(resourceGroup().id, project)}'
+{%- endif %}
+{%- if facts.cosmos_db %}
+
+@description('The name of the Cosmos DB account, unique in the world.')
+@minLength(3)
+@maxLength(44)
+param cosmosAccountName string = 'cosmos-${uniqueString(resourceGroup().id, project)}'
+{%- endif %}
+{%- if facts.service_bus %}
+
+@description('The name of the Service Bus namespace, unique in the world.')
+@minLength(6)
+@maxLength(50)
+param serviceBusName string = 'sb-${uniqueString(resourceGroup().id, project)}'
+{%- endif %}
+{%- if facts.api_scope %}
+
+@description('Address of the API that the app calls.')
+param apiUrl string = ''
+{%- endif %}
 {%- if facts.identity_source == 'parameter' %}
 
 @description('Resource id of the existing identity that the app runs as.')
@@ -156,6 +182,42 @@ module vaultAccess 'modules/vault-access.bicep' = {
     vaultName: {{ 'vault.outputs.name' if facts.vault_source == 'new' else 'vaultName' }}
   }
 }
+{%- if facts.blob_storage %}
+
+module blob 'modules/blob.bicep' = {
+  name: 'blob'
+  params: {
+    name: documentsAccountName
+    location: location
+    tags: allTags
+    principalId: {{ identity }}.principalId
+  }
+}
+{%- endif %}
+{%- if facts.cosmos_db %}
+
+module cosmos 'modules/cosmos.bicep' = {
+  name: 'cosmos'
+  params: {
+    name: cosmosAccountName
+    location: location
+    tags: allTags
+    principalId: {{ identity }}.principalId
+  }
+}
+{%- endif %}
+{%- if facts.service_bus %}
+
+module serviceBus 'modules/service-bus.bicep' = {
+  name: 'service-bus'
+  params: {
+    name: serviceBusName
+    location: location
+    tags: allTags
+    principalId: {{ identity }}.principalId
+  }
+}
+{%- endif %}
 
 module settings 'modules/settings.bicep' = {
   name: 'settings'
@@ -176,6 +238,12 @@ module settings 'modules/settings.bicep' = {
       {{ facts.identity_setting }}: identity.id
       {%- endif %}
       KEY_VAULT_DNS_SUFFIX: substring(environment().suffixes.keyvaultDns, 1)
+      {%- for setting, value in facts.connections %}
+      {{ setting }}: {{ value }}
+      {%- endfor %}
+      {%- if facts.api_scope %}
+      API_URL: apiUrl
+      {%- endif %}
     }
   }
 }

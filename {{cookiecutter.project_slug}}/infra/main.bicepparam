@@ -8,6 +8,11 @@ param environmentName = readEnvironmentVariable('AZURE_ENV_NAME', '{{ facts.proj
 // The resource id of the identity that the app runs as.
 param identityId = readEnvironmentVariable('{{ facts.identity_setting }}', '')
 {%- endif %}
+{%- if facts.api_scope %}
+
+// The address of the API that the app calls.
+param apiUrl = readEnvironmentVariable('API_URL', '')
+{%- endif %}
 {%- if facts.vault_source == 'new' %}
 
 // Who may set the secrets. Not AZURE_PRINCIPAL_ID: azd always fills that one, and would grant unasked.

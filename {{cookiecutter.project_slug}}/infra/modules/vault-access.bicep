@@ -1,4 +1,4 @@
-// Lets one identity read the secrets of one vault, and nothing else.
+// Lets one identity read the secrets of one vault{{ ' and sign with its keys' if cookiecutter.key.strip() }}, and nothing else.
 param principalId string
 param vaultName string
 
@@ -16,7 +16,12 @@ resource mayGet 'Microsoft.KeyVault/vaults/accessPolicies@2026-02-01' = {
       {
         tenantId: tenant().tenantId
         objectId: principalId
+        {%- if cookiecutter.key.strip() %}
+        // Signatures are verified with the public half, which get brings.
+        permissions: { secrets: ['get'], keys: ['get', 'sign'] }
+        {%- else %}
         permissions: { secrets: ['get'] }
+        {%- endif %}
       }
     ]
   }
@@ -41,6 +46,21 @@ resource mayGet 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', secretsUser)
   }
 }
+{%- if cookiecutter.key.strip() %}
+
+// Key Vault Crypto User uses keys and cannot change them: there is no narrower built-in role that signs.
+var cryptoUser = '12338af0-0e69-4776-bea7-57ae8d297424'
+
+resource maySign 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(vault.id, principalId, cryptoUser)
+  scope: vault
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', cryptoUser)
+  }
+}
+{%- endif %}
 
 // A vault that goes by access policies ignores roles: better no deployment than an app that is refused.
 output vaultUri string = vault.properties.?enableRbacAuthorization == true

@@ -101,7 +101,7 @@ def test_every_failure_comes_with_its_repair(double: Double, check: Check, tmp_p
 
 
 def test_values_are_read_in_parallel(double: Double, check: Check, tmp_path: Path) -> None:
-    double.latency = 0.3
+    double.latency = 0.2
     for number in range(16):
         double.vault("contoso").set(f"key-{number}", VALUE)
         entry = key_vault(secretName=f"key-{number}")
@@ -111,7 +111,7 @@ def test_values_are_read_in_parallel(double: Double, check: Check, tmp_path: Pat
     status, _, _ = check()
 
     assert status == 0
-    assert time.monotonic() - began < 16 * 0.3
+    assert time.monotonic() - began < 16 * 0.2
 
 
 def test_an_end_that_is_near_is_told(double: Double, check: Check, tmp_path: Path) -> None:

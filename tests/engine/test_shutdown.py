@@ -69,7 +69,7 @@ def test_an_outage_piles_up_no_threads(
         declare(tmp_path, f"f{number}", ECHO, key_vault(secretName=f"key-{number}"))
     double.fail("contoso", how="hang")
     functions = [function.get_user_function() for function in app().values()]
-    most, ends = 0, time.monotonic() + 4
+    most, ends = 0, time.monotonic() + 3
 
     def run(handler: Callable[..., Any]) -> None:
         while time.monotonic() < ends:

@@ -87,10 +87,8 @@ var allTags = union(tags, { 'azd-env-name': environmentName })
 var vaultName = '{{ facts.vault_name }}'
 {%- endif %}
 {%- if facts.identity_source == 'parameter' %}
-var identityPath = split(
-  empty(identityId) ? fail('Set {{ facts.identity_setting }} to the resource id of the identity.') : identityId,
-  '/'
-)
+var noIdentity = 'Set {{ facts.identity_setting }} to the resource id of the identity.'
+var identityPath = split(empty(identityId) ? fail(noIdentity) : identityId, '/')
 {%- endif %}
 {%- if facts.identity_source == 'created' %}
 

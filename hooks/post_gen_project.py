@@ -3,6 +3,12 @@
 import os
 import shlex
 
+# cookiecutter makes every folder, also where no answer asks for a file in it.
+for place in ("functions", "scripts"):
+    for folder, _, _ in os.walk(place, topdown=False):
+        if not os.listdir(folder):
+            os.rmdir(folder)
+
 # cruft renders into folders that nobody keeps, and does not name an output folder.
 output_folder_is_named = "{{ '_output_dir' in cookiecutter }}"
 if output_folder_is_named == str(True):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import pytest
 import worker
@@ -37,6 +40,12 @@ class Declared:
     identities: dict[str, set[str | None]]  # function → whose identity it reads with
 
 
+def _other_doubles() -> list[Any]:
+    """What stands for things other than secrets: one module for each that the project has."""
+    files = sorted(Path(__file__).parent.glob("double_of_*.py"))
+    return [import_module(file.stem) for file in files]
+
+
 @pytest.fixture
 def declared(double: Double, monkeypatch: pytest.MonkeyPatch) -> Declared:
     """Give the app exactly the identities, vaults and secrets that its functions declare."""
@@ -49,11 +58,14 @@ def declared(double: Double, monkeypatch: pytest.MonkeyPatch) -> Declared:
     identities: dict[str, set[str | None]] = {}
     double.identities.clear()
     for function in read_declarations(worker.FUNCTIONS, settings).functions:
+        for binding in function.declared:
+            double.identities.add(binding.identity.resource_id)
+            identities.setdefault(function.name, set()).add(binding.identity.resource_id)
+            for other in _other_doubles():
+                other.add(double, binding)
         for binding in function.secrets:
             vault = double.vault(binding.vault_url)
             vault.readers = (vault.readers or set()) | {binding.identity.resource_id}
-            double.identities.add(binding.identity.resource_id)
-            identities.setdefault(function.name, set()).add(binding.identity.resource_id)
             known = vault.find(binding.secret_name, binding.secret_version or "")
             if not known:
                 value = f"value-{secrets.token_hex(16)}"

@@ -26,7 +26,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -136,6 +136,8 @@ class Request:
     path: str
     query: dict[str, str]
     headers: dict[str, str]
+    method: str = "GET"
+    body: bytes = b""
     status: int = 0
 
     @property
@@ -144,12 +146,16 @@ class Request:
         return self.path.split("/")[2] if self.path.startswith("/secrets/") else ""
 
 
+Answer = Callable[[Request], Reply]
+
+
 class Double:
     """What the services know, what shall go wrong, and every request they got."""
 
     def __init__(self) -> None:
         self.identities: set[str | None] = {None}  # the app's: resource ids, None is the system's
         self.vaults: dict[str, Vault] = {}
+        self.others: dict[str, Answer] = {}  # other hosts, and paths of vaults: "host/collection"
         self.faults: dict[str, Fault] = {}
         self.requests: list[Request] = []
         self.strays: list[str] = []
@@ -179,7 +185,7 @@ class Double:
 
     def __enter__(self) -> Double:
         """Start both services, and lead this process to them."""
-        context, certificate = _authority()
+        context, certificate, _ = _authority()
         with contextlib.ExitStack() as stack:
             ca_file = Path(stack.enter_context(tempfile.TemporaryDirectory()), "authority.pem")
             ca_file.write_bytes(certificate)
@@ -213,6 +219,8 @@ class Double:
         return server.server_port
 
     def _certificate(self, connection: ssl.SSLObject, host: str, _: ssl.SSLContext) -> None:
+        if host in self.others:
+            connection.context = _authority()[2](host)
         if self.faults.get((host or "").partition(".")[0], Fault()).how == "untrusted":
             connection.context = _authority.__wrapped__()[0]
 
@@ -221,12 +229,14 @@ class Double:
             address: tuple[str, int], *rest: Any, **options: Any
         ) -> socket.socket:
             host, port = address
-            if port != self.identity_port and not host.endswith(tuple(CLOUDS)):
+            known = host in self.others or host.endswith(tuple(CLOUDS))
+            if port != self.identity_port and not known:
                 self.strays.append(host)
                 raise OSError(errno.ENETUNREACH, f"no test leaves this machine, not for {host}")
             where = "identity" if port == self.identity_port else host.partition(".")[0]
             how = self.faults.get(where, Fault()).how
-            if how == "unresolved" or (where != "identity" and host not in self.vaults):
+            known = where == "identity" or host in self.vaults or host in self.others
+            if how == "unresolved" or not known:
                 raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
             if how == "refuse":
                 raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
@@ -239,19 +249,15 @@ class Double:
         """Return the recorded request with its answer and the fault that hits it."""
         with self._lock:
             fault = self._fault(request)
-            reply = (
-                self._identity(request) if request.endpoint == "identity" else self._vault(request)
-            )
+            service = {"identity": self._identity}.get(request.endpoint, self._vault)
+            reply = self.others.get(request.endpoint, service)(request)
             if fault.status and (fault.status != 401 or request.endpoint == "identity"):
                 kind = str(fault.status) if str(fault.status) in REFUSALS else "other"
                 reply = fault.status, _refuse(kind, request)[1], {}
             elif fault.status:
                 reply = _refuse("token", request)
             gone = fault.how in ("hang", "refuse", "unresolved", "untrusted")
-            request = Request(
-                *(request.endpoint, request.path, request.query, request.headers),
-                status=0 if gone else reply[0],
-            )
+            request = replace(request, status=0 if gone else reply[0])
             self.requests.append(request)
         return request, (reply[0], reply[1], reply[2] | fault.headers), fault
 
@@ -297,6 +303,8 @@ class Double:
             return _refuse("firewall", request)
         if vault.readers is not None and identity not in vault.readers:
             return _refuse("role" if vault.rbac else "policy", request)
+        if other := self.others.get(f"{request.endpoint}/{request.path.split('/')[1]}"):
+            return other(request)
         found = vault.find(
             request.secret, request.path.rstrip("/").partition(f"/{request.secret}/")[2]
         )
@@ -324,12 +332,17 @@ def _refuse(kind: str, request: Request) -> Reply:
 
 
 @functools.cache
-def _authority() -> tuple[ssl.SSLContext, bytes]:
-    """Return the vaults' TLS context, and the certificate of the authority behind it."""
+def _authority() -> tuple[ssl.SSLContext, bytes, Callable[..., ssl.SSLContext]]:
+    """Return the vaults' TLS context, the authority's certificate, and what makes more contexts."""
     ca = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert(*(f"*.{suffix}" for suffix in CLOUDS)).configure_cert(context)
-    return context, ca.cert_pem.bytes()
+
+    @functools.cache
+    def context_for(*hosts: str) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        ca.issue_cert(*hosts).configure_cert(context)
+        return context
+
+    return context_for(*(f"*.{suffix}" for suffix in CLOUDS)), ca.cert_pem.bytes(), context_for
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -339,14 +352,18 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     server: _Server
 
+    def do_POST(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
         double, url = self.server.double, urllib.parse.urlsplit(self.path)
         host = self.headers.get("Host", "").partition(":")[0].lower()
         headers = {name.lower(): value for name, value in self.headers.items()}
         query = dict(urllib.parse.parse_qsl(url.query))
+        body = self.rfile.read(int(headers.get("content-length", 0)))
         endpoint = host if self.server.secure else "identity"
-        request, (status, body, extra), fault = double.answer(
-            Request(endpoint, url.path, query, headers)
+        request, (status, told, extra), fault = double.answer(
+            Request(endpoint, url.path, query, headers, self.command, body)
         )
         if request.status == 0:  # a service that went away keeps no connection either
             self.close_connection = True
@@ -354,7 +371,7 @@ class _Handler(BaseHTTPRequestHandler):
                 double.closing.wait(120)
             return
         double.closing.wait(double.latency + fault.delay)
-        content = json.dumps(body).encode() if fault.body is None else fault.body
+        content = json.dumps(told).encode() if fault.body is None else fault.body
         self.send_response(status)
         for name, value in {"Content-Type": "application/json; charset=utf-8", **extra}.items():
             self.send_header(name, value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 
 import pytest
@@ -43,23 +42,25 @@ def test_the_app_loads_without_an_error(
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_host_gets_only_what_it_knows(declared: Declared, name: str) -> None:
+    from identity_bindings.grammar import is_ours
+
     function = worker.load_app()[name]
 
     # This is what the worker sends to the host, which refuses a type that it does not know.
-    bindings = [json.loads(binding) for binding in function.get_raw_bindings()]
+    bindings = worker.bindings(function)
 
-    expected = [kind for kind in _all("type", TEXTS[name]) if kind.lower() != "keyvault"]
-    assert sorted(binding["type"] for binding in bindings) == sorted(expected)
+    expected = [kind for kind in _all("type", TEXTS[name]) if not is_ours({"type": kind})]
+    assert sorted(binding["type"] for binding in bindings.values()) == sorted(expected)
     # The worker refuses a binding that is no parameter, and a parameter that is no binding.
     parameters = set(inspect.signature(function.get_user_function()).parameters) - {"context"}
-    assert parameters == {binding["name"] for binding in bindings} - {"$return"}
+    assert parameters == bindings.keys() - {"$return"}
 
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_nobody_is_let_in_who_was_not_before(declared: Declared, name: str) -> None:
-    bindings = [json.loads(binding) for binding in worker.load_app()[name].get_raw_bindings()]
+    bindings = worker.bindings(worker.load_app()[name])
 
-    triggers = [binding for binding in bindings if binding["type"] == "httpTrigger"]
+    triggers = [binding for binding in bindings.values() if binding["type"] == "httpTrigger"]
     levels = _all("authLevel", TEXTS[name]) or ["function" for _ in triggers]
     assert [binding["authLevel"].lower() for binding in triggers] == [
         level.lower() for level in levels

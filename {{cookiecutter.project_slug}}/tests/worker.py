@@ -70,6 +70,12 @@ def index(app: func.FunctionApp) -> dict[str, Any]:
     return {function.get_function_name(): function for function in app.get_functions()}
 
 
+def bindings(function: Any) -> dict[str, dict[str, Any]]:
+    """Return a function's bindings by name, as the worker sends them to the host."""
+    sent = [json.loads(binding) for binding in function.get_raw_bindings()]
+    return {binding["name"]: binding for binding in sent}
+
+
 def declare(functions: Path, name: str, source: str, *entries: dict[str, Any], **top: Any) -> Path:
     """Write an HTTP function with further bindings, as a person would, and return its folder."""
     folder = functions / name
@@ -88,11 +94,18 @@ def key_vault(name: str = "mySecret", **properties: Any) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if value is not None}
 
 
-def call(function: Any, body: bytes = b"", method: str = "POST", **others: Any) -> Any:
+def call(
+    function: Any,
+    body: bytes = b"",
+    method: str = "POST",
+    headers: dict[str, str] | None = None,
+    **others: Any,
+) -> Any:
     """Call an HTTP function as the worker does, a coroutine in a loop of its own."""
     handler = function.get_user_function()
     url = f"https://localhost/api/{function.get_function_name()}"
-    others[function.get_trigger().name] = func.HttpRequest(method, url, body=body)
+    request = func.HttpRequest(method, url, body=body, headers=headers)
+    others[function.get_trigger().name] = request
     answer = handler(**others)
     return asyncio.run(answer) if asyncio.iscoroutine(answer) else answer
 

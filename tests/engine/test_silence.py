@@ -440,3 +440,36 @@ def test_microsofts_runtime_ships_nothing(
     runtime.close()
 
     assert leaks(shown(), values) == []
+
+
+def test_a_live_value_is_masked_however_often_another_one_changes(
+    double: Double, app: App, tmp_path: Path, shown: Callable[[], str]
+) -> None:
+    version = double.vault("contoso").set("api-key", "the-pinned-value")
+    source = "def main(req, mySecret):\n    return mySecret\n"
+    declare(tmp_path, "echo", source, key_vault(secretVersion=version))
+    handler = app()["echo"].get_user_function()
+    value = str(handler(req=None))
+    assert value == "the-pinned-value"
+
+    masks = importlib.import_module("identity_bindings.masks")
+    for number in range(1100):  # another secret, rotated for some days
+        masks.register(f"generation-{number}-of-another", owner="another")
+
+    logging.error("the values are %s and generation-1099-of-another", value)
+    assert "the-pinned-value" not in shown()
+    assert "generation-1099" not in shown()
+
+
+def test_an_answer_of_the_identity_endpoint_that_cannot_be_read_is_not_shown(
+    double: Double, app: App, tmp_path: Path, shown: Callable[[], str]
+) -> None:
+    double.vault("contoso").set("api-key", "the-value-of-it")
+    double.fail("identity", times=1, body=b'{"access_token": "eyJ0eXAi.SECRETTOKENSECRETTOKEN')
+    declare(tmp_path, "echo", "def main(req, mySecret):\n    return mySecret\n", key_vault())
+    for name in ("azure", "urllib3", "msal"):
+        logging.getLogger(name).setLevel(logging.DEBUG)
+
+    app()["echo"].get_user_function()(req=None)
+
+    assert "SECRETTOKEN" not in shown()

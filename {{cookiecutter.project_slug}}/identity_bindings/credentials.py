@@ -113,6 +113,7 @@ class Credential:
         if has_endpoint():
             from azure.identity import ManagedIdentityCredential
 
+            _quieten()
             # The synchronous credential takes `resource_id` and sends it as `mi_res_id`.
             resource_id = self.identity.resource_id
             return ManagedIdentityCredential(
@@ -168,6 +169,17 @@ class Credential:
             f"no identity is assigned: the app does not have {self.identity}",
             f"az functionapp identity assign {site_arguments()}{identities}",
         )
+
+
+def _quieten() -> None:
+    """Keep the SDK's own loggers from telling addresses, and answers that they cannot read.
+
+    A level that somebody has set is theirs.
+    """
+    for name, level in (("azure.core", logging.WARNING), ("azure.identity", logging.CRITICAL)):
+        logger = logging.getLogger(name)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(level)
 
 
 @cache

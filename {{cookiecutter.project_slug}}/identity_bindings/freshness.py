@@ -84,15 +84,16 @@ class Source:
                 self._fail(flight, _NO_ANSWER)
         return self._value()
 
-    def begin(self) -> Future[None]:
-        """Begin a read, or join the one that is on its way. Give it up where it takes too long."""
+    def refresh(self) -> None:
+        """Begin a read if one is due, or give up the one that takes too long."""
         with self._lock:
+            if monotonic() < self.due:
+                return
             flight = self._flight
             if flight is None:
-                return self._start()
-        if self.due <= monotonic():
+                self._start()
+        if flight is not None:
             self._fail(flight, _NO_ANSWER)
-        return flight
 
     def join(self) -> Future[None] | None:
         """Join the read that is on its way, or begin one where there is no good value.
@@ -154,7 +155,7 @@ class Source:
     def _succeed(self, flight: Future[None], reading: Reading, began: float) -> None:
         value = reading.value
         if isinstance(value, str):
-            redaction.register(value)
+            redaction.register(value, owner=self._what.key)
             value = redaction.SecretValue(value)
         refresh = inf if reading.pinned else self._timing.refresh
         with self._lock:
@@ -188,7 +189,9 @@ class Source:
                 # A denial stands until a read succeeds, whatever else fails in between.
                 kept_until = inf if self._denied_at is None else self._denied_at + grace
                 ends = min(kept_until, self._ends)
-                self.current = (ends, value) if now < ends else (-inf, None)
+                self.current = (ends, value)
+                if ends <= now:
+                    self.current, self._failures = (-inf, None), 0
             self._flight = None
             self._failures += 1
             self.failure = failure

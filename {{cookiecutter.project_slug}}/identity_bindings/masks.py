@@ -6,7 +6,7 @@ import base64
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -14,10 +14,10 @@ MASK = "***"
 SHORTEST = 8
 """A shorter value is not masked: masking ``true`` everywhere would hide the log itself."""
 
-_REMEMBERED = 1024  # values, so that old generations of a rotated secret stay masked
+_GENERATIONS = 32  # of a secret that is rotated: those before the newest stay masked too
 _logger = logging.getLogger("identity_bindings")
 _lock = threading.Lock()
-_forms_of: dict[str, set[str]] = {}
+_forms_of: dict[Hashable, dict[str, set[str]]] = {}  # owner → value → forms
 _needles: tuple[str, ...] = ()
 _warned_of_short = False
 
@@ -31,10 +31,14 @@ class SecretValue(str):
         return repr(MASK)
 
 
-def register(value: str) -> None:
+def register(value: str, owner: Hashable = None) -> None:
     """Mask `value` and the forms it takes in logs from now on.
 
     A value of fewer than 8 characters is not masked, and the log says so once.
+
+    Args:
+        value: What must not be shown.
+        owner: Whose value it is. The last 32 values of each owner are masked.
     """
     global _needles, _warned_of_short
     if len(value.strip()) < SHORTEST:
@@ -43,12 +47,17 @@ def register(value: str) -> None:
             _logger.warning("A secret of fewer than %d characters is not masked in logs.", SHORTEST)
         return
     with _lock:
-        if value not in _forms_of:
-            _forms_of[str(value)] = set(_forms(value))
-            if len(_forms_of) > _REMEMBERED:
-                del _forms_of[next(iter(_forms_of))]
+        values = _forms_of.setdefault(owner, {})
+        known = values.pop(value, None)
+        values[str(value)] = known or set(_forms(value))
+        if known is None:
+            if len(values) > _GENERATIONS:
+                del values[next(iter(values))]
+            forms = {
+                form for owned in _forms_of.values() for each in owned.values() for form in each
+            }
             # The longest first: a whole value must be replaced before one of its lines is.
-            _needles = tuple(sorted(set().union(*_forms_of.values()), key=len, reverse=True))
+            _needles = tuple(sorted(forms, key=len, reverse=True))
 
 
 def mask(text: str) -> str:

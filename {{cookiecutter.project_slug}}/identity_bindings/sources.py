@@ -60,8 +60,7 @@ class Pool:
             self._wake.clear()
             sources = list(self._sources.values())
             for source in sources:
-                if source.due <= monotonic():
-                    source.begin()
+                source.refresh()
             pause = min(source.due for source in sources) - monotonic()
             self._wake.wait(None if pause == inf else max(pause, 0.01))
 

@@ -127,11 +127,12 @@ class Vault:
 
     def _call(self, name: str, ask: Callable[[Any], Any]) -> Any:
         with _patiently(self._slots):
-            if self._client is not None:
-                return self._ask(name, ask)
-            # The first read goes alone: all others then share its challenge and its token.
-            with _patiently(self._first):
-                return self._ask(name, ask)
+            if self._client is None:
+                # The first read goes alone: all others then share its challenge and its token.
+                with _patiently(self._first):
+                    if self._client is None:
+                        return self._ask(name, ask)
+            return self._ask(name, ask)
 
     def _open(self) -> Any:
         from azure.keyvault.secrets import SecretClient

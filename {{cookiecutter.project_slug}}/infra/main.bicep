@@ -42,6 +42,9 @@ param storageAccountName string = 'st${uniqueString(resourceGroup().id, project)
 @maxLength(24)
 param vaultName string = 'kv-${uniqueString(resourceGroup().id, project)}'
 {%- endif %}
+
+@description('Existing vaults that the app may read too. By default in this resource group and subscription.')
+param otherVaults { name: string, resourceGroup: string?, subscription: string? }[] = []
 {%- if facts.vault_source == 'new' %}
 
 @description('Bring the deleted vault of this name back, with its secrets: for the first deployment after a deletion.')
@@ -180,6 +183,20 @@ module vaultAccess 'modules/vault-access.bicep' = {
     vaultName: {{ 'vault.outputs.name' if facts.vault_source == 'new' else 'vaultName' }}
   }
 }
+
+module otherVaultAccess 'modules/vault-access.bicep' = [
+  for (other, index) in otherVaults: {
+    name: 'vault-access-${index}'
+    scope: resourceGroup(
+      other.?subscription ?? subscription().subscriptionId,
+      other.?resourceGroup ?? resourceGroup().name
+    )
+    params: {
+      principalId: {{ identity }}.principalId
+      vaultName: other.name
+    }
+  }
+]
 {%- if facts.blob_storage %}
 
 module blob 'modules/blob.bicep' = {
@@ -220,7 +237,7 @@ module serviceBus 'modules/service-bus.bicep' = {
 module settings 'modules/settings.bicep' = {
   name: 'settings'
   // Settings restart the host, and then its identity has its rights.
-  dependsOn: [hostAccess, vaultAccess]
+  dependsOn: [hostAccess, vaultAccess, otherVaultAccess]
   params: {
     appName: app.outputs.name
     storageAccountName: storage.outputs.name

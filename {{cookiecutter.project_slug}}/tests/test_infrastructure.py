@@ -1,7 +1,11 @@
+{%- set facts = cookiecutter | facts -%}
 """infra/ is clean Bicep, and lets the app read what functions/ declares, and nothing else."""
 
 from __future__ import annotations
 
+{% if facts.services -%}
+import re
+{% endif -%}
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +15,6 @@ import pytest
 import worker
 
 INFRA = worker.PROJECT / "infra"
-{%- set facts = cookiecutter | facts %}
 {%- if facts.identity_source == 'parameter' %}
 # The deployment reads the identity's id from the environment.
 VARIABLES = {
@@ -23,6 +26,17 @@ VARIABLES = {
 {%- else %}
 VARIABLES: dict[str, str] = {}
 {%- endif %}
+# What a grant on a vault lets its holder do, by policy and by role alike.
+RIGHTS = {
+    "secrets: get": {"get secrets"},
+    bicep.ROLES[bicep.SECRETS_USER]: {"get secrets"},
+{%- if facts.key %}
+    "keys: get": {"get keys"},
+    "keys: sign": {"sign with keys"},
+    "12338af0-0e69-4776-bea7-57ae8d297424": {"get keys", "sign with keys"},  # Crypto User
+{%- endif %}
+}
+Right = tuple[str, str, str]  # who, what, and in which vault
 
 
 @pytest.fixture(scope="module")
@@ -64,64 +78,155 @@ def snapshot(compiler: bicep.Bicep) -> dict[str, Any]:
 
 
 @pytest.fixture
-def declared(snapshot: dict[str, Any]) -> dict[tuple[str, str], str]:
-    """Who reads which vault by the declarations, and the first binding that says so."""
+def declared(snapshot: dict[str, Any]) -> dict[Right, str]:
+    """Who needs what in which vault by the declarations, and the first binding that says so."""
     from identity_bindings.declarations import read_declarations
 
     # What only Azure knows is an expression: here the suffix of the cloud, which has a default.
     settings = {k: v for k, v in bicep.app_settings(snapshot).items() if not v.startswith("[")}
     declarations = read_declarations(worker.FUNCTIONS, settings)
     assert [str(problem) for problem in declarations.problems] == []
-    found: dict[tuple[str, str], str] = {}
+    found: dict[Right, str] = {}
     for function in declarations.functions:
-        for secret in function.secrets:
-            vault = (urlsplit(secret.vault_url).hostname or "").partition(".")[0]
-            reader = secret.identity.resource_id or "system"
-            found.setdefault((reader.lower(), vault.lower()), f"{function.name}, {secret.name}")
+        for binding in function.declared:
+{%- if facts.api_scope %}
+            if not hasattr(binding, "vault_url"):
+                continue
+{%- endif %}
+            vault = (urlsplit(binding.vault_url).hostname or "").partition(".")[0]
+            who = binding.identity.resource_id or "system"
+            for what in needs(binding):
+                right = (who.lower(), what, vault.lower())
+                found.setdefault(right, f"{function.name}, {binding.name}")
     return found
 
 
-def test_the_app_may_read_what_its_functions_declare(
-    snapshot: dict[str, Any], declared: dict[tuple[str, str], str]
-) -> None:
-    granted = {grant[:2] for grant in vault_grants(snapshot) if grant[2] == "get"}
+def needs(binding: Any) -> set[str]:
+    """What a declared binding needs to do in its vault."""
+{%- if facts.key %}
+    if hasattr(binding, "key_name"):
+        return {"get keys", "sign with keys"}
+{%- endif %}
+    return {"get secrets"}
 
-    for reader, vault in sorted(declared.keys() - granted):
+
+def test_the_app_may_do_what_its_functions_declare(
+    snapshot: dict[str, Any], declared: dict[Right, str]
+) -> None:
+    for who, what, vault in sorted(declared.keys() - vault_grants(snapshot)):
         pytest.fail(
-            f"functions/ ({declared[reader, vault]}) reads the vault {vault!r} as {reader!r}, and"
-            " infra/ does not let it: add a module 'modules/vault-access.bicep' for this vault and"
-            " this identity to infra/main.bicep, or correct the declaration"
+            f"functions/ ({declared[who, what, vault]}) needs the right to {what!r} in the vault"
+            f" {vault!r} as {who!r}, and infra/ does not give it: add the vault to otherVaults in"
+            " infra/main.bicepparam, or correct the declaration"
         )
 
 
 def test_nobody_may_do_what_no_function_declares(
-    snapshot: dict[str, Any], declared: dict[tuple[str, str], str]
+    snapshot: dict[str, Any], declared: dict[Right, str]
 ) -> None:
-    for who, vault, what in vault_grants(snapshot):
-        if what != "get" or (who, vault) not in declared:
+    # Every vault gets the same grant, so a right may be needed in another one.
+    rights = {(who, what) for who, what, _ in declared}
+    places = {(who, vault) for who, _, vault in declared}
+    for who, what, vault in sorted(vault_grants(snapshot)):
+        if (who, what) not in rights or (who, vault) not in places:
             pytest.fail(
-                f"infra/ gives {who!r} the right {what!r} in the vault {vault!r}, and no function"
-                " declares that: take it out of infra/main.bicep. A right that is deployed already"
+                f"infra/ gives {who!r} the right to {what!r} in the vault {vault!r}, and no"
+                " function declares that: take it out of infra/. A right that is deployed already"
                 " stays until it is revoked: README.md has the command"
             )
 
 
 def test_the_app_carries_the_identities_that_its_functions_declare(
-    snapshot: dict[str, Any], declared: dict[tuple[str, str], str]
+    snapshot: dict[str, Any], declared: dict[Right, str]
 ) -> None:
     (site,) = bicep.resources(snapshot, "Microsoft.Web/sites")
     carried = {id.lower() for id in site["identity"].get("userAssignedIdentities", {})}
     if "SystemAssigned" in site["identity"]["type"]:
         carried.add("system")
 
-    assert {reader for reader, _ in declared} <= carried
+    assert {who for who, _, _ in declared} <= carried
 
 
-def vault_grants(snapshot: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Who may do what in which vault; to read secrets is `get`, by policy and by role alike."""
-    reading = ("secrets: get", bicep.ROLES[bicep.SECRETS_USER])
-    return [
-        (who.lower(), where.rpartition("/")[2].lower(), "get" if what in reading else what)
-        for who, what, where in bicep.grants(snapshot)
+def vault_grants(snapshot: dict[str, Any]) -> set[Right]:
+    """Who may do what in which vault."""
+    return {
+        (who.lower(), what, where.rpartition("/")[2].lower())
+        for who, grant, where in bicep.grants(snapshot)
+        for what in RIGHTS.get(grant, {grant})
         if "/Microsoft.KeyVault/vaults/" in where
-    ]
+    }
+{%- if facts.services %}
+
+
+# By a binding's type and direction: the setting that says where its service is, and the role.
+CONNECTED = {
+{%- endif %}
+{%- if facts.blob_storage %}
+    # Storage Blob Data Reader and Contributor
+    "blob in": ("blobServiceUri", "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1"),
+    "blob out": ("blobServiceUri", "ba92f5b4-2d11-453d-a403-e96b0029c9fe"),
+{%- endif %}
+{%- if facts.cosmos_db %}
+    # Cosmos DB Built-in Data Reader
+    "cosmosDB in": ("accountEndpoint", "00000000-0000-0000-0000-000000000001"),
+{%- endif %}
+{%- if facts.service_bus %}
+    # Azure Service Bus Data Receiver and Sender
+    "serviceBusTrigger in": ("fullyQualifiedNamespace", "4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0"),
+    "serviceBus out": ("fullyQualifiedNamespace", "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39"),
+{%- endif %}
+{%- if facts.services %}
+}
+
+
+def connected() -> list[tuple[dict[str, Any], str, str]]:
+    """Every binding that connects to a service, with its setting and its role."""
+    from identity_bindings.declarations import read_declarations
+
+    functions = read_declarations(worker.FUNCTIONS, worker.declared_settings()).functions
+    bindings = [one for function in functions for one in function.bindings if "connection" in one]
+    return [(one, *CONNECTED[f"{one['type']} {one['direction']}"]) for one in bindings]
+
+
+def place(binding: dict[str, Any]) -> str:
+    """Where a binding works, as the end of a resource's id."""
+    if "path" in binding:
+        return f"/containers/{binding['path'].partition('/')[0]}"
+    if "queueName" in binding:
+        return f"/queues/{binding['queueName']}"
+    return f"/dbs/{binding['databaseName']}/colls/{binding['containerName']}"
+
+
+def test_every_connection_is_by_identity(snapshot: dict[str, Any]) -> None:
+    (site,) = bicep.resources(snapshot, "Microsoft.Web/sites")
+    by_user = {"credential", "clientId"} if "UserAssigned" in site["identity"]["type"] else set()
+
+    for binding, endpoint, _ in connected():
+        name = binding["connection"]
+        written = {one for one in bicep.app_settings(snapshot) if one.startswith(name)}
+        assert written == {f"{name}__{one}" for one in {endpoint} | by_user}
+
+
+def test_the_app_may_do_what_its_connected_bindings_do_and_no_more(
+    snapshot: dict[str, Any],
+) -> None:
+    granted = {
+        (what, (re.search(r"/(containers|queues)/[^/]+$|/dbs/.+$", where) or [where])[0])
+        for _, what, where in service_grants(snapshot)
+    }
+
+    assert granted == {(role, place(binding)) for binding, _, role in connected()}
+
+
+def service_grants(snapshot: dict[str, Any]) -> list[bicep.Grant]:
+    """Every right that is neither the host's nor in a vault, by Azure's roles and Cosmos DB's."""
+    settings = bicep.app_settings(snapshot)
+    host = settings["AzureWebJobsStorage__blobServiceUri"]
+    host += settings["APPLICATIONINSIGHTS_CONNECTION_STRING"]
+    found = [one for one in bicep.grants(snapshot) if f"'{one.where}'" not in host]
+    own = "Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments"
+    for one in bicep.resources(snapshot, own):
+        role = one["properties"]["roleDefinitionId"].rpartition("/")[2]
+        found.append(bicep.Grant("", role, one["properties"]["scope"]))
+    return [one for one in found if "/Microsoft.KeyVault/vaults/" not in one.where]
+{%- endif %}

@@ -39,8 +39,9 @@ SHARED = "Microsoft.ManagedIdentity/userAssignedIdentities/id-shared"
 LITERAL_ID = f"{IDENTITY_GROUP}/providers/{SHARED}"
 # What the environment says at deployment, for the answer `%SHARED_IDENTITY%`.
 VARIABLES = {
+    "API_URL": "https://api.example/me",
     "SHARED_IDENTITY": "/subscriptions/22222222-2222-2222-2222-222222222222"
-    f"/resourceGroups/rg-at-deployment/providers/{SHARED}"
+    f"/resourceGroups/rg-at-deployment/providers/{SHARED}",
 }
 VAULT_SUBSCRIPTION = "33333333-3333-3333-3333-333333333333"
 
@@ -76,9 +77,46 @@ COMBINATIONS = [
     for access in ACCESSES
 ]
 
+SERVICES = ("blob-storage", "cosmos-db", "service-bus")
+# Every option beside secrets: each service alone, all and none, with and without a key and an API.
+OPTIONS = [
+    {"services": services, "key": key, "api_scope": api_scope}
+    for services in ("", *SERVICES, ",".join(SERVICES))
+    for key in ("", "signing-key")
+    for api_scope in ("", "api://contoso/.default")
+    if services or key or api_scope
+]
+OPTION_COMBINATIONS = [
+    {
+        **IDENTITIES[identity],
+        "vault": "%KEY_VAULT_NAME%",
+        "vault_source": "new",
+        "vault_resource_group": "",
+        "vault_access": access,
+        **options,
+    }
+    for options in OPTIONS
+    for identity in ("system", "created")
+    for access in ACCESSES
+]
+# The rest of what can meet: other identities, and a vault that Bicep does not make.
+OPTION_COMBINATIONS += [
+    {
+        **identity,
+        "vault": "contoso-vault",
+        "vault_source": "existing",
+        "vault_resource_group": GROUPS["existing"][2],
+        "vault_access": access,
+        **OPTIONS[-1],
+    }
+    for identity in IDENTITIES.values()
+    for access in ACCESSES
+]
+
 # Azure gives these settings a meaning that does not go with Flex Consumption, or they hold a key.
 FORBIDDEN_SETTINGS = re.compile(
     r"AzureWebJobsStorage|FUNCTIONS_.*|WEBSITE_.*|SCM_.*|ENABLE_ORYX_BUILD|APPINSIGHTS_.*"
+    r"|DOCUMENTS|ORDERS_DB|ORDERS_BUS|.*__managedIdentityResourceId"
 )
 UNIQUE = re.compile(r"[a-z2-7]{13}")
 
@@ -95,6 +133,8 @@ class Expected:
     by_role: bool
     setter: str = ""  # who may set secrets, by object id
     recovers: bool = False
+    services: tuple[str, ...] = ()
+    key: str = ""
 
 
 def expected(
@@ -112,6 +152,8 @@ def expected(
     else:
         vault_name = "contoso-vault"
 
+    if answers.get("api_scope"):
+        settings["API_URL"] = VARIABLES["API_URL"]
     identity = answers.get("identity_id", "")
     created = answers["identity"] == "user" and not identity
     if answers["identity"] == "system":
@@ -131,6 +173,8 @@ def expected(
         by_role=answers["vault_access"] == "rbac",
         setter=setter if made else "",
         recovers=recovers,
+        services=tuple(filter(None, answers.get("services", "").split(","))),
+        key=answers.get("key", ""),
     )
 
 
@@ -140,7 +184,50 @@ INSIGHTS = "Microsoft.Insights/components"
 WORKSPACE = "Microsoft.OperationalInsights/workspaces"
 VAULT = "Microsoft.KeyVault/vaults"
 POLICY = f"{VAULT}/accessPolicies"
+KEY = f"{VAULT}/keys"
 ROLE = "Microsoft.Authorization/roleAssignments"
+COSMOS = "Microsoft.DocumentDB/databaseAccounts"
+COSMOS_ROLE = f"{COSMOS}/sqlRoleAssignments"
+BUS = "Microsoft.ServiceBus/namespaces"
+CONTAINER = f"{STORAGE}/blobServices/containers"
+
+# What each service brings: resources, and rights by the end of what they reach.
+SERVICE_RESOURCES = {
+    "blob-storage": [STORAGE, f"{STORAGE}/blobServices", CONTAINER, CONTAINER, ROLE, ROLE],
+    "cosmos-db": [
+        *(COSMOS, f"{COSMOS}/sqlDatabases", f"{COSMOS}/sqlDatabases/containers", COSMOS_ROLE)
+    ],
+    "service-bus": [BUS, f"{BUS}/queues", f"{BUS}/queues", ROLE, ROLE],
+}
+SERVICE_RIGHTS = {
+    "blob-storage": {
+        "/blobServices/default/containers/documents": "Storage Blob Data Reader",
+        "/blobServices/default/containers/summaries": "Storage Blob Data Contributor",
+    },
+    "cosmos-db": {"/dbs/shop/colls/orders": "Cosmos DB Built-in Data Reader"},
+    "service-bus": {
+        "/queues/orders": "Azure Service Bus Data Receiver",
+        "/queues/shipments": "Azure Service Bus Data Sender",
+    },
+}
+ROLES = {
+    "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1": "Storage Blob Data Reader",
+    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
+    "4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0": "Azure Service Bus Data Receiver",
+    "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39": "Azure Service Bus Data Sender",
+    "00000000-0000-0000-0000-000000000001": "Cosmos DB Built-in Data Reader",
+    "12338af0-0e69-4776-bea7-57ae8d297424": "Key Vault Crypto User",
+}
+# Each service's connection, the setting that says where it is, and what of the service that is.
+CONNECTIONS = {
+    "blob-storage": ("DOCUMENTS", "blobServiceUri", "[reference('{}', *).primaryEndpoints.blob]"),
+    "cosmos-db": ("ORDERS_DB", "accountEndpoint", "[reference('{}', *).documentEndpoint]"),
+    "service-bus": (
+        "ORDERS_BUS",
+        "fullyQualifiedNamespace",
+        "[split(split(reference('{}', *).serviceBusEndpoint, '/')[2], ':')[0]]",
+    ),
+}
 
 
 def only(forecast: Forecast, kind: str) -> dict[str, Any]:
@@ -150,12 +237,44 @@ def only(forecast: Forecast, kind: str) -> dict[str, Any]:
     return one
 
 
+def host_storage(forecast: Forecast) -> dict[str, Any]:
+    """Pick the storage account of the host, whose package container no other one has."""
+    containers = bicep.resources(forecast, CONTAINER)
+    (package,) = [one["id"] for one in containers if one["id"].endswith("/app-package")]
+    accounts = bicep.resources(forecast, STORAGE)
+    (account,) = [one for one in accounts if package.startswith(f"{one['id']}/")]
+    return account
+
+
+def service(forecast: Forecast, name: str) -> dict[str, Any]:
+    """Pick the resource that a service's data stands in."""
+    if name == "blob-storage":
+        host = host_storage(forecast)
+        (account,) = [one for one in bicep.resources(forecast, STORAGE) if one != host]
+        return account
+    return only(forecast, {"cosmos-db": COSMOS, "service-bus": BUS}[name])
+
+
+def all_grants(forecast: Forecast) -> list[Any]:
+    """List every right that the deployment gives, those of Cosmos DB's own roles too."""
+    found = [one._replace(what=ROLES.get(one.what, one.what)) for one in bicep.grants(forecast)]
+    for one in bicep.resources(forecast, COSMOS_ROLE):
+        role = one["properties"]["roleDefinitionId"].rpartition("/")[2]
+        who = bicep._who(one["properties"]["principalId"])
+        found.append(bicep.Grant(who, ROLES.get(role, role), one["properties"]["scope"]))
+    return found
+
+
 def it_makes_nothing_else(forecast: Forecast, want: Expected) -> Iterator[str]:
     """Exactly these resources; a right or a resource more would be one that nobody asked for."""
     kinds = [WORKSPACE, INSIGHTS, STORAGE, f"{STORAGE}/blobServices"]
     kinds += [f"{STORAGE}/blobServices/containers", "Microsoft.Web/serverfarms", SITE]
     kinds += 2 * [f"{SITE}/basicPublishingCredentialsPolicies"] + [f"{SITE}/config"] + 2 * [ROLE]
     kinds += [ROLE if want.by_role else POLICY] * (2 if want.setter else 1)
+    kinds += [ROLE] if want.key and want.by_role else []
+    kinds += [KEY] if want.key and want.makes_vault else []
+    for name in want.services:
+        kinds += SERVICE_RESOURCES[name]
     kinds += [VAULT, "Microsoft.Insights/diagnosticSettings"] if want.makes_vault else []
     kinds += ["Microsoft.ManagedIdentity/userAssignedIdentities"] if want.makes_identity else []
     made = sorted(one["type"] for one in forecast["predictedResources"])
@@ -178,12 +297,20 @@ def the_rights_are_exactly_these(forecast: Forecast, want: Expected) -> Iterator
     sets = "Key Vault Secrets Officer" if want.by_role else "secrets: set"
     rights = {
         (want.identity, reads, want.vault),
-        (want.identity, "Storage Blob Data Owner", only(forecast, STORAGE)["id"]),
+        (want.identity, "Storage Blob Data Owner", host_storage(forecast)["id"]),
         (want.identity, "Monitoring Metrics Publisher", only(forecast, INSIGHTS)["id"]),
     }
     if want.setter:
         rights.add((want.setter, sets, want.vault))
-    given = bicep.grants(forecast)
+    uses_keys = ("Key Vault Crypto User",) if want.by_role else ("keys: get", "keys: sign")
+    if want.key:
+        rights |= {(want.identity, right, want.vault) for right in uses_keys}
+    for name in want.services:
+        where = service(forecast, name)["id"]
+        rights |= {
+            (want.identity, role, f"{where}{end}") for end, role in SERVICE_RIGHTS[name].items()
+        }
+    given = all_grants(forecast)
     for grant in sorted(rights.symmetric_difference(given)):
         yield f"{'lacks' if grant in rights else 'gives'} {tuple(grant)}"
     if len(given) != len(set(given)):
@@ -239,15 +366,52 @@ def a_vault_in_the_other_mode_is_refused(forecast: Forecast, want: Expected) -> 
 
 def storage_knows_no_keys(forecast: Forecast, want: Expected) -> Iterator[str]:
     """Identities only, encrypted only, nothing anonymous, nothing copied to strangers."""
-    if only(forecast, STORAGE)["properties"] != {
-        "allowSharedKeyAccess": False,
-        "defaultToOAuthAuthentication": True,
-        "allowBlobPublicAccess": False,
-        "allowCrossTenantReplication": False,
-        "minimumTlsVersion": "TLS1_2",
-        "supportsHttpsTrafficOnly": True,
-    }:
-        yield f"the storage account is {only(forecast, STORAGE)['properties']}"
+    for account in bicep.resources(forecast, STORAGE):
+        if account["properties"] != {
+            "allowSharedKeyAccess": False,
+            "defaultToOAuthAuthentication": True,
+            "allowBlobPublicAccess": False,
+            "allowCrossTenantReplication": False,
+            "minimumTlsVersion": "TLS1_2",
+            "supportsHttpsTrafficOnly": True,
+        }:
+            yield f"the storage account {account['name']} is {account['properties']}"
+
+
+def services_know_no_keys(forecast: Forecast, want: Expected) -> Iterator[str]:
+    """Cosmos DB and Service Bus let in identities only, and cost nothing while nobody comes."""
+    for account in bicep.resources(forecast, COSMOS):
+        if account["properties"] != {
+            "databaseAccountOfferType": "Standard",
+            "capabilities": [{"name": "EnableServerless"}],
+            "locations": [{"locationName": bicep.DEPLOYMENT["location"], "failoverPriority": 0}],
+            "disableLocalAuth": True,
+            "minimalTlsVersion": "Tls12",
+        }:
+            yield f"the Cosmos DB account is {account['properties']}"
+    for namespace in bicep.resources(forecast, BUS):
+        if namespace["properties"] != {"disableLocalAuth": True, "minimumTlsVersion": "1.2"}:
+            yield f"the Service Bus namespace is {namespace['properties']}"
+
+
+def no_message_is_lost(forecast: Forecast, want: Expected) -> Iterator[str]:
+    """What cannot be handled, or is not taken in time, is kept in the dead-letter queue."""
+    for queue in bicep.resources(forecast, f"{BUS}/queues"):
+        if queue["properties"] != {
+            "maxDeliveryCount": 5,
+            "defaultMessageTimeToLive": "P14D",
+            "deadLetteringOnMessageExpiration": True,
+        }:
+            yield f"the queue {queue['name']} is {queue['properties']}"
+
+
+def a_key_that_is_made_signs_and_no_more(forecast: Forecast, want: Expected) -> Iterator[str]:
+    """RSA with 3072 bits, in the vault that is made with it."""
+    for key in bicep.resources(forecast, KEY):
+        if key["id"] != f"{want.vault}/keys/{want.key}":
+            yield f"the key is {key['id']}"
+        if key["properties"] != {"kty": "RSA", "keySize": 3072, "keyOps": ["sign", "verify"]}:
+            yield f"the key is {key['properties']}"
 
 
 def logs_know_no_keys(forecast: Forecast, want: Expected) -> Iterator[str]:
@@ -294,9 +458,8 @@ def the_site_runs_on_flex_consumption(forecast: Forecast, want: Expected) -> Ite
         }
     if storage["authentication"] != fetched_by:
         yield f"the package is fetched by {storage['authentication']}"
-    container = only(forecast, f"{STORAGE}/blobServices/containers")["name"].rpartition("/")[2]
-    account = only(forecast, STORAGE)["id"]
-    if f"'{account}'" not in storage["value"] or f"'{container}'" not in storage["value"]:
+    account = host_storage(forecast)["id"]
+    if f"'{account}'" not in storage["value"] or "'app-package'" not in storage["value"]:
         yield f"the package lies at {storage['value']}"
     if config["scaleAndConcurrency"] != {"instanceMemoryMB": 2048, "maximumInstanceCount": 100}:
         yield f"the scale is {config['scaleAndConcurrency']}"
@@ -307,7 +470,7 @@ def the_site_runs_on_flex_consumption(forecast: Forecast, want: Expected) -> Ite
 def the_settings_are_exactly_these(forecast: Forecast, want: Expected) -> Iterator[str]:
     """What the declarations name, what the host needs to use the identity, and no key."""
     settings = bicep.app_settings(forecast)
-    account, insights = only(forecast, STORAGE)["id"], only(forecast, INSIGHTS)["id"]
+    account, insights = host_storage(forecast)["id"], only(forecast, INSIGHTS)["id"]
     wanted = {
         "AzureWebJobsStorage__blobServiceUri": f"[reference('{account}', *).primaryEndpoints.blob]",
         "APPLICATIONINSIGHTS_CONNECTION_STRING": f"[reference('{insights}', *).ConnectionString]",
@@ -315,6 +478,9 @@ def the_settings_are_exactly_these(forecast: Forecast, want: Expected) -> Iterat
         "KEY_VAULT_DNS_SUFFIX": "[substring(environment().suffixes.keyvaultDns, 1)]",
         **want.settings,
     }
+    for name in want.services:
+        prefix, setting, value = CONNECTIONS[name]
+        wanted[f"{prefix}__{setting}"] = value.format(service(forecast, name)["id"])
     if want.identity != "system":
         client = f"reference('{want.identity}', *).clientId"
         wanted |= {
@@ -323,6 +489,9 @@ def the_settings_are_exactly_these(forecast: Forecast, want: Expected) -> Iterat
             "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": f"[format('ClientId={{0}};"
             f"Authorization=AAD', {client})]",
         }
+        for name in want.services:
+            wanted[f"{CONNECTIONS[name][0]}__credential"] = "managedidentity"
+            wanted[f"{CONNECTIONS[name][0]}__clientId"] = f"[{client}]"
     written = {
         name: re.sub(r"(reference\('[^']+'), '[^']+'\)", r"\1, *)", value)
         for name, value in settings.items()
@@ -336,13 +505,13 @@ def the_settings_are_exactly_these(forecast: Forecast, want: Expected) -> Iterat
 
 def names_are_unique_and_short(forecast: Forecast, want: Expected) -> Iterator[str]:
     """What must be unique in the world ends in a hash of the resource group, within its limit."""
-    limits = {SITE: 32, STORAGE: 24}
+    limits = {SITE: 32, STORAGE: 24, COSMOS: 44, BUS: 50}
     if want.makes_vault and not want.vault.endswith("/contoso-vault"):
         limits[VAULT] = 24
     for kind, limit in limits.items():
-        name = only(forecast, kind)["name"]
-        if len(name) > limit or not UNIQUE.fullmatch(name[-13:]):
-            yield f"{kind} is named {name}"
+        for name in (one["name"] for one in bicep.resources(forecast, kind)):
+            if len(name) > limit or not UNIQUE.fullmatch(name[-13:]):
+                yield f"{kind} is named {name}"
 
 
 def nothing_secret_leaves(forecast: Forecast, want: Expected) -> Iterator[str]:
@@ -356,7 +525,7 @@ def nothing_secret_leaves(forecast: Forecast, want: Expected) -> Iterator[str]:
         "setSecretCommands",
     }:
         yield f"the outputs are {sorted(forecast['outputs'])}"
-    if keys := re.findall(r"list[A-Z]\w*\(|AccountKey=|getSecret", str(forecast)):
+    if keys := re.findall(r"list[A-Z]\w*\(|AccountKey=|SharedAccessKey|getSecret", str(forecast)):
         yield f"asks for keys: {keys}"
 
 
@@ -367,6 +536,9 @@ INVARIANTS: list[Callable[[Forecast, Expected], Iterator[str]]] = [
     the_vault_is_safe,
     a_vault_in_the_other_mode_is_refused,
     storage_knows_no_keys,
+    services_know_no_keys,
+    no_message_is_lost,
+    a_key_that_is_made_signs_and_no_more,
     logs_know_no_keys,
     the_site_has_no_other_door,
     the_site_runs_on_flex_consumption,

@@ -14,7 +14,19 @@ from typing import Any
 import infrastructure
 import pytest
 from baking import Bake
-from infrastructure import COMBINATIONS, SITE, STORAGE, VARIABLES, bicep, expected, only, wrong
+from infrastructure import (
+    COMBINATIONS,
+    OPTION_COMBINATIONS,
+    SITE,
+    VARIABLES,
+    VAULT_SUBSCRIPTION,
+    all_grants,
+    bicep,
+    expected,
+    host_storage,
+    only,
+    wrong,
+)
 
 SETTER = "44444444-4444-4444-4444-444444444444"
 
@@ -51,11 +63,15 @@ def _name(answers: dict[str, str]) -> str:
             answers["vault"].replace("https://", "uri ").partition(".")[0],
             answers["vault_resource_group"][-14:] or "same group",
             answers["vault_access"],
+            *filter(None, (answers.get(one) for one in ("services", "key", "api_scope"))),
         )
     )
 
 
-@pytest.mark.parametrize("answers", COMBINATIONS, ids=map(_name, COMBINATIONS))
+ALL_COMBINATIONS = COMBINATIONS + OPTION_COMBINATIONS
+
+
+@pytest.mark.parametrize("answers", ALL_COMBINATIONS, ids=map(_name, ALL_COMBINATIONS))
 def test_a_combination(bake: Bake, compiler: Any, answers: dict[str, str]) -> None:
     infra = bake(**answers) / "infra"
 
@@ -78,6 +94,11 @@ def test_a_combination(bake: Bake, compiler: Any, answers: dict[str, str]) -> No
 
 NEW = [answers for answers in COMBINATIONS if answers["vault_source"] == "new"]
 EXISTING = [answers for answers in COMBINATIONS if answers["vault_source"] == "existing"]
+EVERYTHING = next(
+    answers
+    for answers in OPTION_COMBINATIONS
+    if all(answers[option] for option in ("key", "api_scope")) and "," in answers["services"]
+)
 
 
 @pytest.mark.parametrize("answers", NEW, ids=map(_name, NEW))
@@ -152,6 +173,38 @@ def test_azd_finds_the_app_by_its_tag(bake: Bake) -> None:
     assert services == tags == ["api"]
 
 
+@pytest.mark.parametrize("answers", [NEW[0], EXISTING[-1], EVERYTHING], ids=_name)
+def test_other_vaults_get_the_same_grant(
+    bake: Bake, compiler: Any, answers: dict[str, str], tmp_path: Path
+) -> None:
+    infra = Path(shutil.copytree(bake(**answers) / "infra", tmp_path / "infra"))
+    others = [
+        "{ name: 'kv-near' }",
+        "{ name: 'kv-next', resourceGroup: 'rg-next' }",
+        f"{{ name: 'kv-far', resourceGroup: 'rg-far', subscription: '{VAULT_SUBSCRIPTION}' }}",
+    ]
+    parameters = infra / "main.bicepparam"
+    with parameters.open("a", encoding="utf-8") as file:
+        file.write("\n".join(["", "param otherVaults = [", *others, "]", ""]))
+
+    diagnostics, _ = compiler.compile(parameters)
+    forecast = compiler.snapshot(parameters)
+
+    assert diagnostics == []
+    own = expected(answers, forecast).vault
+    places = (
+        f"{bicep.GROUP_ID}/",
+        f"/subscriptions/{bicep.SUBSCRIPTION}/resourceGroups/rg-next/",
+        f"/subscriptions/{VAULT_SUBSCRIPTION}/resourceGroups/rg-far/",
+    )
+    given = all_grants(forecast)
+    for place, name in zip(places, ("kv-near", "kv-next", "kv-far"), strict=True):
+        vault = f"{place}providers/{infrastructure.VAULT}/{name}"
+        assert [one[:2] for one in given if one.where == vault] == [
+            one[:2] for one in given if one.where == own
+        ]
+
+
 def test_every_secret_has_its_command(bake: Bake, compiler: Any) -> None:
     infra = bake(secrets="one, Two-2", vault="contoso-vault") / "infra"
 
@@ -202,7 +255,7 @@ def _widen_a_role(forecast: dict[str, Any]) -> None:
 
 def _widen_a_scope(forecast: dict[str, Any]) -> None:
     role = bicep.resources(forecast, infrastructure.ROLE)[0]
-    role["id"] = role["id"].replace(only(forecast, STORAGE)["id"], bicep.GROUP_ID, 1)
+    role["id"] = role["id"].replace(host_storage(forecast)["id"], bicep.GROUP_ID, 1)
 
 
 def _carry_a_second_identity(forecast: dict[str, Any]) -> None:
@@ -211,7 +264,7 @@ def _carry_a_second_identity(forecast: dict[str, Any]) -> None:
 
 
 def _allow_shared_keys(forecast: dict[str, Any]) -> None:
-    only(forecast, STORAGE)["properties"]["allowSharedKeyAccess"] = True
+    host_storage(forecast)["properties"]["allowSharedKeyAccess"] = True
 
 
 def _allow_ftp(forecast: dict[str, Any]) -> None:
@@ -252,6 +305,38 @@ def _tell_a_key(forecast: dict[str, Any]) -> None:
     forecast["outputs"]["storageKey"] = "[listKeys('x', '2026-04-01').keys[0].value]"
 
 
+def _allow_keys_of_cosmos(forecast: dict[str, Any]) -> None:
+    only(forecast, infrastructure.COSMOS)["properties"]["disableLocalAuth"] = False
+
+
+def _allow_keys_of_service_bus(forecast: dict[str, Any]) -> None:
+    only(forecast, infrastructure.BUS)["properties"]["disableLocalAuth"] = False
+
+
+def _lose_messages(forecast: dict[str, Any]) -> None:
+    queue = bicep.resources(forecast, f"{infrastructure.BUS}/queues")[0]
+    queue["properties"]["deadLetteringOnMessageExpiration"] = False
+
+
+def _write_orders(forecast: dict[str, Any]) -> None:
+    properties = only(forecast, infrastructure.COSMOS_ROLE)["properties"]
+    properties["roleDefinitionId"] = f"{properties['roleDefinitionId'][:-1]}2"
+
+
+def _read_all_of_cosmos(forecast: dict[str, Any]) -> None:
+    properties = only(forecast, infrastructure.COSMOS_ROLE)["properties"]
+    properties["scope"] = properties["scope"].partition("/dbs/")[0]
+
+
+def _decrypt(forecast: dict[str, Any]) -> None:
+    only(forecast, infrastructure.KEY)["properties"]["keyOps"].append("decrypt")
+
+
+def _connect_with_a_key(forecast: dict[str, Any]) -> None:
+    settings = only(forecast, f"{SITE}/config")["properties"]
+    settings["ORDERS_BUS"] = "Endpoint=sb://x/;SharedAccessKeyName=x;SharedAccessKey=x"
+
+
 BREAKAGES: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     (_grant_more, "the_rights_are_exactly_these"),
     (_grant_keys, "the_rights_are_exactly_these"),
@@ -271,18 +356,36 @@ BREAKAGES: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     (_add_a_resource, "it_makes_nothing_else"),
     (_tell_a_key, "nothing_secret_leaves"),
 ]
+# The same in a project with every option.
+OPTION_BREAKAGES: list[tuple[Callable[[dict[str, Any]], None], str]] = [
+    (_allow_keys_of_cosmos, "services_know_no_keys"),
+    (_allow_keys_of_service_bus, "services_know_no_keys"),
+    (_lose_messages, "no_message_is_lost"),
+    (_write_orders, "the_rights_are_exactly_these"),
+    (_read_all_of_cosmos, "the_rights_are_exactly_these"),
+    (_decrypt, "a_key_that_is_made_signs_and_no_more"),
+    (_connect_with_a_key, "the_settings_are_exactly_these"),
+    (_connect_with_a_key, "nothing_secret_leaves"),
+]
 
 
-@pytest.mark.parametrize(("breaks", "noticed_by"), BREAKAGES)
+@pytest.mark.parametrize(
+    ("answers", "breaks", "noticed_by"),
+    [(NEW[0], *one) for one in BREAKAGES] + [(EVERYTHING, *one) for one in OPTION_BREAKAGES],
+)
 def test_the_invariants_notice(
-    bake: Bake, compiler: Any, breaks: Callable[[dict[str, Any]], None], noticed_by: str
+    bake: Bake,
+    compiler: Any,
+    answers: dict[str, str],
+    breaks: Callable[[dict[str, Any]], None],
+    noticed_by: str,
 ) -> None:
-    good = compiler.snapshot(bake(**NEW[0]) / "infra" / "main.bicepparam")
+    good = compiler.snapshot(bake(**answers) / "infra" / "main.bicepparam")
     broken = copy.deepcopy(good)
 
     breaks(broken)
 
-    found = wrong(broken, expected(NEW[0], good))
+    found = wrong(broken, expected(answers, good))
     assert noticed_by in [sentence.partition(":")[0] for sentence in found]
 
 
@@ -337,24 +440,24 @@ def test_the_generated_test_tells_what_infra_lacks(changed: Callable[..., str]) 
     said = changed(vaultName="another-vault")
 
     assert (
-        "functions/ (read_secret, my_application_secret) reads the vault 'another-vault' as 'system',"
-        " and infra/ does not let it" in said
+        "functions/ (read_secret, my_application_secret) needs the right to 'get secrets' in the"
+        " vault 'another-vault' as 'system', and infra/ does not give it" in said
     )
 
 
 def test_the_generated_test_tells_of_another_identity(changed: Callable[..., str]) -> None:
     said = changed(identity="user", identityId=infrastructure.LITERAL_ID)
 
-    assert f"as {infrastructure.LITERAL_ID.lower()!r}, and infra/ does not let it" in said
-    assert "infra/ gives 'system' the right 'get' in the vault 'kv-" in said
+    assert f"as {infrastructure.LITERAL_ID.lower()!r}, and infra/ does not give it" in said
+    assert "infra/ gives 'system' the right to 'get secrets' in the vault 'kv-" in said
     assert "test_the_app_carries_the_identities_that_its_functions_declare" in said
 
 
 def test_the_generated_test_tells_what_infra_gives_in_vain(changed: Callable[..., str]) -> None:
     said = changed()
 
-    assert "infra/ gives 'system' the right 'get' in the vault 'kv-" in said
-    assert "and no function declares that: take it out of infra/main.bicep" in said
+    assert "infra/ gives 'system' the right to 'get secrets' in the vault 'kv-" in said
+    assert "and no function declares that: take it out of infra/" in said
 
 
 def test_without_a_compiler_the_generated_test_says_so(bake: Bake, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 PROJECT := build/secure-function-app
-REQUIREMENTS := {{cookiecutter.project_slug}}/requirements
+# What a project with every option needs, so that any project's tests run.
+EVERYTHING := key=signing-key services=blob-storage,cosmos-db,service-bus api_scope=api://orders/.default
 
 # Byte code in the template's folder would be rendered with it.
 export PYTHONDONTWRITEBYTECODE = 1
@@ -33,10 +34,13 @@ lint: $(VENV)/installed  ## Check style and types
 	$(RUN) -m mypy
 
 # One environment for the template and the projects that it renders.
-$(VENV)/installed: pyproject.toml $(REQUIREMENTS).txt $(REQUIREMENTS)-dev.txt
+$(VENV)/installed: pyproject.toml $(wildcard *slug*/requirements*.txt)
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
 		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.13 …"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check "pip>=25.1"
-	$(RUN) -m pip install --quiet --group dev -r "$(REQUIREMENTS)-dev.txt"
+	$(RUN) -m pip install --quiet --group dev
+	@rm -rf $(VENV)/project
+	@$(RUN) -m cookiecutter . --no-input --default-config --output-dir $(VENV)/project project_slug=every-option $(EVERYTHING) > /dev/null
+	$(RUN) -m pip install --quiet -r $(VENV)/project/every-option/requirements-dev.txt
 	@touch $@

@@ -150,6 +150,11 @@ def _wrong_pairs(answers: Answers) -> Iterator[Problem]:
     if source == "new" and group:
         what = "goes only with vault_source=existing: a new vault stands in the app's own group"
         yield Problem("vault_resource_group", group, what, "", partner="vault_source")
+    services = services_of(_text(answers, "services"))
+    if answers.get("network") == "private" and "service-bus" in services:
+        what = "contains service-bus, which has no private endpoints below its tier Premium"
+        good = ",".join(service for service in services if service != "service-bus")
+        yield Problem("services", _text(answers, "services"), what, good, partner="network")
     function_name = _text(answers, "function_name")
     for prompt, sample in _samples(answers):
         if function_name.lower() == sample:

@@ -68,6 +68,7 @@ class Facts:
     key: str
     services: tuple[str, ...]
     api_scope: str
+    network: str  # public or private
 
     @property
     def blob_storage(self) -> bool:
@@ -200,6 +201,7 @@ def facts_of(answers: Mapping[str, Any]) -> Facts:
         key=answer["key"],
         services=tuple(services_of(answer["services"])),
         api_scope=answer["api_scope"],
+        network=answer["network"],
     )
 
 

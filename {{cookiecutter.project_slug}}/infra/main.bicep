@@ -74,6 +74,11 @@ param cosmosAccountName string = 'cosmos-${uniqueString(resourceGroup().id, proj
 @maxLength(50)
 param serviceBusName string = 'sb-${uniqueString(resourceGroup().id, project)}'
 {%- endif %}
+{%- if facts.network == 'private' %}
+
+@description('The addresses of the app\'s own network, /25 or larger. To be peered, it needs some that are free.')
+param networkAddresses string = '10.0.0.0/24'
+{%- endif %}
 {%- if facts.api_scope %}
 
 @description('Address of the API that the app calls.')
@@ -131,6 +136,18 @@ module storage 'modules/storage.bicep' = {
     tags: allTags
   }
 }
+{%- if facts.network == 'private' %}
+
+module network 'modules/network.bicep' = {
+  name: 'network'
+  params: {
+    project: project
+    location: location
+    tags: allTags
+    addressPrefix: networkAddresses
+  }
+}
+{%- endif %}
 
 module app 'modules/app.bicep' = {
   name: 'app'
@@ -143,6 +160,9 @@ module app 'modules/app.bicep' = {
     identityId: identity.id
     {%- endif %}
     packageContainerUri: storage.outputs.packageContainerUri
+    {%- if facts.network == 'private' %}
+    subnetId: network.outputs.appSubnetId
+    {%- endif %}
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
   }
@@ -233,11 +253,53 @@ module serviceBus 'modules/service-bus.bicep' = {
   }
 }
 {%- endif %}
+{%- if facts.network == 'private' %}
+
+module privateEndpoints 'modules/private-endpoint.bicep' = {
+  name: 'private-endpoints'
+  params: {
+    location: location
+    tags: allTags
+    subnetId: network.outputs.endpointSubnetId
+    zoneIds: network.outputs.zoneIds
+    targets: [
+      { name: 'pe-host-${project}', resourceId: storage.outputs.id, group: 'blob' }
+      { name: 'pe-vault-${project}', resourceId: vaultAccess.outputs.vaultId, group: 'vault' }
+      {%- if facts.blob_storage %}
+      { name: 'pe-documents-${project}', resourceId: blob.outputs.id, group: 'blob' }
+      {%- endif %}
+      {%- if facts.cosmos_db %}
+      { name: 'pe-orders-${project}', resourceId: cosmos.outputs.id, group: 'Sql' }
+      {%- endif %}
+    ]
+  }
+}
+
+module otherVaultEndpoints 'modules/private-endpoint.bicep' = [
+  for (other, index) in otherVaults: {
+    name: 'private-endpoint-${index}'
+    params: {
+      location: location
+      tags: allTags
+      subnetId: network.outputs.endpointSubnetId
+      zoneIds: network.outputs.zoneIds
+      targets: [
+        { name: 'pe-${other.name}-${project}', resourceId: otherVaultAccess[index].outputs.vaultId, group: 'vault' }
+      ]
+    }
+  }
+]
+{%- endif %}
 
 module settings 'modules/settings.bicep' = {
   name: 'settings'
+  {%- if facts.network == 'private' %}
+  // Settings restart the host, and then its identity has its rights and finds its way.
+  dependsOn: [hostAccess, vaultAccess, otherVaultAccess, privateEndpoints, otherVaultEndpoints]
+  {%- else %}
   // Settings restart the host, and then its identity has its rights.
   dependsOn: [hostAccess, vaultAccess, otherVaultAccess]
+  {%- endif %}
   params: {
     appName: app.outputs.name
     storageAccountName: storage.outputs.name
@@ -270,6 +332,10 @@ output vaultName string = vaultName
 output vaultUri string = vaultAccess.outputs.vaultUri
 output setSecretCommands string[] = [
   {%- for secret in facts.secrets %}
+  {%- if facts.network == 'private' and facts.vault_source == 'new' %}
+  'scripts/set_secret.sh ${vaultName} {{ secret.name }}'
+  {%- else %}
   'az keyvault secret set --vault-name ${vaultName} --name {{ secret.name }} --value "$VALUE"'
+  {%- endif %}
   {%- endfor %}
 ]

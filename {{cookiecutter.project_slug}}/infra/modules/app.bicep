@@ -7,6 +7,9 @@ param tags object
 param identityId string
 {%- endif %}
 param packageContainerUri string
+{%- if cookiecutter.network == 'private' %}
+param subnetId string
+{%- endif %}
 param instanceMemoryMB int
 param maximumInstanceCount int
 
@@ -35,6 +38,11 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
+    {%- if cookiecutter.network == 'private' %}
+    virtualNetworkSubnetId: subnetId
+    // All that the app sends, its package and its settings too, goes through the network.
+    outboundVnetRouting: { allTraffic: true }
+    {%- endif %}
     siteConfig: {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'

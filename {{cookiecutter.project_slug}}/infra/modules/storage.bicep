@@ -16,6 +16,10 @@ resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
     allowCrossTenantReplication: false
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
+    {%- if cookiecutter.network == 'private' %}
+    publicNetworkAccess: 'Disabled'
+    networkAcls: { defaultAction: 'Deny', bypass: 'None' }
+    {%- endif %}
   }
 
   resource blobs 'blobServices' = {
@@ -28,4 +32,7 @@ resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
 }
 
 output name string = account.name
+{%- if cookiecutter.network == 'private' %}
+output id string = account.id
+{%- endif %}
 output packageContainerUri string = '${account.properties.primaryEndpoints.blob}${account::blobs::packages.name}'

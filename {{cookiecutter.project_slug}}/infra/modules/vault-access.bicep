@@ -67,3 +67,7 @@ output vaultUri string = vault.properties.?enableRbacAuthorization == true
   ? vault.properties.vaultUri
   : fail('The vault ${vaultName} goes by access policies, not by Azure roles: generate the project with vault_access=access-policy.')
 {%- endif %}
+{%- if cookiecutter.network == 'private' %}
+
+output vaultId string = vault.id
+{%- endif %}

@@ -219,14 +219,19 @@ def test_the_app_may_do_what_its_connected_bindings_do_and_no_more(
 
 
 def service_grants(snapshot: dict[str, Any]) -> list[bicep.Grant]:
-    """Every right that is neither the host's nor in a vault, by Azure's roles and Cosmos DB's."""
+    """Every right that is neither the host's nor in a vault."""
     settings = bicep.app_settings(snapshot)
     host = settings["AzureWebJobsStorage__blobServiceUri"]
     host += settings["APPLICATIONINSIGHTS_CONNECTION_STRING"]
     found = [one for one in bicep.grants(snapshot) if f"'{one.where}'" not in host]
+{%- endif %}
+{%- if facts.cosmos_db %}
+    # Cosmos DB has roles of its own.
     own = "Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments"
     for one in bicep.resources(snapshot, own):
         role = one["properties"]["roleDefinitionId"].rpartition("/")[2]
         found.append(bicep.Grant("", role, one["properties"]["scope"]))
+{%- endif %}
+{%- if facts.services %}
     return [one for one in found if "/Microsoft.KeyVault/vaults/" not in one.where]
 {%- endif %}

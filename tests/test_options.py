@@ -1,0 +1,139 @@
+"""Each option brings its files, settings and requirements, and nothing is there of any other."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from baking import Bake
+
+OPTIONS = {
+    "key": {"key": "signing-key"},
+    "blob-storage": {"services": "blob-storage"},
+    "cosmos-db": {"services": "cosmos-db"},
+    "service-bus": {"services": "service-bus"},
+    "api": {"api_scope": "api://contoso/.default"},
+}
+EVERYTHING = {
+    **OPTIONS["key"],
+    **OPTIONS["api"],
+    "services": "service-bus, blob-storage ,cosmos-db",
+}
+
+# What each option adds to a project, by the folder where it stands.
+FILES = {
+    "key": {
+        "functions/sign_document/__init__.py",
+        "functions/sign_document/function.json",
+        "identity_bindings/keys.py",
+        "tests/double_of_keys.py",
+        "tests/test_sign_document.py",
+    },
+    "blob-storage": {
+        "functions/summarize_blob/__init__.py",
+        "functions/summarize_blob/function.json",
+        "infra/modules/blob.bicep",
+        "tests/test_summarize_blob.py",
+    },
+    "cosmos-db": {
+        "functions/read_order/__init__.py",
+        "functions/read_order/function.json",
+        "infra/modules/cosmos.bicep",
+        "tests/test_read_order.py",
+    },
+    "service-bus": {
+        "functions/ship_order/__init__.py",
+        "functions/ship_order/function.json",
+        "infra/modules/service-bus.bicep",
+        "tests/test_ship_order.py",
+    },
+    "api": {
+        "functions/call_api/__init__.py",
+        "functions/call_api/function.json",
+        "identity_bindings/access_tokens.py",
+        "scripts/grant_api_role.py",
+        "tests/test_call_api.py",
+        "tests/test_grant_api_role.py",
+    },
+}
+REQUIREMENTS = {"key": {"azure-keyvault-keys>=4.9"}, "api": {"requests>=2.32"}}
+# How to tell that a file speaks of an option.
+WORDS = {
+    "key": r"keyVaultKey|CryptographyClient|sign_document|double_of_keys|Crypto User",
+    "blob-storage": r"summarize_blob|DOCUMENTS|stdocs",
+    "cosmos-db": r"read_order|ORDERS_DB|[Cc]osmos|DocumentDB",
+    "service-bus": r"ship_order|ORDERS_BUS|[Ss]ervice ?[Bb]us|shipments",
+    "api": r"call_api|API_URL|accessToken|grant_api_role",
+}
+# The same in every project, whole: the engine finds by itself which of its files are there.
+ENGINE = "identity_bindings/"
+
+
+def _files(project: Path) -> dict[str, Path]:
+    return {
+        file.relative_to(project).as_posix(): file for file in project.rglob("*") if file.is_file()
+    }
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_brings_its_files_and_no_other(bake: Bake, option: str) -> None:
+    without, project = _files(bake()), _files(bake(**OPTIONS[option]))
+
+    assert project.keys() - without.keys() == FILES[option]
+    assert without.keys() <= project.keys()
+
+
+def test_all_options_together_bring_what_each_brings(bake: Bake) -> None:
+    without, project = _files(bake()), _files(bake(**EVERYTHING))
+
+    assert project.keys() - without.keys() == set().union(*FILES.values())
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_needs_its_packages_and_no_other(bake: Bake, option: str) -> None:
+    without, needed = (
+        set((project / "requirements.txt").read_text("utf-8").splitlines())
+        for project in (bake(), bake(**OPTIONS[option]))
+    )
+
+    assert needed - without == REQUIREMENTS.get(option, set())
+    assert without <= needed
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("identity", ["system", "user"])
+def test_nothing_speaks_of_an_option_that_is_not_chosen(
+    bake: Bake, option: str, identity: str
+) -> None:
+    others = [other for other in OPTIONS if other != option]
+    projects = [bake(identity=identity)]
+    projects += [bake(identity=identity, **OPTIONS[other]) for other in others]
+    for project in projects:
+        for name, file in _files(project).items():
+            if not name.startswith(ENGINE):
+                found = re.search(WORDS[option], file.read_text("utf-8"))
+                assert not found, f"{name} speaks of {found and found[0]}"
+
+
+@pytest.mark.parametrize("answers", [{}, *OPTIONS.values(), EVERYTHING])
+def test_no_folder_is_empty(bake: Bake, answers: dict[str, str]) -> None:
+    folders = [folder for folder in bake(**answers).rglob("*") if folder.is_dir()]
+
+    assert [folder for folder in folders if not os.listdir(folder)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("identity", ["system", "user"])
+@pytest.mark.parametrize("option", OPTIONS)
+def test_the_suite_of_a_project_with_one_option(bake: Bake, option: str, identity: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=bake(identity=identity, **OPTIONS[option]),
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -15,6 +15,8 @@ from .grammar import Mistake, declare, direction, is_ours, is_parameter
 from .key_vault_secrets import SecretBinding
 
 FILE = "function.json"
+FOLDER = "folder"
+"""The property of a mistake in a function's own name: nothing can be registered under it."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
 # A JSON string, kept; or a comment, dropped.
@@ -98,7 +100,7 @@ def read_declarations(folder: Path, settings: Mapping[str, str]) -> Declarations
     for function in functions:
         if names.count(function.name.lower()) > 1:
             allowed = "names of functions must differ in more than case"
-            problems.append(Problem(function.file, "name", function.name, allowed))
+            problems.append(Problem(function.file, FOLDER, function.name, allowed))
     return Declarations(tuple(functions), tuple(problems))
 
 
@@ -112,9 +114,9 @@ def _read(file: Path, settings: Mapping[str, str]) -> tuple[FunctionDeclaration,
     mistakes: list[Mistake] = []
     if not _NAME.fullmatch(function.name) or function.name.lower() == "host":
         allowed = "a letter, then letters, digits, _ and -; not 'host'"
-        mistakes.append(("name", function.name, allowed))
+        mistakes.append((FOLDER, function.name, allowed))
     try:
-        content = _parse(file.read_bytes())
+        content = parse(file.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         content = None
         mistakes.append(("file", file.name, f"JSON is expected: {error}"))
@@ -123,7 +125,10 @@ def _read(file: Path, settings: Mapping[str, str]) -> tuple[FunctionDeclaration,
         if not isinstance(bindings, list) or not all(isinstance(b, dict) for b in bindings):
             mistakes.append(("bindings", bindings, "a list of objects is expected"))
             bindings = []
-        mistakes += _mistakes(content, bindings)
+        elif sum(map(is_trigger, bindings)) != 1:
+            triggers = [binding["type"] for binding in bindings if is_trigger(binding)]
+            mistakes.append(("bindings", triggers, "exactly one trigger is expected"))
+        mistakes += _mistakes(content, bindings, function.name)
         declared = [declare(binding, settings) for binding in bindings if is_ours(binding)]
         mistakes += [mistake for _, found in declared for mistake in found]
         function = replace(
@@ -138,19 +143,21 @@ def _read(file: Path, settings: Mapping[str, str]) -> tuple[FunctionDeclaration,
     return function, [Problem(function.file, *mistake) for mistake in mistakes]
 
 
-def _mistakes(content: Mapping[str, Any], bindings: list[Any]) -> Iterator[Mistake]:
+def _mistakes(content: Mapping[str, Any], bindings: list[Any], function: str) -> Iterator[Mistake]:
     """What is wrong with a function's bindings of the platform, and with its other properties."""
     for binding in bindings:
         if not is_ours(binding):
             yield from _binding_mistakes(binding)
-    triggers = [binding.get("type") for binding in bindings if is_trigger(binding)]
-    if bindings and len(triggers) != 1:
-        yield "bindings", triggers, "exactly one trigger is expected"
-    names = [str(binding.get("name")) for binding in bindings]
+        if str(binding.get("type")).lower() == "httptrigger":
+            route = binding.get("route") or function
+            if str(route).lower().startswith("admin"):
+                yield "httpTrigger.route", route, "no route of the host's own, which start 'admin'"
+    names = [name for binding in bindings if isinstance(name := binding.get("name"), str)]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield "name", name, "names of bindings must differ"
-    if not isinstance(content.get("disabled", False), bool):
-        yield "disabled", content["disabled"], "true or false"
+    disabled = content.get("disabled")
+    if disabled is not None and not isinstance(disabled, bool):
+        yield "disabled", disabled, "true or false"
     retry = content.get("retry")
     if retry is not None:
         yield from _retry_mistakes(retry)
@@ -158,11 +165,13 @@ def _mistakes(content: Mapping[str, Any], bindings: list[Any]) -> Iterator[Mista
 
 def _binding_mistakes(binding: Mapping[str, Any]) -> Iterator[Mistake]:
     kind, name, way = binding.get("type"), binding.get("name"), direction(binding)
-    if not isinstance(kind, str) or not kind:
+    if not isinstance(kind, str) or not re.fullmatch(r"[A-Za-z][\w.-]*", kind, re.ASCII):
         yield "type", kind, "the binding's type, such as 'httpTrigger' or 'keyVault'"
         return
     if way not in ("in", "out"):
         yield f"{kind}.direction", binding["direction"], "'in' or 'out'"
+    elif is_trigger(binding) and way != "in":
+        yield f"{kind}.direction", binding["direction"], "a trigger's direction is 'in'"
     elif name == "$return" and way != "out":
         yield f"{kind}.direction", binding.get("direction"), "'$return' must be 'out'"
     if name != "$return" and not is_parameter(name):
@@ -188,7 +197,7 @@ def _retry_mistakes(retry: Any) -> Iterator[Mistake]:
             yield f"retry.{name}", retry.get(name), "a time as 'hh:mm:ss'"
 
 
-def _parse(data: bytes) -> Any:
+def parse(data: bytes) -> Any:
     """Parse JSON as the host does: leniently.
 
     Source: HostFunctionMetadataProvider in github.com/Azure/azure-functions-host.
@@ -199,4 +208,4 @@ def _parse(data: bytes) -> Any:
         text = data.decode("utf-8-sig")
     text = _STRING_OR_COMMENT.sub(lambda match: match[1] or " ", text)
     text = _STRING_OR_COMMA.sub(lambda match: match[1] or "", text)
-    return json.loads(text)
+    return json.loads(text, strict=False)

@@ -35,7 +35,12 @@ class Problem:
     allowed: str
 
     def __str__(self) -> str:
-        shown = repr(self.value)
+        try:
+            shown = repr(self.value)
+        except RecursionError:
+            shown = "..."
         if len(shown) > 120:
             shown = shown[:117] + "..."
-        return f"{self.file}: {self.property}: {shown}: {self.allowed}"
+        line = f"{self.file}: {self.property}: {shown}: {self.allowed}"
+        # One line of the log, whatever a name holds.
+        return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in line)

@@ -67,8 +67,9 @@ def _shape(binding: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[Mista
         yield "name", binding.get("name"), "the name of the handler's parameter"
     if direction(binding) != "in":
         yield "direction", binding["direction"], "'in'"
-    if str(binding.get("dataType", "string")).lower() != "string":
-        yield "dataType", binding["dataType"], "'string', or leave it out"
+    data_type = binding.get("dataType")
+    if data_type is not None and str(data_type).lower() != "string":
+        yield "dataType", data_type, "'string', or leave it out"
     identity = binding.get("identity")
     if identity not in ("system", "user"):
         yield "identity", identity, "'system', or 'user' together with identityId"
@@ -79,8 +80,7 @@ def _shape(binding: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[Mista
         close = difflib.get_close_matches(unknown.lower(), in_lower_case, 1)
         meant = f"did you mean '{in_lower_case[close[0]]}'? " if close else ""
         # What stands under a name of somebody's own may be the secret itself.
-        value = binding[unknown] if close else MASK
-        yield unknown, value, f"{meant}allowed are {', '.join(known)}"
+        yield unknown, MASK, f"{meant}allowed are {', '.join(known)}"
 
 
 def _value(text: object, rule: Property, settings: Mapping[str, str]) -> str | None:

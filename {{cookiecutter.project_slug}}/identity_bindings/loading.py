@@ -52,7 +52,9 @@ def load_handler(function: FunctionDeclaration) -> Any:
         parts = parts[:-1]
     try:
         module = importlib.import_module(".".join((PACKAGE, *parts)))
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit too: the app's other functions must run
         clean = scrub(error)
         _logger.error("%s: %s cannot be loaded.", function.file, script.name, exc_info=clean)
         reason = " ".join(f"{type(clean).__name__}: {clean}".split())

@@ -122,7 +122,7 @@ class Credential:
                 **CLIENT_OPTIONS,
             )
         if in_azure():
-            raise ReadError(self._not_assigned())
+            raise ReadError(not_assigned(self.identity))
         from azure.identity import (
             AzureCliCredential,
             AzureDeveloperCliCredential,
@@ -147,7 +147,7 @@ class Credential:
             )
         status, text = self._answer
         if status == 400 and re.search(r"identity|\bmsi\b", text, re.IGNORECASE):
-            return self._not_assigned()
+            return not_assigned(self.identity)
         answer = f"HTTP {status}" if status else error
         return Failure(
             "transient",
@@ -161,14 +161,15 @@ class Credential:
         status = http_response.status_code
         self._answer = (status, http_response.text() if status >= 400 else "")
 
-    def _not_assigned(self) -> Failure:
-        resource_id = self.identity.resource_id
-        identities = f" --identities {resource_id}" if resource_id else ""
-        return Failure(
-            "denied",
-            f"no identity is assigned: the app does not have {self.identity}",
-            f"az functionapp identity assign {site_arguments()}{identities}",
-        )
+
+def not_assigned(identity: Identity) -> Failure:
+    """That the app does not have `identity`, which is certain where there is no endpoint."""
+    identities = f" --identities {identity.resource_id}" if identity.resource_id else ""
+    return Failure(
+        "denied",
+        f"no identity is assigned: the app does not have {identity}",
+        f"az functionapp identity assign {site_arguments()}{identities}",
+    )
 
 
 def _quieten() -> None:

@@ -6,13 +6,14 @@ import functools
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from azure.functions.decorators.function_app import Function, FunctionBuilder, FunctionRegister
 
 from . import redaction
 from .errors import Problem
-from .grammar import declare
+from .grammar import declare, is_parameter
 from .injection import (
     Handler,
     Injection,
@@ -20,6 +21,7 @@ from .injection import (
     injections_for,
     present,
     signature_of,
+    signature_with,
     without,
 )
 from .report import report
@@ -28,7 +30,7 @@ _logger = logging.getLogger("identity_bindings")
 
 
 def key_vault_secret(
-    name: str,
+    name: str = "",
     *,
     secret_name: str = "",
     vault_name: str = "",
@@ -79,25 +81,30 @@ def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handl
         built = handler if isinstance(handler, FunctionBuilder) else None
         if built is not None:
             handler = built._function.get_user_function()
-        before = getattr(handler, _ATTRIBUTE, _Declared(handler))
-        name, function = properties["name"], getattr(before.handler, "__name__", "?")
-        file = f"{getattr(before.handler, '__module__', '?')}.{function}"
+        before: _Declared = getattr(handler, _ATTRIBUTE, _Declared(handler))
+        if before.wrapped not in (None, handler):  # somebody's own decorator stands between
+            before = _Declared(handler, problems=before.problems)
+        name, function = str(properties["name"]), getattr(handler, "__name__", "?")
+        file = f"{getattr(handler, '__module__', '?')}.{function}"
         binding, mistakes = declare({**properties, "type": kind}, os.environ)
-        if name not in signature_of(before.handler).parameters:
+        if name in before.hidden:
+            mistakes.append(("name", name, "names of bindings must differ"))
+        elif is_parameter(name) and name not in signature_of(before.handler).parameters:
             mistakes.append(("name", name, "the function has no such parameter; add it"))
         if built is not None:
             right = f"put it below @app.…, next to 'def {function}'"
             mistakes.append(("order of decorators", f"@… of {name} above @app.…", right))
-        injections = before.injections
-        if mistakes:
-            report.add_problems(function, [Problem(file, *mistake) for mistake in mistakes])
+        problems = tuple(Problem(file, *mistake) for mistake in mistakes)
+        now = replace(before, hidden=before.hidden | {name}, problems=before.problems + problems)
+        if problems:
+            report.add_problems(function, problems)
             _leave_out_what_is_in_error()
         else:
-            injections += tuple(injections_for(function, [binding], before.handler))
-            report.injections += injections[-1:]
-        now = _Declared(before.handler, injections, before.hidden | {name})
+            injections = injections_for(function, [binding], before.handler)
+            now = replace(now, injections=before.injections + tuple(injections))
+            report.injections += injections
         wrapped = _wrap(now, function)
-        setattr(wrapped, _ATTRIBUTE, now)
+        setattr(wrapped, _ATTRIBUTE, replace(now, wrapped=wrapped))
         report.begin()
         if built is None:
             return wrapped
@@ -105,6 +112,10 @@ def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handl
         built._function._func = wrapped
         return built
 
+    bare: Any = properties["name"]
+    if callable(bare):  # it stands without its arguments
+        properties = {**properties, "name": ""}
+        return decorate(bare)
     return decorate
 
 
@@ -115,6 +126,8 @@ class _Declared:
     handler: Handler
     injections: tuple[Injection, ...] = ()
     hidden: frozenset[str] = frozenset()
+    problems: tuple[Problem, ...] = ()
+    wrapped: Handler | None = None
 
 
 _ATTRIBUTE = "__identity_bindings__"
@@ -122,16 +135,18 @@ _ATTRIBUTE = "__identity_bindings__"
 
 def _wrap(declared: _Declared, function: str) -> Handler:
     visible = without(signature_of(declared.handler), declared.hidden)
-    if function not in report.problems:
+    if not declared.problems:
         return present(inject(declared.handler, declared.injections), visible)
-    answer = functools.wraps(declared.handler)(report.refuse(function))
+    answer = functools.wraps(declared.handler)(report.refuse(function, declared.problems))
     return present(answer, visible)
 
 
 def _leave_out_what_is_in_error() -> None:
-    """Keep functions in error that no HTTP request starts from the worker.
+    """Make functions in error fit for the worker, which would refuse the whole app for one.
 
-    It would give them messages that they cannot handle. An app in order is not touched.
+    With an HTTP trigger they answer 500, whatever their parameters are. With another trigger the
+    worker is not told of them: it would give them messages that they cannot handle. An app in
+    order is not touched.
     """
     original = FunctionRegister.get_functions
     if hasattr(original, "original"):
@@ -141,12 +156,16 @@ def _leave_out_what_is_in_error() -> None:
     def get_functions(app: FunctionRegister) -> list[Function]:
         kept = []
         for function in original(app):
-            declared = getattr(function.get_user_function(), _ATTRIBUTE, None)
-            name = getattr(declared and declared.handler, "__name__", None)
-            if name not in report.problems or function.is_http_function():
-                kept.append(function)
-            else:
+            name, handler = function.get_function_name(), function.get_user_function()
+            problems = getattr(handler, _ATTRIBUTE, _Declared(handler)).problems
+            if problems and not function.is_http_function():
                 _logger.error("Function '%s' is in error, and not registered.", name)
+                continue
+            if problems:
+                names = [one.name for one in function.get_bindings() if one.name != "$return"]
+                answer: Any = report.refuse(str(name), problems)
+                function._func = present(answer, signature_with(names))
+            kept.append(function)
         return kept
 
     get_functions.original = original  # type: ignore[attr-defined]

@@ -69,6 +69,25 @@ def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> 
     return [Injection(function, own, pool.source(own)) for own in declared]
 
 
+def as_function(handler: Handler) -> Handler:
+    """`handler` itself, or a function that calls it: the worker indexes nothing else callable."""
+    if inspect.isfunction(handler):
+        return handler
+
+    @functools.wraps(handler)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return handler(*args, **kwargs)
+
+    @functools.wraps(handler)
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        return await handler(*args, **kwargs)
+
+    is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+        getattr(handler, "__call__", None)  # noqa: B004
+    )
+    return call_async if is_async else call
+
+
 def inject(
     handler: Handler, injections: Sequence[Injection], folder: Path | None = None
 ) -> Handler:
@@ -126,6 +145,11 @@ def inject(
         raise clean
 
     return call_async if inspect.iscoroutinefunction(handler) else call
+
+
+def signature_with(names: typing.Iterable[str]) -> inspect.Signature:
+    """A signature of nothing but the parameters `names`."""
+    return inspect.Signature([inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY) for n in names])
 
 
 def without(signature: inspect.Signature, names: typing.Iterable[str]) -> inspect.Signature:

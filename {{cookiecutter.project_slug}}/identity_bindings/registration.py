@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 import re
@@ -13,17 +12,25 @@ from typing import Any
 import azure.functions as func
 
 from . import redaction
-from .declarations import FunctionDeclaration, is_trigger, read_declarations
+from .declarations import FOLDER, FunctionDeclaration, is_trigger, read_declarations
 from .errors import DeclarationError, Problem
 from .grammar import direction
-from .injection import Handler, inject, injections_for, present, signature_of, without
+from .injection import (
+    Handler,
+    as_function,
+    inject,
+    injections_for,
+    present,
+    signature_of,
+    signature_with,
+    without,
+)
 from .loading import load_handler, make_importable
 from .report import report
 from .worker_rules import acceptable, mismatches, worker_type
 
 Binding = dict[str, Any]
 
-_ONE_REQUEST = inspect.Signature([inspect.Parameter("req", inspect.Parameter.KEYWORD_ONLY)])
 _STRATEGIES = {"fixeddelay": "fixed_delay", "exponentialbackoff": "exponential_backoff"}
 _logger = logging.getLogger("identity_bindings")
 
@@ -43,8 +50,12 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
     redaction.install()
     make_importable(folder)
     declarations = read_declarations(folder, os.environ)
+    taken = {str(one._function.get_function_name()).lower() for one in app._function_builders}
     for function in declarations.functions:
         problems = list(declarations.problems_of(function))
+        if function.name.lower() in taken:
+            allowed = "another function of the app has this name"
+            problems.append(Problem(function.file, FOLDER, function.name, allowed))
         if function.disabled:
             _logger.warning("%s: the function is disabled, and not registered.", function.file)
         elif not problems:
@@ -64,15 +75,12 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
 
 def _register(app: func.FunctionApp, function: FunctionDeclaration) -> list[Problem]:
     """Register one function, or return why it cannot be."""
-    handler = load_handler(function)
+    handler = as_function(load_handler(function))
     signature = signature_of(handler)
     ours = {binding.name for binding in function.declared}
-    missing = [
-        (name, "add it to the handler") for name in sorted(ours - signature.parameters.keys())
-    ]
-    signature = without(signature, ours)
     bindings = _as_worker_sees(function.bindings, signature.parameters)
-    wrong = [*missing, *mismatches(signature, bindings)]
+    wrong = list(mismatches(signature, bindings, ours))
+    signature = without(signature, ours)
     if wrong:
         return [Problem(function.file, "name", name, allowed) for name, allowed in wrong]
     signature, refused = acceptable(signature, bindings)
@@ -85,11 +93,9 @@ def _register(app: func.FunctionApp, function: FunctionDeclaration) -> list[Prob
         wants_context = "context" in signature.parameters and "context" not in named
         handler = inject(handler, injections, function.folder if wants_context else None)
     present(handler, signature)
-    # On an app of its own first: an error while indexing would take the whole app down.
-    trial = func.FunctionApp()
-    _decorate(trial, function, handler, bindings)
-    for built in trial.get_functions():
-        built.get_raw_bindings()
+    # By itself first: an error while indexing would take the whole app down.
+    trial = func.Blueprint()  # type: ignore[no-untyped-call]
+    _decorate(trial, function, handler, bindings).build().get_raw_bindings()
     _decorate(app, function, handler, bindings)
     report.injections += injections
     return []
@@ -100,7 +106,7 @@ def _register_in_error(
 ) -> None:
     """Let an HTTP function answer 500, with the access that it declares. Leave others out."""
     trigger = function.trigger or {}
-    nameless = any(p.property == "name" and p.value == function.name for p in problems)
+    nameless = any(problem.property == FOLDER for problem in problems)
     if nameless or str(trigger.get("type")).lower() != "httptrigger":
         _logger.error("%s: the function is not registered.", function.file)
         return
@@ -118,15 +124,16 @@ def _register_in_error(
         {"type": "http", "name": "$return", "direction": "out"},
     ]
     plain = FunctionDeclaration(function.name, function.folder)
-    _decorate(app, plain, present(report.refuse(function.name), _ONE_REQUEST), bindings)
+    answer = present(report.refuse(function.name, problems), signature_with(["req"]))
+    _decorate(app, plain, answer, bindings)
 
 
 def _decorate(
-    app: func.FunctionApp,
+    app: func.FunctionApp | func.Blueprint,
     function: FunctionDeclaration,
     handler: Handler,
     bindings: Sequence[Binding],
-) -> None:
+) -> Any:
     built: Any = app.function_name(function.name)(handler)
     for binding in bindings:
         common = {
@@ -150,6 +157,7 @@ def _decorate(
             minimum_interval=retry.get("minimumInterval"),
             maximum_interval=retry.get("maximumInterval"),
         )(built)
+    return built
 
 
 def _properties(binding: Binding) -> Binding:

@@ -13,15 +13,16 @@ from typing import Any
 
 import azure.functions as func
 
-from .credentials import has_endpoint
+from .credentials import has_endpoint, in_azure, not_assigned
 from .errors import IdentityBindingError, Problem
 from .injection import Handler, Injection
-from .readings import ReadError
+from .readings import Failure, ReadError
 from .sources import pool
 from .timing import WAIT
 
 EXPIRES_SOON_DAYS = 30
 
+_NO_ANSWER = Failure("transient", "no answer in time", "try again; check the network")
 _logger = logging.getLogger("identity_bindings")
 
 
@@ -49,7 +50,9 @@ class Report:
     def __init__(self) -> None:
         self.injections: list[Injection] = []
         self.problems: dict[str, list[Problem]] = {}
-        self._begun = False
+        self._lock = threading.Lock()
+        self._told = 0  # so many injections are in the log
+        self._telling = False
 
     def add_problems(self, function: str, problems: Sequence[Problem]) -> None:
         """Note, and log, what is wrong with a function: one line for each mistake."""
@@ -57,14 +60,14 @@ class Report:
         for problem in problems:
             _logger.error("%s", problem)
 
-    def refuse(self, function: str) -> Handler:
+    def refuse(self, function: str, problems: Sequence[Problem]) -> Handler:
         """Make what runs in place of a function that is in error.
 
         It logs why and answers an HTTP request with 500. The caller is told no more than that.
         """
 
         def refuse(**arguments: Any) -> func.HttpResponse:
-            for problem in self.problems[function]:
+            for problem in problems:
                 _logger.error("Function '%s' is in error: %s", function, problem)
             if not any(isinstance(value, func.HttpRequest) for value in arguments.values()):
                 raise IdentityBindingError(f"Function '{function}' is in error. Its log says why.")
@@ -75,41 +78,65 @@ class Report:
         return refuse
 
     def begin(self) -> None:
-        """Begin to read, where the platform offers an identity, and log the outcome once."""
+        """Begin to read, where the platform offers an identity, and log each outcome once.
+
+        In Azure without an identity, nothing needs to be read to tell that all will fail.
+        """
         pool.start()
-        if has_endpoint() and self.injections and not self._begun:
-            self._begun = True
+        with self._lock:
+            if self._telling or self._told == len(self.injections) or not in_azure():
+                return
+            self._telling = True
+        if has_endpoint():
             threading.Thread(target=self.log, name="identity-report", daemon=True).start()
+        else:
+            self.log()
 
     def log(self) -> None:
         """Log a row for every binding: there is no shell on the platform to run ``check`` in."""
-        for row in self.rows():
-            level = logging.INFO if row.ok else logging.ERROR
-            _logger.log(level, "%s", "  ".join(text for text in _cells(row) if text))
+        while True:
+            with self._lock:  # while these are read, the app may declare more
+                new = self.injections[self._told :]
+                self._told += len(new)
+                self._telling = bool(new)
+            if not new:
+                return
+            rows = _read(new) if has_endpoint() else map(_without_identity, new)
+            for row in rows:
+                level = logging.INFO if row.ok else logging.ERROR
+                _logger.log(level, "%s", "  ".join(text for text in _cells(row) if text))
 
     def rows(self) -> list[Row]:
         """Read every value that has not been read, all at once, and tell how it went."""
-        flights = set()
-        for injection in self.injections:
-            with suppress(ReadError):
-                flights.add(injection.source.join())
-        concurrent.futures.wait(filter(None, flights), timeout=WAIT)
         rows = [
             Row(name, "-", problem.file, "-", "declared wrongly", None, str(problem))
             for name, problems in sorted(self.problems.items())
             for problem in problems
         ]
-        return rows + [_row(injection) for injection in self.injections]
+        return rows + _read(self.injections)
+
+
+def _read(injections: Sequence[Injection]) -> list[Row]:
+    flights = set()
+    for injection in injections:
+        with suppress(ReadError):
+            flights.add(injection.source.join())
+    concurrent.futures.wait(filter(None, flights), timeout=WAIT)
+    return [_row(injection) for injection in injections]
+
+
+def _without_identity(injection: Injection) -> Row:
+    return _failed(injection, not_assigned(injection.binding.identity))
 
 
 def _row(injection: Injection) -> Row:
     source, binding = injection.source, injection.binding
     failure, reading = source.failure, source.reading
-    names = (injection.function, binding.name, str(binding), str(binding.identity))
     if failure is not None:
-        return Row(*names, failure.reason, None, failure.repair)
+        return _failed(injection, failure)
     if reading is None:
-        return Row(*names, "no answer in time", None, "try again; check the network")
+        return _failed(injection, _NO_ANSWER)
+    names = (injection.function, binding.name, str(binding), str(binding.identity))
     result = "ok"
     if reading.note:
         result = f"ok, but it {reading.note}"
@@ -117,6 +144,12 @@ def _row(injection: Injection) -> Row:
         day = time.strftime("%Y-%m-%d", time.gmtime(reading.expires))
         result = f"ok, but it expires on {day}"
     return Row(*names, result, round(source.took * 1000))
+
+
+def _failed(injection: Injection, failure: Failure) -> Row:
+    binding = injection.binding
+    names = (injection.function, binding.name, str(binding), str(binding.identity))
+    return Row(*names, failure.reason, None, failure.repair)
 
 
 def _cells(row: Row) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import azure.functions as func
@@ -20,19 +20,31 @@ _EMPTY = inspect.Parameter.empty
 
 
 def mismatches(
-    signature: inspect.Signature, bindings: Sequence[Mapping[str, Any]]
+    signature: inspect.Signature, bindings: Sequence[Mapping[str, Any]], ours: Collection[str]
 ) -> Iterator[tuple[str, str]]:
     """Compare parameters with bindings, which must agree both ways.
+
+    Args:
+        signature: What the handler takes.
+        bindings: The platform's bindings.
+        ours: The names of the bindings that this package fills in.
 
     Yields:
         The name that has no partner, and what to do about it.
     """
-    names = {binding["name"] for binding in bindings} - {"$return"}
+    bound = [binding["name"] for binding in bindings]
+    names = {*ours, *bound} - {"$return"}
+    client = None
     for name, parameter in signature.parameters.items():
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             yield name, "the worker passes every parameter by its own name"
-        elif name not in names and name != "context" and not _is_settlement_client(parameter):
-            yield name, "no binding has this name; declare one, or remove the parameter"
+        elif name not in names and name != "context":
+            if client is None and _is_settlement_client(parameter):
+                client = name
+            else:
+                yield name, "no binding has this name; declare one, or remove the parameter"
+    if bound.count("$return") > 1:
+        yield "$return", "one output can be the return value; make the others parameters"
     for name in sorted(names - signature.parameters.keys()):
         yield name, "the handler has no such parameter; add it, or remove the binding"
 
@@ -70,10 +82,9 @@ def _accepts(name: str, annotation: Any, binding: Mapping[str, Any] | None) -> b
     if annotation is _EMPTY:
         return True
     if binding is None:  # the invocation's context, or a settlement client
-        return name != "context" or getattr(annotation, "__name__", "") == "Context"
-    if _extension_accepts(annotation):
-        return True
-    is_out = _origin(annotation).__name__ == "Out"
+        is_context = isinstance(annotation, type) and annotation.__name__ == "Context"
+        return is_context or name != "context"
+    is_out = _is_out(annotation)
     if is_out != (direction(binding) == "out"):
         return False
     if is_out:
@@ -81,27 +92,35 @@ def _accepts(name: str, annotation: Any, binding: Mapping[str, Any] | None) -> b
         if len(arguments) != 1:
             return False
         annotation = arguments[0]
+    kind, way = binding["type"], "output" if is_out else "input"
     if not isinstance(annotation, type) and not _is_generic(annotation):
         return False
-    converter = _converter(binding["type"])
-    if annotation in (str, bytes) and not _has_implicit_output(converter, binding["type"]):
+    if annotation in (str, bytes) and not _has_implicit_output(kind):
         return True
-    return _checked(converter, "output" if is_out else "input", annotation)
+    return _fits(kind, way, annotation)
 
 
 def _accepts_return(annotation: Any, kind: str) -> bool:
     if annotation is _EMPTY:
         return True
-    if not isinstance(annotation, type) or _origin(annotation).__name__ == "Out":
-        return False
-    return _checked(_converter(kind), "output", annotation)
+    return isinstance(annotation, type) and _fits(kind, "output", annotation)
 
 
-def _checked(converter: Any, way: str, annotation: Any) -> bool:
-    if converter is None:
-        generic = (str, bytes) if way == "input" else (str, bytes, bytearray)
-        return isinstance(annotation, type) and issubclass(annotation, generic)
+def _fits(kind: str, way: str, annotation: Any) -> bool:
+    """Ask the converter that the worker would ask."""
+    converter, base = _converter(kind), _extensions()
     try:
+        registry = base and base.get_binding_registry()
+        if registry and way == "input" and registry.check_supported_type(annotation):
+            converter = registry.get(kind)  # for a type of an SDK
+        if base is not None and base.HttpV2FeatureChecker.http_v2_enabled():
+            if (kind, way) == ("httpTrigger", "input"):
+                return bool(base.RequestTrackerMeta.check_type(annotation))
+            if (kind, way) == ("http", "output"):
+                return bool(base.ResponseTrackerMeta.check_type(annotation))
+        if converter is None:
+            generic = (str, bytes) if way == "input" else (str, bytes, bytearray)
+            return issubclass(annotation, generic)
         return bool(getattr(converter, f"check_{way}_type_annotation")(annotation))
     except Exception:
         return False
@@ -115,42 +134,30 @@ def _converter(kind: str) -> Any:
     return _registry().get(kind)
 
 
-def _has_implicit_output(converter: Any, kind: str) -> bool:
+def _has_implicit_output(kind: str) -> bool:
+    converter = _converter(kind)
     if converter is None:
         return kind != "durableClient"
     return bool(getattr(converter, "has_implicit_output", lambda: False)())
 
 
-def _origin(annotation: Any) -> Any:
+def _is_out(annotation: Any) -> bool:
     origin = typing.get_origin(annotation) or annotation
-    return origin if isinstance(origin, type) else object
+    return isinstance(origin, type) and origin.__name__ == "Out"
 
 
 def _is_generic(annotation: Any) -> bool:
     origin = typing.get_origin(annotation)
-    return (
-        isinstance(origin, type) and origin is not tuple and "typing" in type(annotation).__module__
-    )
+    others = (None, typing.Union, typing.ClassVar, tuple, Callable)
+    return type(annotation).__module__ == "typing" and origin not in others
 
 
 def _extensions() -> Any:
-    """The registry of SDK types (deferred bindings), where the app has imported that extension."""
-    base = sys.modules.get("azurefunctions.extensions.base")
-    return base.get_binding_registry() if base is not None else None
-
-
-def _extension_accepts(annotation: Any) -> bool:
-    registry = _extensions()
-    if registry is None:
-        return False
-    base = sys.modules["azurefunctions.extensions.base"]
-    streams = base.HttpV2FeatureChecker.http_v2_enabled()
-    return bool(
-        registry.check_supported_type(annotation)
-        or (streams and base.RequestTrackerMeta.check_type(annotation))
-    )
+    """The base of SDK types and of streams, where the app has imported an extension."""
+    return sys.modules.get("azurefunctions.extensions.base")
 
 
 def _is_settlement_client(parameter: inspect.Parameter) -> bool:
-    check = getattr(_extensions(), "check_supported_grpc_client_type", None)
-    return check is not None and bool(check(parameter.annotation))
+    base = _extensions()
+    check = base and getattr(base.get_binding_registry(), "check_supported_grpc_client_type", None)
+    return bool(check and check(parameter.annotation))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import json
 import logging
 import os
 import sys
 from pathlib import Path
 
+from .declarations import parse
 from .report import as_data, as_table, report
 
 ROOT = Path(__file__).parent.parent
@@ -27,6 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
     check.add_argument("--json", action="store_true", help="print the rows as JSON")
     options = parser.parse_args(arguments)
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what it cannot encode must not end the report
+            stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.ERROR, format="%(message)s", stream=sys.stderr)
     # The rows tell what the engine would log.
     logging.getLogger("identity_bindings").setLevel(logging.CRITICAL)
@@ -34,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     sys.path.insert(0, str(ROOT))
     try:
         importlib.import_module("function_app")
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         print(f"function_app.py cannot be loaded: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
     progress = sys.stderr.isatty() and bool(report.injections)
@@ -53,11 +58,15 @@ def main(arguments: list[str] | None = None) -> int:
 def _use_local_settings(file: Path) -> None:
     """Take the settings that ``func start`` would, where they are not set already."""
     try:
-        settings = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
+        settings = parse(file.read_bytes())
+    except FileNotFoundError:
         return
-    for name, value in settings.get("Values", {}).items():
-        os.environ.setdefault(name, str(value))
+    except (OSError, ValueError) as error:
+        print(f"{file.name} cannot be read: {error}", file=sys.stderr)
+        return
+    values = settings.get("Values") if isinstance(settings, dict) else None
+    for name, value in values.items() if isinstance(values, dict) else ():
+        os.environ.setdefault(name, value if isinstance(value, str) else json.dumps(value))
 
 
 if __name__ == "__main__":

@@ -69,6 +69,8 @@ TAKEN_MODULES = sys.stdlib_module_names | {
     "identity_bindings",
     "tests",
 }
+# What function_app.py holds beside the first function, where that is written there.
+TAKEN_NAMES = {"app", "func", "key_vault_secret", "blueprints", "bytes", "dict", "str"}
 # Marks that reorder text on a screen, so that it reads differently from what it is.
 REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -156,13 +158,16 @@ def _wrong_pairs(answers: Answers) -> Iterator[Problem]:
         good = ",".join(service for service in services if service != "service-bus")
         yield Problem("services", _text(answers, "services"), what, good, partner="network")
     function_name = _text(answers, "function_name")
-    for prompt, sample in _samples(answers):
+    if answers.get("programming_model") == "decorators" and function_name in TAKEN_NAMES:
+        what, good = "is a name that function_app.py uses", f"run_{function_name}"
+        yield Problem("function_name", function_name, what, good, partner="programming_model")
+    for prompt, sample in samples_of(answers):
         if function_name.lower() == sample:
             what = f"is the name of the function that {prompt} brings"
             yield Problem("function_name", function_name, what, f"my_{sample}", partner=prompt)
 
 
-def _samples(answers: Answers) -> Iterator[tuple[str, str]]:
+def samples_of(answers: Answers) -> Iterator[tuple[str, str]]:
     """List the functions that options bring, each with its prompt."""
     if _text(answers, "key"):
         yield "key", "sign_document"

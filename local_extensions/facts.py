@@ -3,7 +3,7 @@
 import json
 import keyword
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from .answers import (
     SETTING,
     VAULT_URI,
     problems,
+    samples_of,
     services_of,
 )
 
@@ -45,6 +46,7 @@ class Facts:
     project_slug: str
     description: str
     function_name: str
+    decorators: bool  # declared above each function, else in function.json files
     python_version: str
 
     identity: str
@@ -69,6 +71,7 @@ class Facts:
     services: tuple[str, ...]
     api_scope: str
     network: str  # public or private
+    samples: tuple[str, ...]  # the functions that options bring
 
     @property
     def blob_storage(self) -> bool:
@@ -146,11 +149,36 @@ class Facts:
     @property
     def signature(self) -> str:
         """The handler's `def` line, split as the formatter would split it."""
+        name = self.function_name if self.decorators else "main"
         parameters = ["req: func.HttpRequest", *(f"{s.parameter}: str" for s in self.secrets)]
-        line = f"def main({', '.join(parameters)}) -> func.HttpResponse:"
-        if len(line) <= LINE_LENGTH:
-            return line
-        return "def main(\n    " + ",\n    ".join(parameters) + ",\n) -> func.HttpResponse:"
+        return laid_out(f"def {name}(", parameters, ") -> func.HttpResponse:")
+
+    @property
+    def secret_decorators(self) -> str:
+        """The declarations of the secrets, as decorators of the first function."""
+        return "\n".join(
+            self._decorator("key_vault_secret", secret.parameter, secret_name=secret.name)
+            for secret in self.secrets
+        )
+
+    @property
+    def key_decorator(self) -> str:
+        """The declaration of the key, as a decorator."""
+        return self._decorator("key_vault_key", "key", key_name=self.key)
+
+    @property
+    def token_decorator(self) -> str:
+        """The declaration of the API's access token, as a decorator."""
+        return self._decorator("access_token", "token", scope=self.api_scope)
+
+    def _decorator(self, decorator: str, parameter: str, **named: str) -> str:
+        if "scope" not in named:
+            named["vault_name"] = self.declared_vault
+        named["identity"] = self.identity
+        if self.declared_identity_id:
+            named["identity_id"] = self.declared_identity_id
+        arguments = [quoted(parameter), *(f"{name}={quoted(v)}" for name, v in named.items())]
+        return laid_out(f"@{decorator}(", arguments, ")")
 
 
 def facts_of(answers: Mapping[str, Any]) -> Facts:
@@ -181,6 +209,7 @@ def facts_of(answers: Mapping[str, Any]) -> Facts:
         project_slug=answer["project_slug"],
         description=answer["description"],
         function_name=answer["function_name"],
+        decorators=answer["programming_model"] == "decorators",
         python_version=answer["python_version"],
         identity=answer["identity"],
         identity_source=source,
@@ -202,6 +231,7 @@ def facts_of(answers: Mapping[str, Any]) -> Facts:
         services=tuple(services_of(answer["services"])),
         api_scope=answer["api_scope"],
         network=answer["network"],
+        samples=tuple(sorted(name for _, name in samples_of(answers))),
     )
 
 
@@ -226,6 +256,14 @@ def parameter_name(secret: str) -> str:
     if keyword.iskeyword(name) or name in TAKEN_PARAMETERS:
         name = f"{name}_secret"
     return name
+
+
+def laid_out(start: str, parts: Sequence[str], end: str) -> str:
+    """Write a list of Python's as the formatter does: in one line, or each part in its own."""
+    line = f"{start}{', '.join(parts)}{end}"
+    if len(line) <= LINE_LENGTH:
+        return line
+    return f"{start}\n    " + ",\n    ".join(parts) + f",\n{end}"
 
 
 def quoted(text: str) -> str:

@@ -440,7 +440,7 @@ def test_the_generated_test_tells_what_infra_lacks(changed: Callable[..., str]) 
     said = changed(vaultName="another-vault")
 
     assert (
-        "functions/ (read_secret, my_application_secret) needs the right to 'get secrets' in the"
+        "a function (read_secret, my_application_secret) needs the right to 'get secrets' in the"
         " vault 'another-vault' as 'system', and infra/ does not give it" in said
     )
 

@@ -29,7 +29,8 @@ def check(
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Check]:
     """Return the command, run in tmp_path as if the app stood there."""
-    (tmp_path / "function_app.py").write_text((worker.PROJECT / "function_app.py").read_text())
+    entry = next(worker.PROJECT.glob("*function.json*function_app.py*"))
+    (tmp_path / "function_app.py").write_text(entry.read_text())
     monkeypatch.syspath_prepend(tmp_path)
     level = logging.getLogger("identity_bindings").level
 

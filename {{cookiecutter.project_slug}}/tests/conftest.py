@@ -49,27 +49,25 @@ def _other_doubles() -> list[Any]:
 @pytest.fixture
 def declared(double: Double, monkeypatch: pytest.MonkeyPatch) -> Declared:
     """Give the app exactly the identities, vaults and secrets that its functions declare."""
-    from identity_bindings.declarations import read_declarations
-
     settings = worker.declared_settings()
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     values: dict[tuple[str, str], str] = {}
     identities: dict[str, set[str | None]] = {}
     double.identities.clear()
-    for function in read_declarations(worker.FUNCTIONS, settings).functions:
-        for binding in function.declared:
-            double.identities.add(binding.identity.resource_id)
-            identities.setdefault(function.name, set()).add(binding.identity.resource_id)
-            for other in _other_doubles():
-                other.add(double, binding)
-        for binding in function.secrets:
-            vault = double.vault(binding.vault_url)
-            vault.readers = (vault.readers or set()) | {binding.identity.resource_id}
+    for function, binding in worker.declarations(settings).bindings:
+        double.identities.add(binding.identity.resource_id)
+        identities.setdefault(function, set()).add(binding.identity.resource_id)
+        for other in _other_doubles():
+            other.add(double, binding)
+        if not hasattr(binding, "secret_name"):
+            continue
+        vault = double.vault(binding.vault_url)
+        vault.readers = (vault.readers or set()) | {binding.identity.resource_id}
+        known = vault.find(binding.secret_name, binding.secret_version or "")
+        if not known:
+            value = f"value-{secrets.token_hex(16)}"
+            vault.set(binding.secret_name, value, version=binding.secret_version or "")
             known = vault.find(binding.secret_name, binding.secret_version or "")
-            if not known:
-                value = f"value-{secrets.token_hex(16)}"
-                vault.set(binding.secret_name, value, version=binding.secret_version or "")
-                known = vault.find(binding.secret_name, binding.secret_version or "")
-            values[function.name, binding.name] = known[-1].value
+        values[function, binding.name] = known[-1].value
     return Declared(double, values, identities)

@@ -1,5 +1,5 @@
 {%- set facts = cookiecutter | facts -%}
-"""infra/ is clean Bicep, and lets the app read what functions/ declares, and nothing else."""
+"""infra/ is clean Bicep, and lets the app read what its functions declare, and nothing else."""
 
 from __future__ import annotations
 
@@ -80,24 +80,21 @@ def snapshot(compiler: bicep.Bicep) -> dict[str, Any]:
 @pytest.fixture
 def declared(snapshot: dict[str, Any]) -> dict[Right, str]:
     """Who needs what in which vault by the declarations, and the first binding that says so."""
-    from identity_bindings.declarations import read_declarations
-
     # What only Azure knows is an expression: here the suffix of the cloud, which has a default.
     settings = {k: v for k, v in bicep.app_settings(snapshot).items() if not v.startswith("[")}
-    declarations = read_declarations(worker.FUNCTIONS, settings)
-    assert [str(problem) for problem in declarations.problems] == []
+    declarations = worker.declarations(settings)
+    assert [str(mistake) for mistake in declarations.mistakes] == []
     found: dict[Right, str] = {}
-    for function in declarations.functions:
-        for binding in function.declared:
+    for function, binding in declarations.bindings:
 {%- if facts.api_scope %}
-            if not hasattr(binding, "vault_url"):
-                continue
+        if not hasattr(binding, "vault_url"):
+            continue
 {%- endif %}
-            vault = (urlsplit(binding.vault_url).hostname or "").partition(".")[0]
-            who = binding.identity.resource_id or "system"
-            for what in needs(binding):
-                right = (who.lower(), what, vault.lower())
-                found.setdefault(right, f"{function.name}, {binding.name}")
+        vault = (urlsplit(binding.vault_url).hostname or "").partition(".")[0]
+        who = binding.identity.resource_id or "system"
+        for what in needs(binding):
+            right = (who.lower(), what, vault.lower())
+            found.setdefault(right, f"{function}, {binding.name}")
     return found
 
 
@@ -115,7 +112,7 @@ def test_the_app_may_do_what_its_functions_declare(
 ) -> None:
     for who, what, vault in sorted(declared.keys() - vault_grants(snapshot)):
         pytest.fail(
-            f"functions/ ({declared[who, what, vault]}) needs the right to {what!r} in the vault"
+            f"a function ({declared[who, what, vault]}) needs the right to {what!r} in the vault"
             f" {vault!r} as {who!r}, and infra/ does not give it: add the vault to otherVaults in"
             " infra/main.bicepparam, or correct the declaration"
         )
@@ -181,11 +178,13 @@ CONNECTED = {
 
 def connected() -> list[tuple[dict[str, Any], str, str]]:
     """Every binding that connects to a service, with its setting and its role."""
-    from identity_bindings.declarations import read_declarations
-
-    functions = read_declarations(worker.FUNCTIONS, worker.declared_settings()).functions
-    bindings = [one for function in functions for one in function.bindings if "connection" in one]
-    return [(one, *CONNECTED[f"{one['type']} {one['direction']}"]) for one in bindings]
+    functions = worker.load_app().values()
+    bindings = [one for function in functions for one in worker.bindings(function).values()]
+    return [
+        (one, *CONNECTED[f"{one['type']} {one['direction'].lower()}"])
+        for one in bindings
+        if "connection" in one
+    ]
 
 
 def place(binding: dict[str, Any]) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import json
+import os
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
+from unittest import mock
 
 import azure.functions as func
 
@@ -25,18 +29,45 @@ STAND_INS = {
     "identityId": IDENTITY,
     "secretName": "secret-of-tests",
     "secretVersion": "0123456789abcdef0123456789abcdef",
+    "keyName": "key-of-tests",
+    "keyVersion": "0123456789abcdef0123456789abcdef",
+    "scope": "api://api-of-tests/.default",
 }
 
 
-def declared_settings(functions: Path = FUNCTIONS) -> dict[str, str]:
+class Declarations(NamedTuple):
+    """What the app declares, in function.json files and by decorators alike."""
+
+    bindings: list[tuple[str, Any]]  # a function's name, and one of the bindings filled in for it
+    mistakes: list[Any]
+
+
+def declarations(settings: Mapping[str, str]) -> Declarations:
+    """Load the app with these settings, and return what it declares. Nothing is read."""
+    restart()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("IDENTITY_")}
+    with mock.patch.dict(os.environ, {**kept, **settings}, clear=True):
+        importlib.import_module("function_app")
+        report = importlib.import_module("identity_bindings.report").report
+        bindings = [(one.function, one.binding) for one in report.injections]
+        # A function that is disabled is not registered, and keeps its rights.
+        reader = importlib.import_module("identity_bindings.declarations")
+        for function in reader.read_declarations(FUNCTIONS, os.environ).functions:
+            bindings += [(function.name, own) for own in function.declared if function.disabled]
+    restart()
+    return Declarations(bindings, [one for found in report.problems.values() for one in found])
+
+
+@functools.cache
+def declared_settings() -> dict[str, str]:
     """Return a value for every app setting that the declarations name as %SETTING%."""
-    found: dict[str, str] = {}
-    for file in functions.glob("*/function.json"):
-        for name, value in re.findall(r'"(\w+)"\s*:\s*"([^"]*)"', file.read_text("utf-8-sig")):
-            for setting in re.findall(r"%([^%]+)%", value):
-                if name in STAND_INS:
-                    found[setting] = STAND_INS[name]
-    return found
+    # Where a setting is missing, that is a mistake, and tells the property and its value.
+    return {
+        setting: STAND_INS[name]
+        for mistake in declarations({}).mistakes
+        if (name := mistake.property.rpartition(".")[2]) in STAND_INS
+        for setting in re.findall(r"%([^%]+)%", str(mistake.value))
+    }
 
 
 def restart() -> None:
@@ -48,9 +79,14 @@ def restart() -> None:
             module.uninstall()
         if name.endswith("._shared.http_challenge_cache") and name.startswith("azure.keyvault."):
             module.clear()
-    for name in list(sys.modules):
-        if name.partition(".")[0] in ("identity_bindings", "__app__", "function_app"):
-            del sys.modules[name]
+    for name in [name for name, module in sys.modules.items() if _is_of_the_app(name, module)]:
+        del sys.modules[name]
+
+
+def _is_of_the_app(name: str, module: Any) -> bool:
+    place = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), "")
+    beside = place.startswith(str(PROJECT / "tests")) or "site-packages" in place
+    return name.partition(".")[0] == "__app__" or (place.startswith(str(PROJECT)) and not beside)
 
 
 def load_app() -> dict[str, Any]:

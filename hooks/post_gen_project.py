@@ -4,7 +4,7 @@ import os
 import shlex
 
 # cookiecutter makes every folder, also where no answer asks for a file in it.
-for place in ("blueprints", "functions", "scripts"):
+for place in (".github", "blueprints", "functions", "scripts"):
     for folder, _, _ in os.walk(place, topdown=False):
         if not os.listdir(folder):
             os.rmdir(folder)

@@ -48,6 +48,7 @@ class Facts:
     function_name: str
     decorators: bool  # declared above each function, else in function.json files
     python_version: str
+    ci: str
 
     identity: str
     identity_source: str  # system, created, existing or parameter
@@ -98,6 +99,23 @@ class Facts:
             for service in self.services
             for name, value in (CONNECTIONS[service][1:], *by_user.items())
         )
+
+    @property
+    def deployment_variables(self) -> tuple[str, ...]:
+        """What main.bicepparam reads from the environment, apart from what azd sets."""
+        return (
+            *((self.identity_setting,) if self.identity_source == "parameter" else ()),
+            *(("API_URL",) if self.api_scope else ()),
+            *(("SECRET_SETTER_OBJECT_ID",) if self.vault_source == "new" else ()),
+        )
+
+    @property
+    def declared_types(self) -> tuple[tuple[str, str], ...]:
+        """The binding types that this project brings, each with a pattern for its any case."""
+        kinds = ["keyVault"]
+        kinds += ["keyVaultKey"] if self.key else []
+        kinds += ["accessToken"] if self.api_scope else []
+        return tuple((k, "".join(f"[{c.upper()}{c.lower()}]" for c in k)) for k in kinds)
 
     @property
     def project_name_quoted(self) -> str:
@@ -223,6 +241,7 @@ def facts_of(answers: Mapping[str, Any]) -> Facts:
         vault_source=answer["vault_source"],
         vault_access=answer["vault_access"],
         vault_subscription=subscription,
+        ci=answer["ci"],
         vault_group=group,
         declared_vault=vault,
         declared_identity_id=declared_id,

@@ -125,7 +125,7 @@ def _scrub(error: BaseException, seen: set[int]) -> BaseException:
         if new is not old:
             try:
                 setattr(error, name, new)
-            except Exception:  # noqa: S112 - the stand-in is for what cannot be changed
+            except Exception:  # noqa: S112 # nosec B112 # the stand-in is for what cannot be changed
                 continue
     shown = "".join(traceback.format_exception_only(error)) + repr(error)
     if mask(shown) == shown:

@@ -51,7 +51,7 @@ class Timing:
 
 def jitter(seconds: float) -> float:
     """Between a half of `seconds` and all of it, so that instances do not march in step."""
-    return seconds * random.uniform(0.5, 1.0)  # noqa: S311 - no secret depends on it
+    return seconds * random.uniform(0.5, 1.0)  # noqa: S311 # nosec B311 # no secret depends on it
 
 
 def _seconds(settings: Mapping[str, str], name: str, default: float) -> float:

@@ -150,19 +150,29 @@ class Facts:
             },
             {"name": "res", "type": "http", "direction": "out"},
         ]
-        for secret in self.secrets:
-            binding = {
-                "name": secret.parameter,
-                "type": "keyVault",
-                "direction": "in",
-                "secretName": secret.name,
-                "vaultName": self.declared_vault,
-                "identity": self.identity,
-            }
-            if self.declared_identity_id:
-                binding["identityId"] = self.declared_identity_id
-            bindings.append(binding)
+        bindings += map(self._binding, self.secrets)
         return json.dumps({"bindings": bindings}, indent=2, ensure_ascii=False) + "\n"
+
+    def _binding(self, secret: Secret) -> dict[str, str]:
+        binding = {
+            "name": secret.parameter,
+            "type": "keyVault",
+            "direction": "in",
+            "secretName": secret.name,
+            "vaultName": self.declared_vault,
+            "identity": self.identity,
+        }
+        if self.declared_identity_id:
+            binding["identityId"] = self.declared_identity_id
+        return binding
+
+    @property
+    def another_secret(self) -> str:
+        """The declaration of one more secret, for somebody to copy."""
+        secret = Secret("another-secret", "another_secret")
+        if self.decorators:
+            return self._secret_decorator(secret)
+        return json.dumps(self._binding(secret), indent=2, ensure_ascii=False)
 
     @property
     def signature(self) -> str:
@@ -174,10 +184,10 @@ class Facts:
     @property
     def secret_decorators(self) -> str:
         """The declarations of the secrets, as decorators of the first function."""
-        return "\n".join(
-            self._decorator("key_vault_secret", secret.parameter, secret_name=secret.name)
-            for secret in self.secrets
-        )
+        return "\n".join(map(self._secret_decorator, self.secrets))
+
+    def _secret_decorator(self, secret: Secret) -> str:
+        return self._decorator("key_vault_secret", secret.parameter, secret_name=secret.name)
 
     @property
     def key_decorator(self) -> str:

@@ -6,7 +6,7 @@ param insightsName string
 param clientId string
 {%- endif %}
 
-@description('The settings that the declarations in functions/ name.')
+@description('The settings that the declarations of the functions name.')
 param declared object
 
 resource app 'Microsoft.Web/sites@2025-03-01' existing = {

@@ -1,0 +1,139 @@
+"""Apps as people write them, each in a folder of its own, loaded and called as by the worker."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import pytest
+import worker
+
+FUNCTION_APP = """
+from pathlib import Path
+import azure.functions as func
+from identity_bindings import key_vault_secret, register_functions
+
+app = func.FunctionApp()
+register_functions(app, Path(__file__).parent / "functions")
+"""
+HTTP = {"type": "httpTrigger", "direction": "in", "name": "req", "authLevel": "function"}
+RES = {"type": "http", "direction": "out", "name": "res"}
+ECHO = "def main(req, mySecret):\n    return mySecret\n"
+
+needs_runtime = pytest.mark.skipif(
+    sys.version_info < (3, 13), reason="azure-functions-runtime: Python 3.13 on"
+)
+
+
+class Project:
+    """A project's folder. What is imported from it is forgotten when the test ends."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.write("function_app.py", FUNCTION_APP)
+
+    def __enter__(self) -> Project:
+        self._path, self._byte_code = list(sys.path), sys.dont_write_bytecode
+        sys.dont_write_bytecode = True  # files change within one tick of the clock
+        sys.path.insert(0, str(self.folder))
+        self.forget()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        worker.restart()
+        self.forget()
+        sys.path[:], sys.dont_write_bytecode = self._path, self._byte_code
+
+    def forget(self) -> None:
+        """Drop every module of this project, and what the importing system knows of its files."""
+        for name, module in list(sys.modules.items()):
+            places = [str(getattr(module, "__file__", "")), *getattr(module, "__path__", ())]
+            if name == "function_app" or any(str(self.folder) in place for place in places):
+                del sys.modules[name]
+        importlib.invalidate_caches()
+
+    def write(self, file: str, content: str | bytes) -> None:
+        """Write a file of the project."""
+        path = self.folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    def function(
+        self, name: str, *bindings: Any, source: str | None = ECHO, text: str = "", **top: Any
+    ) -> None:
+        """Write a function's folder: its function.json of these bindings, and its module."""
+        content = text or json.dumps({"bindings": bindings, **top})
+        self.write(f"functions/{name}/function.json", content)
+        if source is not None:
+            self.write(f"functions/{name}/__init__.py", source)
+
+    def load(self) -> dict[str, Any]:
+        """Import function_app.py, and return its functions by name."""
+        return worker.load_app()
+
+    @contextmanager
+    def host(self) -> Iterator[Host]:
+        """Start Microsoft's runtime with this project."""
+        host = Host()
+        try:
+            started = host.start(self.folder)
+            assert started.result.status == started.result.Success, started.result.exception
+            yield host
+        finally:
+            host.close()
+
+
+class Host(worker.Runtime):
+    """Microsoft's runtime, called with any trigger's data."""
+
+    def invoke(self, name: str, **inputs: dict[str, Any]) -> Any:
+        """Call a function with what the host sends for each parameter: ``{"json": "…"}``."""
+        message = worker._Message
+        data = [
+            worker._Input(name=parameter, data=message(**sent))
+            for parameter, sent in inputs.items()
+        ]
+        return self._ask(
+            "invocation_request",
+            invocation_id="a0b1",
+            function_id=self.index()[name].function_id,
+            trace_context=message(trace_parent="", trace_state="", attributes={}),
+            retry_context=message(retry_count=0, max_retry_count=0, exception=None),
+            trigger_metadata=None,
+            input_data=data,
+        )
+
+    def get(self, name: str, trigger: str = "req") -> tuple[str, str]:
+        """Call an HTTP function, and return status and body, or the exception's text."""
+        answer = self.call(self.index()[name].function_id, trigger)
+        if answer.result.status != answer.result.Success:
+            return "exception", answer.result.exception.message
+        sent = answer.return_value or answer.output_data[0].data
+        if "string" in vars(sent):
+            return "200", sent.string
+        return sent.http.status_code, sent.http.body.bytes.decode()
+
+
+def told(caplog: pytest.LogCaptureFixture, function: str = "", level: int = logging.ERROR) -> Any:
+    """What the engine has logged from `level` on, about a function or in all."""
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "identity_bindings"
+        and record.levelno >= level
+        and (not function or f"/{function}/" in record.getMessage())
+    ]
+
+
+def body(answer: Any) -> str:
+    """The text of an answer: of a response, or of a handler that returned a text."""
+    if isinstance(answer, func.HttpResponse):
+        return answer.get_body().decode()
+    return str.__str__(answer)

@@ -1,0 +1,680 @@
+"""A function.json with a mistake: told at load in one line, and no function beside it suffers."""
+
+from __future__ import annotations
+
+import codecs
+import importlib
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import pytest
+import worker
+from apps import ECHO, HTTP, RES, Project, needs_runtime, told
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from key_vault_double import Double
+from worker import IDENTITY, call, key_vault
+
+VALUE = "the-value-of-it"
+HELD = "what-a-setting-holds"
+CLIENT_ID = "11111111-2222-3333-4444-555555555555"
+LEFT_OUT = object()
+DEEP = json.loads("[" * 200 + "]" * 200)
+
+
+@pytest.fixture
+def project(double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    double.vault("contoso").set("api-key", VALUE)
+    monkeypatch.setenv("HOLDS_BAD", HELD + "!")
+    monkeypatch.setenv("HOLDS_VAULT", "https://contoso.vault.azure.net/")
+    monkeypatch.setenv("HOLDS_NOTHING", "")
+    with Project(tmp_path) as project:
+        project.function("good", HTTP, RES, key_vault())
+        yield project
+
+
+def entry(**properties: Any) -> dict[str, Any]:
+    made = {**key_vault(), **properties}
+    return {name: value for name, value in made.items() if value is not LEFT_OUT}
+
+
+# Each property of a keyVault entry: the wrong values, and a word of what is allowed instead.
+NOT_TEXT = (LEFT_OUT, None, "", 7, 0, True, [], ["contoso"], {"a": "b"}, 1.5, DEEP)
+UNRESOLVED = ("{query.name}", "{a}", "}", "%UNSET%", "%HOLDS_NOTHING%", "a%UNSET%b", "%%")
+PROPERTIES: dict[str, tuple[tuple[Any, ...], str]] = {
+    "name": ((*NOT_TEXT, "a b", "a-b", "1a", "class", "$return", "$", "a\nb"), "parameter"),
+    "direction": ((None, "", "out", "inout", "OUT", 1, ["in"]), "'in'"),
+    "dataType": (("", "binary", "stream", "text", 1, False), "'string'"),
+    "identity": ((*NOT_TEXT, "System", "USER", "system ", "managed", CLIENT_ID), "'system', or"),
+    "secretName": (
+        (*NOT_TEXT, *UNRESOLVED, "a_b", "a b", "a.b", "ä", "a" * 128, "../keys/k", "a/b", "100%")
+        + ("https://contoso.vault.azure.net/secrets/api-key", "%HOLDS_BAD%", "a\n"[:1] + "\nb"),
+        "",
+    ),
+    "secretVersion": (
+        (7, True, [], {}, *UNRESOLVED, "a-b", "a/b", "v" * 65, "latest!", "%HOLDS_BAD%"),
+        "",
+    ),
+    "vaultName": (
+        (*NOT_TEXT, *UNRESOLVED, "ab", "a" * 25, "a--b", "1abc", "-abc", "abc-", "a_b", "a.b")
+        + ("contoso.vault.azure.net", "//contoso.vault.azure.net", "%HOLDS_BAD%")
+        + tuple(
+            f"https://{rest}"
+            for rest in (
+                "contoso.managedhsm.azure.net/",
+                "contoso.vault.azure.net/secrets/api-key",
+                "contoso.vault.azure.net/secrets/api-key/0123456789abcdef0123456789abcdef",
+                "contoso.vault.azure.net:8443/",
+                "contoso.vault.azure.net?a=b",
+                "contoso.vault.azure.net/#a",
+                "contoso.vault.azure.net//",
+                "contoso.vault.azure.net.evil.example/",
+                "contoso.evil.example/",
+                "vault.azure.net/",
+                "me@contoso.vault.azure.net/",
+                "me:pw@contoso.vault.azure.net/",
+                "10.0.0.1/",
+                "[::1]/",
+                "",
+            )
+        )
+        + ("http://contoso.vault.azure.net/", "ftp://contoso.vault.azure.net/"),
+        "",
+    ),
+}
+IDENTITY_IDS = (
+    *(*NOT_TEXT, *UNRESOLVED, CLIENT_ID, "id-app", "%HOLDS_BAD%", IDENTITY + "/x"),
+    IDENTITY.replace("userAssignedIdentities", "userAssignedIdentity"),
+    IDENTITY.replace("/Microsoft.ManagedIdentity/userAssigned", "/Microsoft.Storage/storageAcc"),
+    IDENTITY.removeprefix("/"),
+    IDENTITY.replace("00000000-0000", "0000"),
+)
+UNKNOWN = {
+    "vautlName": "did you mean 'vaultName'",
+    "VaultName": "did you mean 'vaultName'",
+    "secretname": "did you mean 'secretName'",
+    "Identity": "did you mean 'identity'",
+    "secretValue": "allowed are",
+    "value": "allowed are",
+    "a\nERROR b": "allowed are",
+    "": "allowed are",
+}
+
+
+def rows() -> Iterator[tuple[dict[str, Any], str, Any, str]]:
+    """Each wrong entry, with the property, the value that is shown, and a word of what is allowed.
+
+    The value that is shown is LEFT_OUT where it must not be.
+    """
+    for prop, (values, allowed) in PROPERTIES.items():
+        for value in values:
+            shown = None if value is LEFT_OUT else value
+            yield entry(**{prop: value}), prop, shown, allowed
+    for value in IDENTITY_IDS:
+        shown = None if value is LEFT_OUT else value
+        yield entry(identity="user", identityId=value), "identityId", shown, ""
+    for value in (IDENTITY, CLIENT_ID, "%UNSET%", 7):
+        yield entry(identityId=value), "identityId", value, "identity 'user'"
+    for prop, allowed in UNKNOWN.items():
+        yield entry(**{prop: VALUE}), prop, LEFT_OUT, allowed
+
+
+def test_each_wrong_property_of_a_secret(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = {f"f{number}": row for number, row in enumerate(rows())}
+    for name, (wrong, *_) in table.items():
+        project.function(name, {**HTTP, "authLevel": "admin"}, RES, wrong)
+
+    functions = project.load()
+
+    for name, (wrong, prop, value, allowed) in table.items():
+        (line,) = told(caplog, name)  # one mistake, one line
+        owner = "keyVault" if prop == "name" else wrong["name"]
+        head = f"functions/{name}/function.json: {owner}.{prop}: ".replace("\n", "\\n")
+        assert line.startswith(head), (head, line)
+        shown = "'***'" if value is LEFT_OUT else repr(value)
+        assert line[len(head) :].startswith(f"{shown}: " if len(shown) <= 120 else shown[:117])
+        assert allowed in line
+        assert line.isprintable()
+        assert HELD not in line
+        if isinstance(value, str) and "UNSET" in value and wrong["identity"] == "user":
+            assert "the app setting 'UNSET' is not set" in line
+    assert VALUE not in caplog.text
+    assert call(functions["good"]) == VALUE
+    caplog.clear()
+    for name in table:
+        assert call(functions[name]).status_code == 500
+        (why,) = told(caplog, name)
+        assert why.startswith(f"Function '{name}' is in error: functions/{name}/function.json: ")
+        assert worker.bindings(functions[name])["req"]["authLevel"].lower() == "admin"
+
+
+QUEUE = {"type": "queueTrigger", "name": "msg", "queueName": "in", "connection": "C"}
+OUT = {"type": "queue", "direction": "out", "name": "out", "queueName": "out"}
+RETRY = {"strategy": "fixedDelay", "maxRetryCount": 3, "delayInterval": "00:00:10"}
+BACKOFF = {"strategy": "exponentialBackoff", "maxRetryCount": -1}
+# What stands in function.json; which property and value the line shows; a word of what is allowed.
+OTHERS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "no_bindings": ({}, "bindings: None", "a list of objects"),
+    "null_bindings": ({"bindings": None}, "bindings: None", "a list of objects"),
+    "object_as_bindings": ({"bindings": {"a": 1}}, "bindings: {'a': 1}", "a list of objects"),
+    "text_as_bindings": ({"bindings": "x"}, "bindings: 'x'", "a list of objects"),
+    "number_in_bindings": ({"bindings": [HTTP, 1]}, "bindings: [{", "a list of objects"),
+    "empty_bindings": ({"bindings": []}, "bindings: []", "exactly one trigger"),
+    "no_trigger": ({"bindings": [RES, key_vault()]}, "bindings: []", "exactly one trigger"),
+    "two_triggers": (
+        {"bindings": [QUEUE, HTTP]},
+        "bindings: ['queueTrigger', 'httpTrigger']",
+        "exactly one trigger",
+    ),
+    **{
+        f"type_{number}": ({"bindings": [HTTP, {**OUT, "type": wrong}]}, f"type: {wrong!r}", "type")
+        for number, wrong in enumerate((None, 7, "", [], {}, "a b", "a\nb", "\ud800", "$"))
+    },
+    **{
+        f"name_{number}": (
+            {"bindings": [HTTP, {**OUT, "name": wrong}]},
+            f"queue.name: {wrong!r}",
+            "",
+        )
+        for number, wrong in enumerate((None, 7, "", [], "a b", "a-b", "class", "$Return", "$"))
+    },
+    **{
+        f"direction_{number}": (
+            {"bindings": [HTTP, {**OUT, "direction": wrong}]},
+            f"queue.direction: {wrong!r}",
+            "'in' or 'out'",
+        )
+        for number, wrong in enumerate((None, 7, "", "inout", "into", []))
+    },
+    "return_in": (
+        {"bindings": [HTTP, {"type": "queue", "name": "$return"}]},
+        "queue.direction: None",
+        "'$return' must be 'out'",
+    ),
+    "trigger_out": (
+        {"bindings": [{**HTTP, "direction": "out"}]},
+        "httpTrigger.direction: 'out'",
+        "trigger",
+    ),
+    "same_name": ({"bindings": [HTTP, {**OUT, "name": "req"}]}, "name: 'req'", "differ"),
+    "secret_of_that_name": ({"bindings": [HTTP, key_vault("req")]}, "name: 'req'", "differ"),
+    "two_returns": (
+        {"bindings": [HTTP, key_vault(), RES, {**OUT, "name": "$return"}]},
+        "name: '$return'",
+        "one output",
+    ),
+    "data_type": ({"bindings": [{**HTTP, "dataType": "text"}]}, "httpTrigger.dataType: 'text'", ""),
+    "admin_route": (
+        {"bindings": [{**HTTP, "route": "Admin/x"}]},
+        "httpTrigger.route: 'Admin/x'",
+        "the host's own",
+    ),
+    "admins": ({"bindings": [HTTP]}, "httpTrigger.route: 'admins'", "the host's own"),
+    **{
+        f"disabled_{number}": (
+            {"bindings": [HTTP], "disabled": wrong},
+            f"disabled: {wrong!r}",
+            "true or false",
+        )
+        for number, wrong in enumerate(("true", "", 1, 0, [], "%SETTING%"))
+    },
+    **{
+        f"retry_{number}": ({"bindings": [HTTP], "retry": wrong}, f"retry: {wrong!r}", "strategy")
+        for number, wrong in enumerate((7, "", [], {}, False, {"strategy": "linear"}))
+    },
+    **{
+        f"retry_count_{number}": (
+            {"bindings": [HTTP], "retry": {**RETRY, "maxRetryCount": wrong}},
+            f"retry.maxRetryCount: {wrong!r}",
+            "number of retries",
+        )
+        for number, wrong in enumerate((None, "", "many", -2, 1.5, True, [], 10**12))
+    },
+    **{
+        f"retry_delay_{number}": (
+            {"bindings": [HTTP], "retry": {**RETRY, "delayInterval": wrong}},
+            f"retry.delayInterval: {wrong!r}",
+            "hh:mm:ss",
+        )
+        for number, wrong in enumerate((None, "", 10, "10", "00:10", "24:00:00", "1.00:00:00"))
+    },
+    "retry_minimum": (
+        {"bindings": [HTTP], "retry": {**BACKOFF, "maximumInterval": "00:01:00"}},
+        "retry.minimumInterval: None",
+        "hh:mm:ss",
+    ),
+    "retry_maximum": (
+        {"bindings": [HTTP], "retry": {**BACKOFF, "minimumInterval": "00:01:00"}},
+        "retry.maximumInterval: None",
+        "hh:mm:ss",
+    ),
+    **{
+        f"script_{number}": (
+            {"bindings": [HTTP, key_vault()], "scriptFile": wrong},
+            f"scriptFile: {wrong!r}",
+            "",
+        )
+        for number, wrong in enumerate(
+            (7, ["a"], "missing.py", "function.json", ".", "..", "../good", "/etc/passwd")
+        )
+    },
+    **{
+        f"entry_{number}": (
+            {"bindings": [HTTP, key_vault()], "entryPoint": wrong},
+            f"entryPoint: {wrong!r}",
+            "a function in __init__.py",
+        )
+        for number, wrong in enumerate(("run", "main.run", 7, ["main"], "__name__"))
+    },
+}
+
+
+def test_each_wrong_property_of_a_function(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, (content, *_) in OTHERS.items():
+        project.function(name, text=json.dumps(content))
+
+    functions = project.load()
+
+    for name, (content, head, allowed) in OTHERS.items():
+        mistake, *rest = told(caplog, name)
+        head = f"functions/{name}/function.json: {head}"
+        assert mistake.startswith(head), (head, mistake)
+        assert allowed in mistake
+        assert mistake.isprintable()
+        bindings = content.get("bindings")
+        first = bindings[0] if isinstance(bindings, list) and bindings else {}
+        if first.get("type") == "httpTrigger" and "number_in" not in name:
+            assert rest == []
+            assert call(functions[name]).status_code == 500
+        else:
+            assert rest == [f"functions/{name}/function.json: the function is not registered."]
+            assert name not in functions
+    assert call(functions["good"]) == VALUE
+
+
+HANDLERS = {
+    "no_parameter": ("def main(req): pass\n", "name: 'mySecret'", "add it"),
+    "one_too_many": ("def main(req, mySecret, more): pass\n", "name: 'more'", "no binding"),
+    "args": ("def main(req, mySecret, *args): pass\n", "name: 'args'", "by its own name"),
+    "kwargs": ("def main(req, mySecret, **more): pass\n", "name: 'more'", "by its own name"),
+    "positional": ("def main(mySecret, /, req): pass\n", "name: 'mySecret'", "by its own name"),
+    "starred_secret": ("def main(req, **mySecret): pass\n", "name: 'mySecret'", "by its own"),
+    "no_main": ("", "entryPoint: 'main'", "a function in __init__.py"),
+    "main_is_text": ("main = 'main'\n", "entryPoint: 'main'", "a function in __init__.py"),
+    "syntax": ("def main(:\n", "scriptFile: '__init__.py'", "SyntaxError"),
+    "null_byte": ("a = '\0'\n", "scriptFile: '__init__.py'", "raises S"),
+    "encoding": (b"a = '\xff'\n", "scriptFile: '__init__.py'", "SyntaxError"),
+    "missing": ("import a_package_that_is_not_there\n", "scriptFile: '__init__.py'", "a_package"),
+    "raises": ("raise ValueError('one\\ntwo')\n", "scriptFile: '__init__.py'", "one two"),
+    "exits": ("raise SystemExit(3)\n", "scriptFile: '__init__.py'", "SystemExit"),
+    "cancelled": (
+        "import asyncio\nraise asyncio.CancelledError\n",
+        "scriptFile: '__init__.py'",
+        "CancelledError",
+    ),
+    "recursion": ("def f(): f()\nf()\n", "scriptFile: '__init__.py'", "RecursionError"),
+    "built_in": ("main = print\n", "name: 'args'", "by its own name"),
+}
+
+
+def test_each_wrong_handler(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    for name, (source, *_) in HANDLERS.items():
+        project.function(name, HTTP, RES, key_vault(), source=None)
+        project.write(f"functions/{name}/__init__.py", source)
+
+    functions = project.load()
+
+    for name, (_, head, allowed) in HANDLERS.items():
+        # An import that fails is told with its traceback as well, before.
+        mistake = next(line for line in told(caplog, name) if "cannot be loaded" not in line)
+        assert mistake.startswith(f"functions/{name}/function.json: {head}: "), mistake
+        assert allowed in mistake
+        assert call(functions[name]).status_code == 500
+    assert call(functions["good"]) == VALUE
+
+
+GOOD = json.dumps({"bindings": [HTTP, RES, key_vault()]})
+BROKEN: dict[str, bytes | str] = {
+    "empty": "",
+    "blank": " \n\t",
+    "brace": "{",
+    "cut": GOOD[:-4],
+    "twice": GOOD + GOOD,
+    "list": "[]",
+    "null": "null",
+    "number": "7",
+    "text": '"bindings"',
+    "two_commas": GOOD.replace("]}", ",,]}"),
+    "leading_comma": GOOD.replace("[{", "[,{"),
+    "open_string": GOOD.replace('"name"', '"name', 1),
+    "open_comment": GOOD + "/* and so on",
+    "half_comment": "/ {}",
+    "deep": "[" * 100_000 + "]" * 100_000,
+    "deep_inside": GOOD.replace('"contoso"', "[" * 100_000 + "]" * 100_000),
+    "huge_number": GOOD.replace('"contoso"', "9" * 10_000),
+    "not_utf8": GOOD.encode().replace(b"contoso", b"\xff\xfe"),
+    "utf16_without_mark": GOOD.encode("utf-16-le"),
+    "utf32": GOOD.encode("utf-32"),
+    "cut_utf16": GOOD.encode("utf-16")[:-1],
+    "zeros": b"\0" * 64,
+}
+
+
+def test_each_broken_file(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    for name, content in BROKEN.items():
+        project.write(f"functions/{name}/function.json", content)
+        project.write(f"functions/{name}/__init__.py", ECHO)
+    (project.folder / "functions/directory/function.json").mkdir(parents=True)
+
+    functions = project.load()
+
+    for name in [*BROKEN, "directory"]:
+        first, *_ = lines = told(caplog, name)
+        assert first.startswith(f"functions/{name}/function.json: file: 'function.json': "), first
+        assert "JSON" in first
+        assert all(line.isprintable() and len(line) < 500 for line in lines)
+    assert set(functions) == {"good"}
+    assert call(functions["good"]) == VALUE
+
+
+PLAIN = GOOD.replace('"function"', '"anonymous"')
+READ: dict[str, bytes | str] = {
+    "utf8_mark": codecs.BOM_UTF8 + PLAIN.encode(),
+    "utf16_le": codecs.BOM_UTF16_LE + PLAIN.encode("utf-16-le"),
+    "utf16_be": codecs.BOM_UTF16_BE + PLAIN.encode("utf-16-be"),
+    "comments": "// one\n" + PLAIN.replace("{", '{ /* " { */', 2).replace("]", "] // ]\r\n"),
+    "commas": PLAIN.replace("}", " , }").replace("]", ",\n]"),
+    "comma_and_comment": PLAIN.replace("}", ", /* , */ // ,\n }"),
+    "in_strings": PLAIN.replace('"req"', '"req", "route": "a//b/*c*/,}\\"//"'),
+    "line_in_string": PLAIN.replace('"req"', '"req", "x": "a\n\tb"'),
+    "backslashes": PLAIN.replace('"req"', '"req", "x": "\\\\", "y": "//"'),
+    "nulls": PLAIN.replace('"req"', '"req", "dataType": null, "route": null').replace(
+        '"mySecret"', '"mySecret", "secretVersion": null, "identityId": null, "dataType": null'
+    )[:-1]
+    + ', "disabled": null, "retry": null, "scriptFile": null, "entryPoint": null}',
+    "empty_texts": PLAIN.replace('"mySecret"', '"mySecret", "secretVersion": "", "identityId": ""'),
+    "any_case": PLAIN.replace("keyVault", "KEYVAULT").replace('"in"', '"IN"'),
+    "setting": PLAIN.replace('"contoso"', '"%HOLDS_VAULT%"'),
+    "address": PLAIN.replace('"contoso"', '"HTTPS://CONTOSO.vault.azure.net:443"'),
+    "spaces": PLAIN.replace('"contoso"', '" contoso "'),
+    "any_secret_case": PLAIN.replace("api-key", "API-Key"),
+    "data_type": PLAIN.replace('"mySecret"', '"mySecret", "dataType": "String"'),
+}
+
+
+def test_what_the_host_reads_is_read(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    for name, content in READ.items():
+        project.write(f"functions/{name}/function.json", content)
+        project.write(f"functions/{name}/__init__.py", ECHO)
+
+    functions = project.load()
+
+    assert told(caplog) == []
+    for name in READ:
+        assert call(functions[name]) == VALUE, name
+    routes = {name: worker.bindings(functions[name])["req"]["route"] for name in READ}
+    assert routes["in_strings"] == 'a//b/*c*/,}"//'
+
+
+def test_all_mistakes_are_told_at_once(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    wrong = entry(secretName="a_b", vaultName="ab", identity="me", direction="out", more=1)
+    project.function("bad", {**HTTP, "dataType": 1}, {**OUT, "direction": "up"}, wrong, disabled=1)
+
+    project.load()
+
+    properties = [line.split(": ")[1] for line in told(caplog, "bad")]
+    assert sorted(properties) == [
+        "disabled",
+        "httpTrigger.dataType",
+        "mySecret.direction",
+        "mySecret.identity",
+        "mySecret.more",
+        "mySecret.secretName",
+        "mySecret.vaultName",
+        "queue.direction",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("declared", "level"),
+    [
+        ({}, "function"),
+        ({"authLevel": None}, "function"),
+        ({"authLevel": "Anonymous"}, "anonymous"),
+        ({"authLevel": "function"}, "function"),
+        ({"authLevel": "ADMIN"}, "admin"),
+        # These are mistakes of their own: never more open than what was meant.
+        ({"authLevel": "none"}, "function"),
+        ({"authLevel": "anonymous "}, "function"),
+        ({"authLevel": ["anonymous"]}, "function"),
+        ({"authLevel": 0}, "function"),
+        ({"authLevel": "%LEVEL%"}, "function"),
+        ({"authlevel": "anonymous"}, "function"),
+        ({"auth_level": "anonymous"}, "function"),
+    ],
+)
+def test_a_function_in_error_keeps_its_access(
+    project: Project, declared: dict[str, Any], level: str
+) -> None:
+    trigger = {"type": "httpTrigger", "name": "req", **declared}
+    project.function("bad", trigger, RES, entry(identity="me"))
+    trial = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+    importlib.import_module("identity_bindings").register_functions(
+        trial, project.folder / "functions"
+    )
+
+    functions = worker.index(trial)
+
+    assert worker.bindings(functions["bad"])["req"]["authLevel"].lower() == level
+    assert call(functions["bad"]).status_code == 500
+
+
+def test_who_is_in_error_keeps_methods_and_route(project: Project) -> None:
+    trigger = {**HTTP, "name": "request", "methods": ["put"], "route": "a/{id}"}
+    project.function("bad", trigger, RES, entry(identity="me"))
+    project.function("odd", {**HTTP, "methods": "put", "route": 7}, entry(identity="me"))
+
+    functions = project.load()
+
+    sent = worker.bindings(functions["bad"])["req"]
+    assert (sent["methods"], sent["route"]) == (["put"], "a/{id}")
+    assert "methods" not in worker.bindings(functions["odd"])["req"]
+    assert worker.bindings(functions["odd"])["req"]["route"] == "odd"
+
+
+def test_disabled_is_not_registered(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    project.function("off", HTTP, RES, key_vault(), disabled=True)
+    project.function("off_and_bad", HTTP, RES, entry(identity="me"), disabled=True)
+    project.function("off_and_unloadable", HTTP, RES, source="raise ValueError", disabled=True)
+
+    functions = project.load()
+
+    assert set(functions) == {"good"}
+    for name in ("off", "off_and_bad", "off_and_unloadable"):
+        assert any("is disabled" in line for line in told(caplog, name, logging.WARNING))
+    assert [line.split(": ")[1] for line in told(caplog)] == ["mySecret.identity"]
+
+
+@pytest.mark.parametrize("name", ["1st", "host", "HOST", "a.b", "a b", "_a", "ä", "a" * 129])
+def test_a_folder_no_function_can_be_named_like(
+    project: Project, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    project.function(name, HTTP, RES, key_vault())
+
+    functions = project.load()
+
+    assert set(functions) == {"good"}
+    assert f"folder: {name!r}"[:100] in told(caplog, name)[0]
+    assert told(caplog, name)[1].endswith("the function is not registered.")
+
+
+def test_names_that_differ_in_case_only(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    project.function("Twin", HTTP, RES, key_vault())
+    project.function("twin", HTTP, RES, key_vault())
+    if len(list((project.folder / "functions").iterdir())) < 3:
+        pytest.skip("this file system does not mind case")
+
+    assert set(project.load()) == {"good"}
+    assert len([line for line in told(caplog) if "differ in more than case" in line]) == 2
+
+
+def test_a_name_that_the_app_has_already(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    project.function("Orders", HTTP, RES, key_vault())
+    text = (project.folder / "function_app.py").read_text()
+    v2 = "@app.route('orders')\ndef orders(req: func.HttpRequest) -> str:\n    return 'v2'\n"
+    project.write(
+        "function_app.py", text.replace("register_functions(app", v2 + "\nregister_functions(app")
+    )
+
+    functions = project.load()
+
+    assert set(functions) == {"good", "orders"}
+    assert "another function of the app" in told(caplog, "Orders")[0]
+
+
+@needs_runtime
+def test_microsofts_runtime_keeps_every_neighbour(project: Project) -> None:
+    table = list(rows())
+    for number, (wrong, *_) in enumerate(table):
+        project.function(f"f{number}", HTTP, RES, wrong)
+    for name, (content, *_) in OTHERS.items():
+        project.function(name, text=json.dumps(content))
+    for name, (source, *_) in HANDLERS.items():
+        project.function(name, HTTP, RES, key_vault(), source=None)
+        project.write(f"functions/{name}/__init__.py", source)
+    for name, broken in BROKEN.items():
+        project.write(f"functions/{name}/function.json", broken)
+
+    with project.host() as host:
+        assert host.get("good") == ("200", VALUE)
+        in_error = set(host.index()) - {"good"}
+        assert len(in_error) > len(table) + len(HANDLERS)
+        assert {host.get(name)[0] for name in in_error} == {"500"}
+
+
+# Any JSON, made of words that mean something here more often than not.
+WORDS = st.sampled_from(
+    ["req", "res", "msg", "mySecret", "$return", "context", "in", "out", "httpTrigger", "http"]
+    + ["queueTrigger", "timerTrigger", "queue", "keyVault", "system", "user", "contoso", "main"]
+    + ["api-key", "%UNSET%", "%HOLDS_VAULT%", "{x}", "string", "binary", "anonymous", "fixedDelay"]
+    + ["00:00:05", "main.py", "blob", "someTrigger", "activityTrigger", "", "self", "\ud800", "a\n"]
+)
+NAMES = st.sampled_from(
+    ["name", "type", "direction", "secretName", "vaultName", "identity", "identityId", "dataType"]
+    + ["secretVersion", "authLevel", "methods", "route", "queueName", "connection", "schedule"]
+    + [
+        "retry",
+        "disabled",
+        "scriptFile",
+        "entryPoint",
+        "strategy",
+        "maxRetryCount",
+        "self",
+        "kwargs",
+    ]
+    + ["delayInterval", "fb", "Type", "init_params", "get_dict_repr", "arg_name"]
+)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.text(max_size=5)
+ANY = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(NAMES | st.text(), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+BINDING = st.one_of(
+    st.dictionaries(NAMES, LEAVES | ANY, max_size=8),
+    st.fixed_dictionaries({"name": WORDS, "type": WORDS}, optional={"direction": WORDS, "x": ANY}),
+    st.builds(
+        lambda one, other: {**one, **other}, st.just(HTTP), st.dictionaries(NAMES, ANY, max_size=1)
+    ),
+    st.builds(lambda other: {**key_vault(), **other}, st.dictionaries(NAMES, ANY, max_size=1)),
+    st.just(RES),
+)
+CONTENT = st.one_of(
+    ANY,
+    st.fixed_dictionaries(
+        {"bindings": st.lists(BINDING, max_size=4)},
+        optional={name: ANY for name in ("retry", "disabled", "scriptFile", "entryPoint")},
+    ),
+)
+QUICK = settings(
+    max_examples=300,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def _load_beside(project: Project, content: bytes, source: str = ECHO) -> dict[str, Any]:
+    """Load the folder with a function `bad` of that content."""
+    project.write("functions/bad/function.json", content)
+    project.write("functions/bad/__init__.py", source)
+    sys.modules.pop("__app__.bad", None)
+    importlib.invalidate_caches()
+    functions = worker.load_folder(project.folder / "functions")
+    assert call(functions["good"]) == VALUE
+    _microsofts_registry_accepts(functions)
+    return functions
+
+
+def _microsofts_registry_accepts(functions: dict[str, Any]) -> None:
+    if sys.version_info < (3, 13):
+        return
+    index: Any = importlib.import_module("azure_functions_runtime.functions")
+    importlib.import_module("azure_functions_runtime.bindings.meta").load_binding_registry()
+    for function in functions.values():
+        index.Registry().add_indexed_function(function, worker._Protos())
+        for sent in function.get_raw_bindings():
+            assert json.loads(sent)["type"].lower() != "keyvault"
+            sent.encode()
+
+
+def _handler_for(content: Any) -> str:
+    """A handler with the parameters that the bindings name, so that loading goes on."""
+    bindings = content.get("bindings") if isinstance(content, dict) else None
+    named = (
+        [b.get("name") for b in bindings or () if isinstance(b, dict)]
+        if isinstance(bindings, list)
+        else []
+    )
+    names = [n for n in dict.fromkeys(str(n) for n in named) if n.isidentifier()]
+    return f"def main({', '.join(n for n in names if n not in ('None', 'True', 'False'))}):\n    pass\n"
+
+
+@QUICK
+@given(content=CONTENT)
+@example(content={"bindings": [HTTP, {**RES, "self": 1}]})
+@example(content={"bindings": [{**HTTP, "type": "\ud800Trigger"}]})
+def test_any_json_leaves_the_neighbours_alone(project: Project, content: Any) -> None:
+    _load_beside(project, json.dumps(content).encode(), _handler_for(content))
+
+
+@QUICK
+@given(
+    content=st.one_of(
+        st.binary(max_size=60),
+        st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace")),
+        st.builds(
+            lambda at, length, new: GOOD[:at] + new + GOOD[at + length :],
+            st.integers(0, len(GOOD)),
+            st.integers(0, 9),
+            st.sampled_from(['"', "//", "/*", "*/", ",", "{", "}", "[", "]", ":", "\\", "\n", "\0"])
+            | st.text(max_size=3),
+        ).map(lambda text: text.encode("utf-8", "replace")),
+    )
+)
+def test_any_text_leaves_the_neighbours_alone(project: Project, content: bytes) -> None:
+    _load_beside(project, content)

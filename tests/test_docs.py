@@ -1,0 +1,46 @@
+"""What the docs say is tested is tested: every name and every row of theirs is there."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from baking import TEMPLATE
+
+DOCS = {name: TEMPLATE / "docs" / name for name in ("how-it-works.md", "security.md")}
+FAULTS = TEMPLATE / "tests" / "engine" / "test_faults.py"
+
+
+def _sources() -> Iterator[Path]:
+    yield from (TEMPLATE / "tests").rglob("*.py")
+    yield from (TEMPLATE / "{{cookiecutter.project_slug}}" / "tests").glob("*.py")
+
+
+def _rows(file: Path) -> Iterator[tuple[str, str]]:
+    """The faults of the table ROWS: the name of each, and how it counts."""
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ROWS":
+            for text in re.findall(r"Row\(\*?\(?'([\w-]+)', (True|False)", ast.unparse(node.value)):
+                yield text[0], "denied" if text[1] == "True" else "transient"
+
+
+def test_the_table_of_faults_has_the_rows_that_are_tested() -> None:
+    text = DOCS["how-it-works.md"].read_text(encoding="utf-8")
+    told = re.findall(r"^\| `([\w-]+)` \|.*\| (denied|transient) \|", text, re.MULTILINE)
+
+    assert len(told) > 20
+    assert told == list(_rows(FAULTS))
+
+
+@pytest.mark.parametrize("name", DOCS)
+def test_every_test_that_is_named_exists(name: str) -> None:
+    named = set(
+        re.findall(r"`((?:test|the|nothing|storage|logs)_\w+)`", DOCS[name].read_text("utf-8"))
+    )
+    defined = {
+        one for file in _sources() for one in re.findall(r"def (\w+)\(", file.read_text("utf-8"))
+    }
+
+    assert len(named) > 5
+    assert named - defined == set()

@@ -111,7 +111,7 @@ class Facts:
 
     @property
     def declared_types(self) -> tuple[tuple[str, str], ...]:
-        """The binding types that this project brings, each with a pattern for its any case."""
+        """The binding types that this project brings, each with a pattern for any case."""
         kinds = ["keyVault"]
         kinds += ["keyVaultKey"] if self.key else []
         kinds += ["accessToken"] if self.api_scope else []

@@ -1,13 +1,16 @@
 """Each option brings its files, settings and requirements, and nothing is there of any other."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from baking import Bake
+from jsonschema import Draft7Validator
 
 OPTIONS = {
     "key": {"key": "signing-key"},
@@ -67,14 +70,14 @@ WORDS = {
     "service-bus": r"ship_order|ORDERS_BUS|[Ss]ervice ?[Bb]us|shipments",
     "api": r"call_api|API_URL|accessToken|grant_api_role",
 }
+CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 # The same in every project, whole: the engine finds by itself which of its files are there.
 ENGINE = "identity_bindings/"
 
 
 def _files(project: Path) -> dict[str, Path]:
-    return {
-        file.relative_to(project).as_posix(): file for file in project.rglob("*") if file.is_file()
-    }
+    found = {file.relative_to(project): file for file in project.rglob("*") if file.is_file()}
+    return {at.as_posix(): file for at, file in found.items() if not CACHES.intersection(at.parts)}
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -122,6 +125,40 @@ def test_no_folder_is_empty(bake: Bake, answers: dict[str, str]) -> None:
     folders = [folder for folder in bake(**answers).rglob("*") if folder.is_dir()]
 
     assert [folder for folder in folders if not os.listdir(folder)] == []
+
+
+def _complaints(project: Path, *bindings: dict[str, Any]) -> list[str]:
+    schema = json.loads((project / "functions.schema.json").read_text("utf-8"))
+    Draft7Validator.check_schema(schema)
+    found = Draft7Validator(schema).iter_errors({"bindings": list(bindings)})
+    return [error.message for error in found]
+
+
+@pytest.mark.parametrize("identity", ["system", "user"])
+def test_the_editor_accepts_every_declaration(bake: Bake, identity: str) -> None:
+    project = bake(identity=identity, **EVERYTHING)
+    files = list(project.glob("functions/*/function.json"))
+
+    assert len(files) == 6
+    for file in files:
+        assert _complaints(project, *json.loads(file.read_text("utf-8"))["bindings"]) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"type": "keyVaultKey", "keyName": "a_b", "vaultName": "my-kv"},
+        {"type": "keyVaultKey", "keyName": "a"},
+        {"type": "keyvaultkey", "secretName": "a", "vaultName": "my-kv"},
+        {"type": "accessToken", "scope": "api://{name}/.default"},
+        {"type": "accessToken", "scope": "User.Read"},
+        {"type": "accessToken", "scope": "api://a/.default", "vaultName": "my-kv"},
+    ],
+)
+def test_the_editor_marks_a_wrong_declaration(bake: Bake, wrong: dict[str, Any]) -> None:
+    binding = {"name": "it", "direction": "in", "identity": "system"}
+
+    assert _complaints(bake(**EVERYTHING), binding | wrong)
 
 
 @pytest.mark.slow

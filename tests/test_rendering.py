@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -245,11 +246,20 @@ SECRET = {
 }
 
 
-def complaints(*bindings: dict[str, object]) -> list[str]:
-    schema = json.loads((PROJECT / "functions.schema.json").read_text("utf-8"))
+Complaints = Callable[..., list[str]]
+
+
+@pytest.fixture
+def complaints(bake: Bake) -> Complaints:
+    """What the editor would say about bindings."""
+    schema = json.loads((bake() / "functions.schema.json").read_text("utf-8"))
     Draft7Validator.check_schema(schema)
-    found = Draft7Validator(schema).iter_errors({"bindings": list(bindings)})
-    return [error.message for error in found]
+
+    def complain(*bindings: dict[str, object]) -> list[str]:
+        found = Draft7Validator(schema).iter_errors({"bindings": list(bindings)})
+        return [error.message for error in found]
+
+    return complain
 
 
 def test_the_schema_is_wired_into_the_editor(bake: Bake) -> None:
@@ -260,7 +270,7 @@ def test_the_schema_is_wired_into_the_editor(bake: Bake) -> None:
     assert list(project.glob(wired["fileMatch"][0].lstrip("/")))
 
 
-def test_the_schema_accepts_what_is_rendered(project: Path) -> None:
+def test_the_schema_accepts_what_is_rendered(project: Path, complaints: Complaints) -> None:
     (declaration,) = project.glob("functions/*/function.json")
 
     assert complaints(*json.loads(declaration.read_text("utf-8"))["bindings"]) == []
@@ -279,7 +289,7 @@ def test_the_schema_accepts_what_is_rendered(project: Path) -> None:
         {"type": "queueTrigger", "anything": {"goes": [1]}, "identity": 5},
     ],
 )
-def test_the_schema_accepts(change: dict[str, object]) -> None:
+def test_the_schema_accepts(complaints: Complaints, change: dict[str, object]) -> None:
     assert complaints(SECRET | change) == []
 
 
@@ -299,10 +309,10 @@ def test_the_schema_accepts(change: dict[str, object]) -> None:
         {"secret": "misspelt"},
     ],
 )
-def test_the_schema_refuses(change: dict[str, object]) -> None:
+def test_the_schema_refuses(complaints: Complaints, change: dict[str, object]) -> None:
     assert complaints(SECRET | change)
 
 
 @pytest.mark.parametrize("missing", ["name", "secretName", "vaultName", "identity"])
-def test_the_schema_misses(missing: str) -> None:
+def test_the_schema_misses(complaints: Complaints, missing: str) -> None:
     assert complaints({key: value for key, value in SECRET.items() if key != missing})

@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
@@ -560,16 +561,18 @@ def test_microsofts_runtime_keeps_every_neighbour(project: Project) -> None:
 
 
 # Any JSON, made of words that mean something here more often than not.
-WORDS = st.sampled_from(
-    "req res msg mySecret $return context in out httpTrigger http queueTrigger timerTrigger queue "
-    "keyVault system user contoso main api-key %UNSET% %HOLDS_VAULT% {x} string binary anonymous "
-    "fixedDelay 00:00:05 main.py blob someTrigger activityTrigger self".split()
-) | st.sampled_from(["", "\ud800", "a\nb"])
-NAMES = st.sampled_from(
-    "name type direction secretName vaultName identity identityId dataType secretVersion authLevel "
-    "methods route queueName connection schedule retry disabled scriptFile entryPoint strategy "
-    "maxRetryCount delayInterval self kwargs fb Type init_params get_dict_repr arg_name".split()
-)
+_WORDS = """
+    req res msg mySecret $return context in out httpTrigger http queueTrigger timerTrigger queue
+    keyVault system user contoso main api-key %UNSET% %HOLDS_VAULT% {x} string binary anonymous
+    fixedDelay 00:00:05 main.py blob someTrigger activityTrigger self
+"""
+_NAMES = """
+    name type direction secretName vaultName identity identityId dataType secretVersion authLevel
+    methods route queueName connection schedule retry disabled scriptFile entryPoint strategy
+    maxRetryCount delayInterval self kwargs fb Type init_params get_dict_repr arg_name
+"""
+WORDS = st.sampled_from([*_WORDS.split(), "", "\ud800", "a\nb"])
+NAMES = st.sampled_from(_NAMES.split())
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.text(max_size=5)
 ANY = st.recursive(
     LEAVES,
@@ -595,7 +598,7 @@ CONTENT = st.one_of(
     ),
 )
 QUICK = settings(
-    max_examples=300,
+    max_examples=120,
     deadline=None,
     database=None,
     derandomize=True,
@@ -630,13 +633,10 @@ def _microsofts_registry_accepts(functions: dict[str, Any]) -> None:
 def _handler_for(content: Any) -> str:
     """A handler with the parameters that the bindings name, so that loading goes on."""
     bindings = content.get("bindings") if isinstance(content, dict) else None
-    named = (
-        [b.get("name") for b in bindings or () if isinstance(b, dict)]
-        if isinstance(bindings, list)
-        else []
-    )
-    names = [n for n in dict.fromkeys(str(n) for n in named) if n.isidentifier()]
-    return f"def main({', '.join(n for n in names if n not in ('None', 'True', 'False'))}):\n    pass\n"
+    entries = bindings if isinstance(bindings, list) else []
+    named = [entry.get("name") for entry in entries if isinstance(entry, dict)]
+    names = dict.fromkeys(name for name in named if isinstance(name, str) and name.isidentifier())
+    return f"def main({', '.join(name for name in names if not iskeyword(name))}):\n    pass\n"
 
 
 @QUICK

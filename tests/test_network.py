@@ -1,0 +1,258 @@
+"""Every private project compiles, lets nobody in from outside, and reaches what it needs."""
+
+import copy
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import infrastructure
+import network
+import pytest
+from baking import Bake
+from infrastructure import COSMOS, SITE, STORAGE, VAULT, bicep, only
+from network import COMBINATIONS, ENDPOINT, ENTRY, LINK, NETWORK, ZONES, wrong
+
+Forecast = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def compiler() -> Iterator[Any]:
+    """The Bicep compiler."""
+    command = bicep.find_bicep()
+    if not command:
+        pytest.skip("no Bicep compiler: set BICEP, or install one with `az bicep install`")
+    compiler = bicep.Bicep(command, infrastructure.VARIABLES)
+    yield compiler
+    compiler.close()
+
+
+def _name(answers: dict[str, str]) -> str:
+    parts = ("identity", "vault_source", "vault_access", "services")
+    return "-".join(answers[part] for part in parts if answers[part])
+
+
+formatted: set[str] = set()  # Most files are the same in many projects.
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS, ids=map(_name, COMBINATIONS))
+def test_a_combination(bake: Bake, compiler: Any, answers: dict[str, str]) -> None:
+    infra = bake(**answers) / "infra"
+
+    assert compiler.compile(infra / "main.bicep")[0] == []
+    for file in infra.rglob("*.bicep*"):
+        text = file.read_text("utf-8")
+        assert text in formatted or compiler.format(file) == text, file
+        formatted.add(text)
+    assert wrong(answers, compiler.snapshot(infra / "main.bicepparam")) == []
+
+
+def test_other_vaults_have_an_endpoint_too(bake: Bake, compiler: Any, tmp_path: Path) -> None:
+    answers = COMBINATIONS[0]
+    infra = shutil.copytree(bake(**answers) / "infra", tmp_path / "infra")
+    with (infra / "main.bicepparam").open("a", encoding="utf-8") as parameters:
+        parameters.write("\nparam otherVaults = [{ name: 'other', resourceGroup: 'rg-others' }]\n")
+
+    forecast = compiler.snapshot(infra / "main.bicepparam")
+
+    group = f"/subscriptions/{bicep.SUBSCRIPTION}/resourceGroups/rg-others"
+    other = (f"{group}/providers/{VAULT}/other", "vault")
+    wanted = network.reached(answers, forecast) | {other}
+    assert list(network.what_is_reached_has_an_endpoint(forecast, wanted)) == []
+
+
+# Each cloud's domains, as Azure documents them.
+CLOUDS = {
+    "AzureCloud": (
+        {"keyvaultDns": ".vault.azure.net", "storage": "core.windows.net", "portal": "com"},
+        ("vaultcore.azure.net", "blob.core.windows.net", "documents.azure.com"),
+    ),
+    "AzureChinaCloud": (
+        {"keyvaultDns": ".vault.azure.cn", "storage": "core.chinacloudapi.cn", "portal": "cn"},
+        ("vaultcore.azure.cn", "blob.core.chinacloudapi.cn", "documents.azure.cn"),
+    ),
+    "AzureUSGovernment": (
+        {
+            "keyvaultDns": ".vault.usgovcloudapi.net",
+            "storage": "core.usgovcloudapi.net",
+            "portal": "us",
+        },
+        ("vaultcore.usgovcloudapi.net", "blob.core.usgovcloudapi.net", "documents.azure.us"),
+    ),
+}
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_zones_have_the_names_of_their_cloud(cloud: str) -> None:
+    domains, names = CLOUDS[cloud]
+    functions = {
+        "replace": str.replace,
+        "split": str.split,
+        "format": lambda text, *values: text.format(*values),
+    }
+    for zone, name in zip(ZONES.values(), names, strict=True):
+        known = zone.replace("environment().portal", f"'https://portal.azure.{domains['portal']}'")
+        known = re.sub(r"environment\(\)\.suffixes\.(\w+)", lambda m: repr(domains[m[1]]), known)
+        assert eval(known, functions) == f"privatelink.{name}"  # an expression of ours
+
+
+def test_the_outputs_name_the_script(bake: Bake, compiler: Any) -> None:
+    new, existing = COMBINATIONS[0], COMBINATIONS[8]
+    for answers, command in (
+        (new, "scripts/set_secret.sh kv-"),
+        (existing, "az keyvault secret set --vault-name contoso-vault "),
+    ):
+        forecast = compiler.snapshot(bake(**answers) / "infra" / "main.bicepparam")
+        assert forecast["outputs"]["setSecretCommands"][0].startswith(command)
+
+
+def test_nothing_of_it_is_in_a_public_project(bake: Bake) -> None:
+    words = re.compile("private|virtual ?network|subnet|set_secret", re.IGNORECASE)
+    for answers in ({}, {"services": "blob-storage,cosmos-db,service-bus", "key": "k"}):
+        project = bake(**answers)
+        assert not list(project.rglob("*network*")) + list(project.rglob("*private*"))
+        for file in (project / "infra").rglob("*.bicep*"):
+            found = words.findall(file.read_text("utf-8").replace("The private half", ""))
+            assert not found, file
+
+
+# What must not slip through: each breaks a good forecast in one place, and names who must notice.
+def _of(forecast: Forecast, kind: str) -> Forecast:
+    return dict(bicep.resources(forecast, kind)[-1]["properties"])
+
+
+def _open_storage(forecast: Forecast) -> None:
+    bicep.resources(forecast, STORAGE)[0]["properties"]["publicNetworkAccess"] = "Enabled"
+
+
+def _open_documents(forecast: Forecast) -> None:
+    del bicep.resources(forecast, STORAGE)[1]["properties"]["publicNetworkAccess"]
+
+
+def _open_the_vault(forecast: Forecast) -> None:
+    del only(forecast, VAULT)["properties"]["publicNetworkAccess"]
+
+
+def _open_orders(forecast: Forecast) -> None:
+    only(forecast, COSMOS)["properties"]["publicNetworkAccess"] = "SecuredByPerimeter"
+
+
+def _let_services_pass_by(forecast: Forecast) -> None:
+    only(forecast, VAULT)["properties"]["networkAcls"]["bypass"] = "AzureServices"
+
+
+def _let_cosmos_be_passed_by(forecast: Forecast) -> None:
+    only(forecast, COSMOS)["properties"]["networkAclBypass"] = "AzureServices"
+
+
+def _forget_an_endpoint(forecast: Forecast) -> None:
+    last = bicep.resources(forecast, ENDPOINT)[-1]
+    made = forecast["predictedResources"]
+    forecast["predictedResources"] = [one for one in made if last["name"] not in one["name"]]
+
+
+def _lead_elsewhere(forecast: Forecast) -> None:
+    (connection,) = _of(forecast, ENDPOINT)["privateLinkServiceConnections"]
+    connection["properties"]["privateLinkServiceId"] += "x"
+
+
+def _reach_another_group(forecast: Forecast) -> None:
+    (connection,) = _of(forecast, ENDPOINT)["privateLinkServiceConnections"]
+    connection["properties"]["groupIds"] = ["blob"]
+
+
+def _enter_another_zone(forecast: Forecast) -> None:
+    (zone,) = _of(forecast, ENTRY)["privateDnsZoneConfigs"]
+    zone["properties"]["privateDnsZoneId"] = network.zone_id(ZONES["blob"])
+
+
+def _stand_in_the_apps_subnet(forecast: Forecast) -> None:
+    subnet = _of(forecast, ENDPOINT)["subnet"]
+    subnet["id"] = subnet["id"].replace("/endpoints", "/app")
+
+
+def _end_at_the_zone(forecast: Forecast) -> None:
+    bicep.resources(forecast, LINK)[0]["properties"]["resolutionPolicy"] = "Default"
+
+
+def _link_another_network(forecast: Forecast) -> None:
+    bicep.resources(forecast, LINK)[0]["properties"]["virtualNetwork"] = {"id": "x"}
+
+
+def _forget_a_link(forecast: Forecast) -> None:
+    forecast["predictedResources"].remove(bicep.resources(forecast, LINK)[0])
+
+
+def _delegate_to_the_other_plan(forecast: Forecast) -> None:
+    subnet = only(forecast, NETWORK)["properties"]["subnets"][0]["properties"]
+    subnet["delegations"][0]["properties"]["serviceName"] = "Microsoft.Web/serverFarms"
+
+
+def _make_it_small(forecast: Forecast) -> None:
+    subnet = only(forecast, NETWORK)["properties"]["subnets"][0]["properties"]
+    subnet["addressPrefix"] = "10.0.0.0/28"
+
+
+def _overlap(forecast: Forecast) -> None:
+    subnet = only(forecast, NETWORK)["properties"]["subnets"][1]["properties"]
+    subnet["addressPrefix"] = "10.0.0.32/27"
+
+
+def _name_it_with_an_underscore(forecast: Forecast) -> None:
+    only(forecast, NETWORK)["properties"]["subnets"][0]["name"] = "the_app"
+
+
+def _stay_outside(forecast: Forecast) -> None:
+    del only(forecast, SITE)["properties"]["virtualNetworkSubnetId"]
+
+
+def _route_some(forecast: Forecast) -> None:
+    only(forecast, SITE)["properties"]["outboundVnetRouting"] = {"applicationTraffic": True}
+
+
+def _allow_shared_keys(forecast: Forecast) -> None:
+    bicep.resources(forecast, STORAGE)[0]["properties"]["allowSharedKeyAccess"] = True
+
+
+BREAKAGES: list[tuple[Callable[[Forecast], None], str]] = [
+    (_open_storage, "nothing_is_open"),
+    (_open_documents, "nothing_is_open"),
+    (_open_the_vault, "nothing_is_open"),
+    (_open_orders, "nothing_is_open"),
+    (_let_services_pass_by, "nothing_is_open"),
+    (_let_cosmos_be_passed_by, "nothing_is_open"),
+    (_forget_an_endpoint, "what_is_reached_has_an_endpoint"),
+    (_lead_elsewhere, "what_is_reached_has_an_endpoint"),
+    (_reach_another_group, "what_is_reached_has_an_endpoint"),
+    (_enter_another_zone, "what_is_reached_has_an_endpoint"),
+    (_stand_in_the_apps_subnet, "what_is_reached_has_an_endpoint"),
+    (_end_at_the_zone, "zones_are_linked"),
+    (_link_another_network, "zones_are_linked"),
+    (_forget_a_link, "zones_are_linked"),
+    (_delegate_to_the_other_plan, "the_app_goes_through_its_subnet"),
+    (_make_it_small, "the_app_goes_through_its_subnet"),
+    (_overlap, "the_app_goes_through_its_subnet"),
+    (_name_it_with_an_underscore, "the_app_goes_through_its_subnet"),
+    (_stay_outside, "the_app_goes_through_its_subnet"),
+    (_route_some, "the_app_goes_through_its_subnet"),
+    (_allow_shared_keys, "storage_knows_no_keys"),
+]
+
+
+@pytest.fixture(scope="module")
+def good(bake: Bake, compiler: Any) -> Forecast:
+    """The forecast of a project that has everything."""
+    return dict(compiler.snapshot(bake(**COMBINATIONS[3]) / "infra" / "main.bicepparam"))
+
+
+@pytest.mark.parametrize(("breaks", "noticed_by"), BREAKAGES)
+def test_the_invariants_notice(
+    good: Forecast, breaks: Callable[[Forecast], None], noticed_by: str
+) -> None:
+    broken = copy.deepcopy(good)
+
+    breaks(broken)
+
+    found = wrong(COMBINATIONS[3], broken)
+    assert noticed_by in [sentence.partition(":")[0] for sentence in found]

@@ -143,6 +143,29 @@ def test_the_app_carries_the_identities_that_its_functions_declare(
 
     assert {who for who, _, _ in declared} <= carried
 
+{%- if facts.network == 'private' %}
+
+
+def test_nobody_gets_in_from_outside_the_network(snapshot: dict[str, Any]) -> None:
+    reached = {
+        connection["properties"]["privateLinkServiceId"]
+        for endpoint in bicep.resources(snapshot, "Microsoft.Network/privateEndpoints")
+        for connection in endpoint["properties"]["privateLinkServiceConnections"]
+    }
+    for kind in (
+        "Microsoft.Storage/storageAccounts",
+        "Microsoft.KeyVault/vaults",
+        "Microsoft.DocumentDB/databaseAccounts",
+    ):
+        for one in bicep.resources(snapshot, kind):
+            closed = one["properties"].get("publicNetworkAccess") == "Disabled"
+            assert closed, f"{one['id']} is open to the world: set publicNetworkAccess: 'Disabled'"
+            assert one["id"] in reached, (
+                f"the app does not reach {one['id']}: add it to the targets of privateEndpoints in"
+                " infra/main.bicep"
+            )
+{%- endif %}
+
 
 def vault_grants(snapshot: dict[str, Any]) -> set[Right]:
     """Who may do what in which vault."""

@@ -164,6 +164,13 @@ REFUSED: list[tuple[Answers, str, str]] = [
         "function_name",
         "that api_scope brings",
     ),
+    (
+        {"network": "private", "services": "cosmos-db,service-bus"},
+        "services",
+        "no private endpoints below its tier Premium; good: 'cosmos-db'",
+    ),
+    ({"network": "private", "services": "service-bus"}, "services", "good: empty"),
+    ({"network": "secret"}, "network", "is none of public, private"),
     ({"vault": "%DOCUMENTS%"}, "vault", "of its own"),
     ({"vault": "%orders_bus__credential%"}, "vault", "of its own"),
     ({"vault": "%API_URL%"}, "vault", "of its own"),

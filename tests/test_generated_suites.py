@@ -31,6 +31,7 @@ SETS: dict[str, dict[str, str]] = {
         "identity": "user",
         "identity_id": "%SHARED_IDENTITY_ID%",
         "vault": "one-of-a-kind-kv",
+        "network": "private",
         "python_version": "3.14",
     },
     "existing-vault-elsewhere": {

@@ -40,7 +40,12 @@ SETS: dict[str, dict[str, str]] = {
         "secrets": ",".join(f"{'long-' * 20}{number}" for number in range(3)),
         "python_version": "3.11",
     },
-    "given": {"identity": "user", "identity_id": "%SHARED_ID%", "vault": "my-kv"},
+    "given": {
+        "identity": "user",
+        "identity_id": "%SHARED_ID%",
+        "vault": "my-kv",
+        "network": "private",
+    },
 }
 
 
@@ -112,6 +117,12 @@ def test_the_files(bake: Bake) -> None:
     assert rendered(
         ci="none", vault_source="existing", vault="my-kv", function_name="sign"
     ) == everywhere | {"functions/sign/__init__.py", "functions/sign/function.json"}
+    network = {"infra/modules/network.bicep", "infra/modules/private-endpoint.bicep"}
+    assert rendered(ci="none", network="private") - rendered(ci="none") == network | {
+        "scripts/set_secret.sh"
+    }
+    existing = {"ci": "none", "vault_source": "existing", "vault": "my-kv"}
+    assert rendered(**existing, network="private") - rendered(**existing) == network
 
 
 def test_a_project_is_complete_without_hooks(bake: Bake, tmp_path: Path) -> None:

@@ -79,8 +79,9 @@ def restart() -> None:
             module.uninstall()
         if name.endswith("._shared.http_challenge_cache") and name.startswith("azure.keyvault."):
             module.clear()
-    for name in [name for name, module in sys.modules.items() if _is_of_the_app(name, module)]:
-        del sys.modules[name]
+    modules = list(sys.modules.items())  # a thread that still reads may import meanwhile
+    for name in [name for name, module in modules if _is_of_the_app(name, module)]:
+        sys.modules.pop(name, None)
 
 
 def _is_of_the_app(name: str, module: Any) -> bool:

@@ -53,11 +53,14 @@ class Project:
 
     def forget(self) -> None:
         """Drop every module of this project, and what the importing system knows of its files."""
-        for name, module in list(sys.modules.items()):
-            places = [str(getattr(module, "__file__", "")), *getattr(module, "__path__", ())]
-            if name == "function_app" or any(str(self.folder) in place for place in places):
-                del sys.modules[name]
+        modules = list(sys.modules.items())
+        for name in [name for name, module in modules if self._is_from_here(name, module)]:
+            sys.modules.pop(name, None)
         importlib.invalidate_caches()
+
+    def _is_from_here(self, name: str, module: Any) -> bool:
+        places = [str(getattr(module, "__file__", "")), *getattr(module, "__path__", ())]
+        return name == "function_app" or any(str(self.folder) in place for place in places)
 
     def write(self, file: str, content: str | bytes) -> None:
         """Write a file of the project."""
@@ -93,9 +96,18 @@ class Project:
 class Host(worker.Runtime):
     """Microsoft's runtime, called with any trigger's data."""
 
-    def invoke(self, name: str, **inputs: dict[str, Any]) -> Any:
-        """Call a function with what the host sends for each parameter: ``{"json": "…"}``."""
+    def invoke(
+        self, name: str, metadata: dict[str, str] | None = None, **inputs: dict[str, Any]
+    ) -> Any:
+        """Call a function with what the host sends for each parameter: ``{"json": "…"}``.
+
+        Args:
+            name: The function's name.
+            metadata: What the host tells beside the trigger's data, each as JSON.
+            inputs: The data by parameter.
+        """
         message = worker._Message
+        beside = {key: message(json=text) for key, text in (metadata or {}).items()}
         data = [
             worker._Input(name=parameter, data=message(**sent))
             for parameter, sent in inputs.items()
@@ -106,7 +118,7 @@ class Host(worker.Runtime):
             function_id=self.index()[name].function_id,
             trace_context=message(trace_parent="", trace_state="", attributes={}),
             retry_context=message(retry_count=0, max_retry_count=0, exception=None),
-            trigger_metadata=None,
+            trigger_metadata=beside,
             input_data=data,
         )
 

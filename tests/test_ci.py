@@ -628,6 +628,19 @@ def test_a_vault_in_another_group_that_goes_by_policies(connect: Connect) -> Non
     ]
 
 
+def test_an_endpoint_for_a_vault_elsewhere(connect: Connect) -> None:
+    """Whoever makes a private endpoint for a vault must be let in by it, whatever its mode."""
+    answers = {**SETS["shared"], "vault_access": "rbac", "network": "private"}
+
+    done, calls = connect(answers=answers)
+
+    assert done.returncode == 0, done.stderr
+    assert [role[1] for role in roles(calls) if role[2].endswith("/vaults/my-kv")] == [
+        "Key Vault Contributor",
+        ADMINISTRATOR,
+    ]
+
+
 def test_somebody_else_approves_and_sets(connect: Connect) -> None:
     done, calls = connect(
         "Owner/App", "rg-app", "northeurope",

@@ -1,0 +1,250 @@
+"""What the engine lets through, Microsoft's worker accepts; what it leaves out, that refuses."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import typing
+from collections.abc import Iterator
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import pytest
+import worker
+from hypothesis import HealthCheck, event, example, given, settings
+from hypothesis import strategies as st
+
+if sys.version_info < (3, 13):
+    pytest.skip("azure-functions-runtime needs Python 3.13", allow_module_level=True)
+pytest.importorskip("azure_functions_runtime")
+EMPTY = Parameter.empty
+T = typing.TypeVar("T")
+
+
+class Out(typing.Generic[T]):
+    """Somebody's own class of a name that means something to the worker."""
+
+
+class Context:
+    """The same."""
+
+
+class Text(str):
+    """A text of somebody's own."""
+
+
+class MyOut(func.Out[str]):
+    """An output of somebody's own."""
+
+
+NewContext = typing.NewType("Context", str)
+PLAIN = [
+    *(EMPTY, str, bytes, bytearray, int, dict, list, bool, object, type(None), Text, typing.Any),
+    *(func.HttpRequest, func.HttpResponse, func.QueueMessage, func.TimerRequest, func.InputStream),
+    *(func.ServiceBusMessage, func.EventHubEvent, func.DocumentList, func.Document, func.Context),
+    *(func.EventGridEvent, func.KafkaEvent, func.SqlRowList, func.Out, Out, Context, MyOut),
+    *(7, NewContext, T, typing.List, typing.Union, typing.Callable, typing.Tuple),  # noqa: UP006
+    *(list[str], dict[str, int], typing.Type[str], typing.Literal["a"]),  # noqa: UP006
+    *(typing.Optional[str], str | None, typing.Union[str, bytes], typing.NoReturn),  # noqa: UP007, UP045
+    *(typing.List[str], typing.List[func.EventHubEvent], typing.List[func.QueueMessage]),  # noqa: UP006
+    *(typing.List[func.ServiceBusMessage], typing.Dict[str, int], typing.Tuple[str, int]),  # noqa: UP006
+    *(typing.Callable[..., int], typing.Iterable[bytes], typing.ClassVar[int], typing.Final[int]),
+    *(typing.Sequence[func.EventHubEvent], typing.Generic, typing.Mapping, type),
+]
+SUBSCRIPTS = [one for one in PLAIN if one not in (EMPTY, 7, typing.NoReturn)]
+
+
+def _outs() -> Iterator[Any]:
+    yield Out[str]
+    for annotation in SUBSCRIPTS:
+        try:
+            yield func.Out[annotation]
+        except TypeError:
+            continue
+
+
+KINDS = ["http", "queue", "blob", "serviceBus", "eventHub", "cosmosDB", "eventGrid", "kafka", "sql"]
+KINDS += ["durableClient", "someNew", "generic"]
+TRIGGERS = ["httpTrigger", "queueTrigger", "blobTrigger", "timerTrigger", "serviceBusTrigger"]
+TRIGGERS += ["eventHubTrigger", "cosmosDBTrigger", "eventGridTrigger", "kafkaTrigger", "sqlTrigger"]
+TRIGGERS += ["activityTrigger", "orchestrationTrigger", "someNewTrigger", "warmupTrigger"]
+NAMES = ["a", "b", "c", "context", "req", "$return"]
+ANNOTATIONS = st.sampled_from([*PLAIN, *_outs()])
+PARAMETER_KINDS = st.sampled_from(
+    [Parameter.POSITIONAL_OR_KEYWORD] * 30
+    + [Parameter.KEYWORD_ONLY] * 15
+    + [Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL, Parameter.POSITIONAL_ONLY]
+)
+
+
+@st.composite
+def functions(draw: st.DrawFn) -> tuple[Signature, list[dict[str, Any]]]:
+    """A signature, and bindings that fit it or nearly do."""
+    names = draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=1, max_size=4))
+    bindings = []
+    for name in names:
+        way = "out" if name == "$return" else draw(st.sampled_from(["in", "out"]))
+        bindings.append({"name": name, "type": draw(st.sampled_from(KINDS)), "direction": way})
+    trigger = draw(st.sampled_from([name for name in [*NAMES, "t"] if name not in names][-2:]))
+    trigger = "t" if trigger == "$return" else trigger
+    bindings.insert(
+        draw(st.integers(0, len(bindings))),
+        {"name": trigger, "type": draw(st.sampled_from(TRIGGERS)), "direction": "in"},
+    )
+    taken = [one["name"] for one in bindings if one["name"] != "$return"]
+    if draw(st.integers(0, 9)) == 0:
+        taken = draw(st.lists(st.sampled_from([*NAMES[:-1], "more"]), unique=True))
+    elif "context" not in taken and draw(st.booleans()):
+        taken.append("context")
+    ordered = sorted((draw(PARAMETER_KINDS), name) for name in taken)
+    parameters = []
+    for kind, name in ordered:
+        if kind in (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL) and any(
+            other.kind == kind for other in parameters
+        ):
+            kind = Parameter.KEYWORD_ONLY
+        parameters.append(Parameter(name, kind, annotation=draw(ANNOTATIONS)))
+    parameters.sort(key=lambda parameter: parameter.kind)
+    return Signature(parameters, return_annotation=draw(ANNOTATIONS)), bindings
+
+
+def refused(signature: Signature, bindings: list[dict[str, Any]]) -> str:
+    """Why Microsoft's registry refuses a function; an empty text where it accepts."""
+    injection: Any = importlib.import_module("identity_bindings.injection")
+    registration: Any = importlib.import_module("identity_bindings.registration")
+    declarations: Any = importlib.import_module("identity_bindings.declarations")
+    registry: Any = importlib.import_module("azure_functions_runtime.functions")
+    importlib.import_module("azure_functions_runtime.bindings.meta").load_binding_registry()
+
+    def handler() -> None: ...
+
+    declared = declarations.FunctionDeclaration("f", Path("f"))
+    blueprint: Any = func.Blueprint()
+    injection.present(handler, signature)
+    built = registration._decorate(blueprint, declared, handler, bindings).build()
+    try:
+        registry.Registry().add_indexed_function(built, worker._Protos())
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def agree(signature: Signature, bindings: list[dict[str, Any]]) -> str:
+    """Compare the engine's judgement with the registry's, and return a word for it."""
+    rules: Any = importlib.import_module("identity_bindings.worker_rules")
+    wrong = list(rules.mismatches(signature, bindings, ()))
+    if wrong:
+        bare = signature.replace(
+            parameters=[one.replace(annotation=EMPTY) for one in signature.parameters.values()],
+            return_annotation=EMPTY,
+        )
+        by_kind = "by its own name" in str(wrong)  # refused at the call only
+        assert by_kind or refused(bare, bindings), (str(signature), bindings, wrong)
+        return "mismatch"
+    kept, dropped = rules.acceptable(signature, bindings)
+
+    why = refused(kept, bindings)
+
+    assert not why, (str(signature), bindings, why)
+    # Each annotation that was left out would have been refused.
+    for name in dropped:
+        if name == "return":
+            again = kept.replace(return_annotation=signature.return_annotation)
+        else:
+            back = signature.parameters[name]
+            again = kept.replace(
+                parameters=[back if one.name == name else one for one in kept.parameters.values()]
+            )
+        assert refused(again, bindings), (name, str(again), bindings)
+    return "left out" if dropped else "as it is"
+
+
+QUICK = settings(
+    max_examples=250,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@QUICK
+@given(function=functions())
+@example(
+    function=(
+        Signature([Parameter("context", Parameter.KEYWORD_ONLY, annotation=NewContext)]),
+        [{"name": "$return", "type": "queue", "direction": "out"}],
+    )
+).via("a name that is no type")
+def test_the_engine_and_microsofts_worker_agree(
+    function: tuple[Signature, list[dict[str, Any]]],
+) -> None:
+    signature, bindings = function
+    if not any(one["type"].endswith("Trigger") for one in bindings):
+        bindings = [*bindings, {"name": "t", "type": "timerTrigger", "direction": "in"}]
+        more = Parameter("t", Parameter.KEYWORD_ONLY)
+        signature = signature.replace(parameters=[*signature.parameters.values(), more])
+    event(agree(signature, bindings))
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *TRIGGERS])
+def test_every_annotation_on_every_binding(kind: str) -> None:
+    is_trigger = kind.endswith("Trigger")
+    beside = [] if is_trigger else [{"name": "t", "type": "timerTrigger", "direction": "in"}]
+    parameters = [] if is_trigger else [Parameter("t", Parameter.KEYWORD_ONLY)]
+    words = set()
+    for way in ("in",) if is_trigger else ("in", "out"):
+        bindings = [*beside, {"name": "it", "type": kind, "direction": way}]
+        for annotation in (*PLAIN, *_outs()):
+            it = Parameter("it", Parameter.KEYWORD_ONLY, annotation=annotation)
+            words.add(agree(Signature([*parameters, it]), bindings))
+    if not is_trigger:
+        bindings = [*beside, {"name": "$return", "type": kind, "direction": "out"}]
+        for annotation in (*PLAIN, *_outs()):
+            words.add(agree(Signature(parameters, return_annotation=annotation), bindings))
+    assert words == {"left out", "as it is"}
+
+
+@pytest.fixture
+def blob_extension(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A type of an SDK, a settlement client, and what registers them: as the extensions do."""
+    base: Any = pytest.importorskip("azurefunctions.extensions.base")
+    meta: Any = importlib.import_module("azure_functions_runtime.bindings.meta")
+    registry = base.get_binding_registry()
+    monkeypatch.setattr(registry, "_bindings", dict(registry._bindings))
+    monkeypatch.setattr(meta, "DEFERRED_BINDING_REGISTRY", registry)
+
+    class BlobClient(base.SdkType):
+        def __init__(self, *, data: Any) -> None: ...
+        def get_sdk_type(self) -> Any: ...
+
+    class Converter(base.InConverter, base.OutConverter, binding="blob", trigger="blobTrigger"):
+        @classmethod
+        def check_input_type_annotation(cls, pytype: type) -> bool:
+            return issubclass(pytype, BlobClient)
+
+        @classmethod
+        def check_output_type_annotation(cls, pytype: type) -> bool:
+            return False
+
+    yield BlobClient
+    sys.modules.pop("azurefunctions.extensions.base", None)
+
+
+@pytest.mark.parametrize("kind", ["blob", "blobTrigger", "queue", "queueTrigger", "httpTrigger"])
+def test_types_of_an_sdk(blob_extension: Any, kind: str) -> None:
+    is_trigger = kind.endswith("Trigger")
+    beside = [] if is_trigger else [{"name": "t", "type": "timerTrigger", "direction": "in"}]
+    parameters = [] if is_trigger else [Parameter("t", Parameter.KEYWORD_ONLY)]
+    words = {}
+    for annotation in (
+        *(blob_extension, typing.List[blob_extension], func.Out[blob_extension], str),  # noqa: UP006
+        *(func.InputStream, typing.Literal["a"], typing.Optional[blob_extension]),  # noqa: UP045
+    ):
+        for way in ("in",) if is_trigger else ("in", "out"):
+            it = Parameter("it", Parameter.KEYWORD_ONLY, annotation=annotation)
+            bindings = [*beside, {"name": "it", "type": kind, "direction": way}]
+            words[annotation, way] = agree(Signature([*parameters, it]), bindings)
+    assert words[blob_extension, "in"] == ("as it is" if "blob" in kind else "left out")

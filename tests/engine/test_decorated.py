@@ -1,0 +1,381 @@
+"""@key_vault_secret over functions of the v2 model: values, mistakes, and both models in one app."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import worker
+from apps import FUNCTION_APP, HTTP, RES, Project, body, needs_runtime, told
+from key_vault_double import Double
+from worker import call, key_vault
+
+VALUE = "the-value-of-it"
+OTHER_VALUE = "another-value-of-it"
+
+
+@pytest.fixture
+def project(double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    double.vault("contoso").set("api-key", VALUE)
+    double.vault("contoso").set("other-key", OTHER_VALUE)
+    monkeypatch.setenv("SECRET", "api-key")
+    with Project(tmp_path) as project:
+        project.function("declared", HTTP, RES, key_vault())
+        yield project
+
+
+def secret(name: str = '"api_key"', **changed: str | None) -> str:
+    """The decorator as it stands in a file."""
+    arguments: dict[str, str | None] = {"secret_name": '"api-key"', "vault_name": '"contoso"'}
+    arguments |= {"identity": '"system"'} | changed
+    rest = [f"{key}={value}" for key, value in arguments.items() if value is not None]
+    return f"@key_vault_secret({', '.join([name, *rest])})"
+
+
+def app(project: Project, *functions: str) -> None:
+    project.write("function_app.py", "\n\n".join([FUNCTION_APP, *functions]))
+
+
+OTHER = secret('"other"', secret_name='"other-key"')
+FUNCTIONS = {
+    "typed": f"""
+@app.route("typed")
+{secret()}
+def typed(req: func.HttpRequest, api_key: str) -> func.HttpResponse:
+    return func.HttpResponse(api_key)
+""",
+    "bare": f"@app.route()\n{secret()}\ndef bare(api_key, req):\n    return str(api_key)\n",
+    "asynchronous": f"""
+@app.route("asynchronous")
+{secret()}
+async def asynchronous(req: func.HttpRequest, api_key: str) -> str:
+    return api_key
+""",
+    "several": f"""
+@app.route("several")
+{secret()}
+{OTHER}
+{secret('"third"')}
+def several(req: func.HttpRequest, api_key: str, other: str, third: str) -> str:
+    return str(api_key) if (api_key, other) == (third, "{OTHER_VALUE}") else ""
+""",
+    "several_async": f"""
+@app.route("several_async")
+{OTHER}
+{secret()}
+async def several_async(req: func.HttpRequest, api_key: str, other: str) -> str:
+    return str(api_key) if other == "{OTHER_VALUE}" else ""
+""",
+    "settings": f"""
+@app.route("settings")
+{secret(secret_name='"%SECRET%"', vault_name='"https://contoso.vault.azure.net/"')}
+def settings(req: func.HttpRequest, api_key: str) -> str:
+    return api_key
+""",
+    "renamed": f"""
+@app.function_name("renamed")
+@app.route("r")
+{secret()}
+def main(req: func.HttpRequest, api_key: str) -> str:
+    return api_key
+""",
+    "renamed_too": f"""
+@app.function_name("renamed_too")
+@app.route("r2")
+{secret()}
+def main(req: func.HttpRequest, api_key: str) -> str:
+    return api_key
+""",
+    "other_bindings": f"""
+@app.route("other_bindings", trigger_arg_name="request")
+@app.queue_output("out", queue_name="q", connection="C")
+{secret()}
+def other_bindings(request: func.HttpRequest, out: func.Out[str], api_key: str) -> str:
+    out.set("x")
+    return api_key
+""",
+    "with_context": f"""
+@app.route("with_context")
+{secret()}
+def with_context(req: func.HttpRequest, context: func.Context, api_key: str) -> str:
+    return api_key
+""",
+    "between": f"""
+def checked(function):
+    @functools.wraps(function)
+    def check(*args, **kwargs):
+        checks.append(function.__name__)
+        return function(*args, **kwargs)
+    return check
+
+checks = []
+
+@app.route("between")
+{secret()}
+@checked
+{OTHER}
+def between(req: func.HttpRequest, api_key: str, other: str) -> str:
+    return str(api_key) if checks == ["between"] and other == "{OTHER_VALUE}" else "unchecked"
+""",
+    "above_and_below": f"""
+@app.route("above_and_below")
+@checked
+{secret()}
+@checked
+def above_and_below(req: func.HttpRequest, api_key: str) -> str:
+    return str(api_key) if checks.count("above_and_below") == 2 else "unchecked"
+""",
+    "in_blueprint": f"""
+blueprint = func.Blueprint()
+
+@blueprint.route("in_blueprint")
+{secret()}
+def in_blueprint(req: func.HttpRequest, api_key: str) -> str:
+    return api_key
+
+app.register_functions(blueprint)
+""",
+    "later": """
+from far import blueprint as far
+app.register_functions(far)
+""",
+}
+FAR = f"""from __future__ import annotations
+import azure.functions as func
+from identity_bindings import key_vault_secret
+blueprint = func.Blueprint()
+
+@blueprint.route("later")
+{secret()}
+def later(req: func.HttpRequest, api_key: str) -> func.HttpResponse:
+    return func.HttpResponse(api_key)
+"""
+
+
+def all_functions(project: Project) -> None:
+    app(project, "import functools", *FUNCTIONS.values())
+    project.write("far.py", FAR)
+
+
+def test_values_arrive(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    all_functions(project)
+
+    functions = project.load()
+
+    assert told(caplog) == []
+    assert set(functions) == {*FUNCTIONS, "declared"}
+    extra = {"other_bindings": {"out": Out()}, "with_context": {"context": None}}
+    for name, function in functions.items():
+        sent = worker.bindings(function)
+        assert not {"api_key", "other", "third", "keyVault"} & {*sent}, name
+        assert body(call(function, **extra.get(name, {}))) == VALUE, name
+
+
+class Out:
+    def set(self, value: str) -> None: ...
+
+
+@needs_runtime
+def test_values_arrive_in_microsofts_runtime(project: Project) -> None:
+    all_functions(project)
+
+    with project.host() as host:
+        assert set(host.index()) == {*FUNCTIONS, "declared"}
+        for name in host.index():
+            trigger = "request" if name == "other_bindings" else "req"
+            assert host.get(name, trigger) == ("200", VALUE), name
+
+
+HANDLER = (
+    "def {name}(req: func.HttpRequest, api_key: str) -> func.HttpResponse:\n    return api_key"
+)
+# A decorator with a mistake: the property that the line names, and a word of it.
+MISTAKES: dict[str, tuple[str, str, str]] = {
+    "no_secret": (secret(secret_name=None), "api_key.secretName", "a secret's name"),
+    "no_vault": (secret(vault_name=None), "api_key.vaultName", "a vault's name"),
+    "no_identity": (secret(identity=None), "api_key.identity", "'system', or 'user'"),
+    "wrong_identity": (secret(identity='"System"'), "api_key.identity", "'system', or 'user'"),
+    "user_without_id": (secret(identity='"user"'), "api_key.identityId", "the resource id"),
+    "client_id": (
+        secret(identity='"user"', identity_id='"11111111-2222-3333-4444-555555555555"'),
+        "api_key.identityId",
+        "the resource id",
+    ),
+    "id_with_system": (secret(identity_id='"x"'), "api_key.identityId", "only with"),
+    "caller_chooses": (secret(secret_name='"{name}"'), "api_key.secretName", "expression"),
+    "unset": (secret(vault_name='"%UNSET%"'), "api_key.vaultName", "'UNSET' is not set"),
+    "not_a_text": (secret(secret_name="7"), "api_key.secretName", "a secret's name"),
+    "none": (secret(vault_name="None"), "api_key.vaultName", "a vault's name"),
+    "hsm": (secret(vault_name='"https://x.managedhsm.azure.net"'), "api_key.vaultName", "managed"),
+    "bad_version": (secret(secret_version='"a/b"'), "api_key.secretVersion", "version"),
+    "no_such_parameter": (secret('"api_kye"'), "name", "no such parameter"),
+    "name_of_a_number": (secret("7"), "keyVault.name", "parameter"),
+    "name_of_a_list": (secret('["api_key"]'), "keyVault.name", "parameter"),
+    "twice": (f"{secret()}\n{secret()}", "name", "must differ"),
+    "one_of_two": (f"{secret(identity=None)}\n{secret()}", "name", "must differ"),
+    "without_arguments": ("@key_vault_secret", "keyVault.name", "parameter"),
+    "with_none": ("@key_vault_secret()", "keyVault.name", "parameter"),
+}
+
+
+@pytest.mark.parametrize("way", ["def", "async def"])
+def test_each_mistake_is_told_and_harms_no_neighbour(
+    project: Project, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    write_mistakes(project, way)
+
+    functions = project.load()
+
+    lines = told(caplog)
+    for name, (_, prop, word) in MISTAKES.items():
+        own = [line for line in lines if line.startswith(f"function_app.{name}: ")]
+        assert any(line.split(": ")[1] == prop and word in line for line in own), (name, own)
+        assert len(own) == 1 or name in ("without_arguments", "with_none", "one_of_two")
+        caplog.clear()
+        assert call(functions[name]).status_code == 500
+        assert all(f"Function '{name}' is in error: " in line for line in told(caplog))
+        assert len(told(caplog)) == len(own)
+    for name in MISTAKES:
+        assert f"timer_{name}" not in functions  # no message is taken and lost
+    assert functions.keys() == {*MISTAKES, "good", "declared"}
+    assert body(call(functions["good"])) == VALUE
+    assert body(call(functions["declared"])) == VALUE
+
+
+def write_mistakes(project: Project, way: str = "def") -> None:
+    texts = []
+    for name, (decorator, *_) in MISTAKES.items():
+        handler = HANDLER.format(name=name).replace("def", way)
+        texts.append(f'@app.route("{name}")\n{decorator}\n{handler}')
+        timer = handler.replace("req: func.HttpRequest", "t").replace(name, f"timer_{name}")
+        schedule = '@app.timer_trigger("t", schedule="0 0 * * * *")'
+        texts.append(f"{schedule}\n{decorator}\n{timer}")
+    good = HANDLER.format(name="good")
+    app(project, *texts, f'@app.route("good")\n{secret()}\n{good}')
+
+
+@needs_runtime
+def test_no_mistake_takes_the_app_down(project: Project) -> None:
+    write_mistakes(project)
+
+    with project.host() as host:
+        assert host.index().keys() == {*MISTAKES, "good", "declared"}
+        assert {host.get(name)[0] for name in MISTAKES} == {"500"}
+        assert host.get("good") == host.get("declared") == ("200", VALUE)
+
+
+def test_a_wrong_order_shows_the_right_one(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    handler = HANDLER.format(name="orders")
+    app(project, f'{secret()}\n@app.route("orders")\n{handler}')
+
+    functions = project.load()
+
+    (line,) = told(caplog)
+    assert line.startswith("function_app.orders: order of decorators: ")
+    assert "put it below @app.…, next to 'def orders'" in line
+    assert call(functions["orders"]).status_code == 500
+    assert body(call(functions["declared"])) == VALUE
+
+
+@needs_runtime
+def test_a_wrong_order_takes_nothing_down(project: Project) -> None:
+    between = HANDLER.format(name="between")
+    text = f'@app.function_name("between")\n{secret()}\n@app.route("between")\n{between}'
+    app(project, f'{secret()}\n@app.route("orders")\n{HANDLER.format(name="orders")}', text)
+
+    with project.host() as host:
+        assert host.index().keys() == {"orders", "between", "declared"}
+        assert host.get("orders")[0] == host.get("between")[0] == "500"
+        assert host.get("declared") == ("200", VALUE)
+
+
+def test_a_mistake_is_that_of_its_function_alone(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    texts = [
+        f'@app.function_name("{name}")\n@app.route("{name}")\n{decorator}\n'
+        + HANDLER.format(name="main")
+        for name, decorator in {"bad": secret(identity=None), "good": secret()}.items()
+    ]
+    project.function("main", HTTP, RES, key_vault(identity="me"))
+    app(project, *texts)
+
+    functions = project.load()
+
+    assert call(functions["bad"]).status_code == call(functions["main"]).status_code == 500
+    assert body(call(functions["good"])) == VALUE
+    assert [line.partition(": ")[0] for line in told(caplog)[:2]] == [
+        "functions/main/function.json",
+        "function_app.main",
+    ]
+
+
+def test_each_value_is_in_the_table_of_the_start_once(
+    project: Project, double: Double, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="identity_bindings")
+    names = [f"f{number}" for number in range(8)]
+    texts = [
+        f"import time; time.sleep(0.05)\n@app.route('{name}')\n{secret(secret_name=key)}\n"
+        + HANDLER.format(name=name)
+        for number, name in enumerate(names)
+        for key in [json.dumps("not-there" if number == 7 else f"key-{number}")]
+    ]
+    for number in range(7):
+        double.vault("contoso").set(f"key-{number}", VALUE)
+    app(project, *texts)
+    double.latency = 0.02
+
+    project.load()
+
+    def rows() -> list[tuple[str, str]]:
+        return [
+            (record.getMessage().split()[0], record.levelname)
+            for record in caplog.records
+            if record.threadName == "identity-report"
+        ]
+
+    deadline = time.monotonic() + 9
+    while len(rows()) < 9 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.1)
+    expected = {**dict.fromkeys(["declared", *names], "INFO"), "f7": "ERROR"}
+    assert sorted(rows()) == sorted(expected.items())
+
+
+def test_in_azure_without_an_identity_the_start_tells_it(
+    project: Project, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("IDENTITY_ENDPOINT")
+    app(project, f'@app.route("good")\n{secret()}\n{HANDLER.format(name="good")}')
+
+    project.load()
+
+    lines = told(caplog)
+    assert [line.split()[0] for line in lines] == ["declared", "good"]
+    for line in lines:
+        assert "no identity is assigned" in line
+        assert "az functionapp identity assign --name func-double" in line
+
+
+def test_neither_model_weakens_the_other(project: Project) -> None:
+    anonymous = FUNCTION_APP.replace("FunctionApp()", "FunctionApp(func.AuthLevel.ANONYMOUS)")
+    text = f'@app.route("open")\n{secret()}\n{HANDLER.format(name="open_one")}'
+    bare = {"type": "httpTrigger", "name": "req"}
+    project.function("without_level", bare, RES, key_vault())
+    project.write("function_app.py", f"{anonymous}\n{text}")
+
+    functions: dict[str, Any] = project.load()
+
+    levels = {
+        name: worker.bindings(function)["req"]["authLevel"].lower()
+        for name, function in functions.items()
+    }
+    assert levels == {"declared": "function", "without_level": "function", "open_one": "anonymous"}

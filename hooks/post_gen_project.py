@@ -2,6 +2,8 @@
 
 import os
 import shlex
+import sys
+import textwrap
 
 # cookiecutter makes every folder, also where no answer asks for a file in it.
 for place in (".github", "blueprints", "functions", "scripts"):
@@ -12,13 +14,19 @@ for place in (".github", "blueprints", "functions", "scripts"):
 # cruft renders into folders that nobody keeps, and does not name an output folder.
 output_folder_is_named = "{{ '_output_dir' in cookiecutter }}"
 if output_folder_is_named == str(True):
-    print(f"""
-Your app stands in {os.getcwd()}
-
-  cd {shlex.quote(os.getcwd())}
-  make test    runs its tests; they need no Azure
-  azd up       deploys it
-
-The README tells the rest: giving the secrets their values, calling the function,
-and the same steps without make and azd.
-""")
+    bold, end = "\033[1m", "\033[0m"
+    if not sys.stdout.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb":
+        bold = end = ""
+    commands = {
+        f"cd {shlex.quote(os.getcwd())}": "",
+        "make test": "runs its tests; they need no Azure",
+        "azd up": "deploys it",
+        "az keyvault secret set": "gives a secret its value",
+    }
+    text = textwrap.fill("{{ (cookiecutter | facts).in_short }}", 88, break_on_hyphens=False)
+    text = f"\nYour app stands in {os.getcwd()}\n{text}\n\n"
+    for command, effect in commands.items():
+        text += f"  {bold}{command}{end}{' ' * (24 - len(command)) if effect else ''}{effect}\n"
+    text += "\nThe README has each command in full, also without make and azd.\n"
+    # A folder's name may have letters that this output does not know.
+    print(text.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding))

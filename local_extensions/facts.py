@@ -118,6 +118,21 @@ class Facts:
         return tuple((k, "".join(f"[{c.upper()}{c.lower()}]" for c in k)) for k in kinds)
 
     @property
+    def in_short(self) -> str:
+        """What the project is, in one sentence of plain letters."""
+        vault = f"the vault {self.vault_name}" if self.vault_source == "existing" else "a new vault"
+        identity = {
+            "system": "the app's own identity",
+            "created": "a new identity",
+            "existing": f"the identity {self.identity_name}",
+            "parameter": f"the identity that {self.identity_setting} names",
+        }[self.identity_source]
+        secrets = ", ".join(secret.name for secret in self.secrets)
+        return (
+            f"Its function {self.function_name} receives {secrets} from {vault}, with {identity}."
+        )
+
+    @property
     def project_name_quoted(self) -> str:
         """The name as a double-quoted string, the same in JSON, YAML, TOML and Python."""
         return quoted(self.project_name)

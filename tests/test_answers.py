@@ -406,17 +406,17 @@ def test_an_existing_folder_is_never_lost(cli: Cli, tmp_path: Path, words: list[
 class Terminal:
     """Cookiecutter in a terminal of its own, with somebody who types."""
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, **variables: str) -> None:
         pty = pytest.importorskip("pty", reason="needs a POSIX terminal")
         ours, theirs = pty.openpty()
         self._ours = ours
-        self.text = ""
+        self.text = self.screen = ""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--default-config", *words],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env=os.environ | {"TERM": "dumb", "COLUMNS": "200"},
+            env=os.environ | {"TERM": "dumb", "COLUMNS": "200"} | variables,
             start_new_session=True,
         )
         os.close(theirs)
@@ -454,6 +454,7 @@ class Terminal:
         except OSError:  # the other side has closed
             return b""
         self.text += read.decode(errors="replace")
+        self.screen += read.decode(errors="replace")
         return read
 
 

@@ -152,6 +152,49 @@ def test_a_text_in_bicep() -> None:
     assert bicep_quoted("it's ${x} \\ 'y'\n\t\"é\"") == "'it\\'s \\${x} \\\\ \\'y\\'\\n\\t\"é\"'"
 
 
+@pytest.mark.parametrize(
+    ("answers", "vault", "identity"),
+    [
+        ({}, "a new vault", "the app's own identity"),
+        ({"identity": "user"}, "a new vault", "a new identity"),
+        (
+            {"identity": "user", "identity_id": IDENTITY_ID, "vault": "my-kv"},
+            "a new vault",
+            "the identity shared-identity",
+        ),
+        (
+            {
+                "identity": "user",
+                "identity_id": "%MY_ID%",
+                "vault": "my-kv",
+                "vault_source": "existing",
+            },
+            "the vault my-kv",
+            "the identity that MY_ID names",
+        ),
+    ],
+)
+def test_the_project_in_short(answers: dict[str, str], vault: str, identity: str) -> None:
+    assert facts(secrets="one,two", **answers).in_short == (
+        f"Its function read_secret receives one, two from {vault}, with {identity}."
+    )
+
+
+@pytest.mark.parametrize(
+    ("answers", "variables"),
+    [
+        ({}, ("SECRET_SETTER_OBJECT_ID",)),
+        ({"vault_source": "existing", "vault": "my-kv"}, ()),
+        (
+            {"identity": "user", "identity_id": "%MY_ID%", "api_scope": "api://x/.default"},
+            ("MY_ID", "API_URL", "SECRET_SETTER_OBJECT_ID"),
+        ),
+    ],
+)
+def test_what_a_deployment_reads(answers: dict[str, str], variables: tuple[str, ...]) -> None:
+    assert facts(**answers).deployment_variables == variables
+
+
 def test_wrong_answers_have_no_facts() -> None:
     with pytest.raises(ValueError, match=r"vault: 'my_vault' .*; secrets: 'a,A' "):
         facts(vault="my_vault", secrets="a,A")

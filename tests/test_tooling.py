@@ -7,13 +7,14 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from baking import TEMPLATE, Bake
-from test_answers import IDENTITY_ID
+from test_answers import IDENTITY_ID, Terminal
 
 SETS: dict[str, dict[str, str]] = {
     "default": {},
@@ -102,6 +103,57 @@ def test_local_settings_hold_no_secret(project: Path) -> None:
         assert value in ("", "UseDevelopmentStorage=true") or not name.startswith("AzureWebJobs")
     ignored = (project / ".gitignore").read_text("utf-8").splitlines()
     assert {"local.settings.json", "secrets.local.json"} <= set(ignored)
+
+
+# The prompts in a terminal, and what is said at the end
+
+
+@pytest.fixture
+def conversation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Answer the prompts in a terminal: everything that its screen shows."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+    def conversation(answers: dict[str, str], **variables: str) -> str:
+        terminal = Terminal("--output-dir", str(tmp_path), **variables)
+        terminal.answer_all(**answers)
+        assert terminal.finish() == 0, terminal.screen
+        return terminal.screen.replace("\r\n", "\n").replace(str(tmp_path), "~")
+
+    return conversation
+
+
+def test_the_picture_in_the_readme_is_what_a_terminal_shows(
+    conversation: Callable[..., str],
+) -> None:
+    readme = (TEMPLATE / "README.md").read_text("utf-8")
+    (picture,) = re.findall("^```text\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+
+    shown = conversation(
+        {"project_name": "Order Intake", "identity": "2", "secrets": "api-key,db-password"},
+    )
+
+    lines = [" ".join(line.split()) for line in picture.splitlines() if line.strip() != "…"]
+    rest = " ".join(shown.split())
+    for line in filter(None, lines):
+        assert line in rest, line
+        rest = rest.partition(line)[2]
+
+
+@pytest.mark.parametrize(
+    ("variables", "bold"),
+    [
+        ({"TERM": "xterm"}, True),
+        ({"TERM": "dumb"}, False),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+    ],
+)
+def test_commands_are_emphasized_where_that_can_be_seen(
+    conversation: Callable[..., str], variables: dict[str, str], bold: bool
+) -> None:
+    shown = conversation({}, **variables)
+
+    assert ("\033[1mazd up\033[0m" in shown) == bold
+    assert "azd up" in shown
 
 
 # Links and commands of every page

@@ -215,6 +215,24 @@ def test_dependabot_looks_where_versions_stand(project: Path) -> None:
         assert list((project / folder.lstrip("/")).glob("requirements*.txt"))
 
 
+def test_our_own_workflow_is_as_good(bake: Bake, tmp_path: Path) -> None:
+    run(BIN / "zizmor", "--offline", ".github", cwd=TEMPLATE)
+    schemas = {
+        "vendor.github-workflows": "workflows/test.yml",
+        "vendor.dependabot": "dependabot.yml",
+    }
+    for schema, file in schemas.items():
+        command = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema)
+        run(*command, f".github/{file}", cwd=TEMPLATE)
+
+    ours, rendered = (
+        dict(re.findall(r"uses: ([\w/-]+)@(.*)", (folder / ".github/workflows" / name).read_text()))
+        for folder, name in ((TEMPLATE, "test.yml"), (bake(), "ci.yml"))
+    )
+    assert ours.keys() <= rendered.keys()
+    assert ours == {action: rendered[action] for action in ours}
+
+
 # The scan: the tools that the workflow runs, on what is rendered
 
 
@@ -269,7 +287,8 @@ def test_actionlint(bake: Bake, tmp_path: Path) -> None:
     for name, answers in SETS.items():
         text = (bake(**answers) / ".github/workflows/ci.yml").read_text("utf-8")
         (folder / f"{name}.yml").write_text(text, "utf-8")
-    files = [f".github/workflows/{name}.yml" for name in SETS]
+    shutil.copy(TEMPLATE / ".github/workflows/test.yml", folder / "ours.yml")
+    files = [f".github/workflows/{name}.yml" for name in (*SETS, "ours")]
 
     run(*command, *files, cwd=tmp_path)
 

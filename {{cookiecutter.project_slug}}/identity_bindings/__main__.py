@@ -9,8 +9,10 @@ import json
 import logging
 import os
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
+from . import redaction
 from .declarations import parse
 from .report import as_data, as_table, report
 
@@ -38,10 +40,12 @@ def main(arguments: list[str] | None = None) -> int:
     _use_local_settings(ROOT / "local.settings.json")
     sys.path.insert(0, str(ROOT))
     try:
-        importlib.import_module("function_app")
+        with redirect_stdout(sys.stderr):  # what the app prints is no row
+            importlib.import_module("function_app")
     except (Exception, SystemExit) as error:
         print(f"function_app.py cannot be loaded: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
+    redaction.install()
     progress = sys.stderr.isatty() and bool(report.injections)
     if progress:
         print(f"Reading {len(report.injections)} values …", end="\r", file=sys.stderr, flush=True)

@@ -87,7 +87,8 @@ def restart() -> None:
 def _is_of_the_app(name: str, module: Any) -> bool:
     place = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), "")
     beside = place.startswith(str(PROJECT / "tests")) or "site-packages" in place
-    return name.partition(".")[0] == "__app__" or (place.startswith(str(PROJECT)) and not beside)
+    by_name = name.partition(".")[0] in ("__app__", "function_app")
+    return by_name or (place.startswith(str(PROJECT)) and not beside)
 
 
 def load_app() -> dict[str, Any]:

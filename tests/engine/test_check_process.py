@@ -1,0 +1,289 @@
+"""``python -m identity_bindings check`` as people start it: a process of its own, in a terminal."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pty
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import worker
+from apps import ECHO, HTTP, RES, Project
+from key_vault_double import CLOUDS, Double
+from worker import IDENTITY, key_vault
+
+VALUE = "the-value-of-it"
+DAY = 86_400
+# Leads a new process to the double, as the double leads this one.
+REDIRECT = """
+import urllib3.util.connection as connection
+
+original = connection.create_connection
+
+
+def create_connection(address, *rest, **options):
+    host, port = address
+    return original(("127.0.0.1", {vault} if host.endswith({suffixes}) else port), *rest, **options)
+
+
+connection.create_connection = create_connection
+"""
+
+
+@pytest.fixture
+def project(double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A project that stands alone, and the environment for processes in it."""
+    double.vault("contoso").set("api-key", VALUE)
+    suffixes = tuple(CLOUDS)
+    text = REDIRECT.format(vault=double.vault_port, suffixes=suffixes)
+    with Project(tmp_path / "app") as project:
+        (tmp_path / "site").mkdir()
+        (tmp_path / "site/sitecustomize.py").write_text(text)
+        shutil.copytree(worker.PROJECT / "identity_bindings", project.folder / "identity_bindings")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+        monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        for name in ("WEBSITE_POD_NAME", "CONTAINER_NAME", "VAULT"):
+            monkeypatch.delenv(name, raising=False)
+        yield project
+
+
+def check(project: Project, *arguments: str, **environment: str) -> tuple[int, str, str]:
+    """Run the command, and return its exit status and what it printed. It printed no value."""
+    done = subprocess.run(
+        [sys.executable, "-m", "identity_bindings", "check", *arguments],
+        cwd=project.folder,
+        env=os.environ | environment,
+        capture_output=True,
+        timeout=60,
+    )
+    out, err = done.stdout.decode(), done.stderr.decode()
+    assert VALUE not in out + err
+    assert "Traceback" not in err
+    return done.returncode, out, err
+
+
+def test_a_row_for_each_binding_with_its_result_time_and_repair(
+    project: Project, double: Double
+) -> None:
+    contoso = double.vault("contoso")
+    contoso.set("near", VALUE, exp=int(time.time()) + 29 * DAY)
+    contoso.set("far", VALUE, exp=int(time.time()) + 31 * DAY)
+    contoso.set("over", VALUE, exp=int(time.time()) - DAY)
+    contoso.set("off", VALUE, enabled=False)
+    for name, rbac in {"policies": False, "roles": True}.items():
+        double.vault(name).set("api-key", VALUE)
+        double.vault(name).readers, double.vault(name).rbac = set(), rbac
+    double.vault("walled").firewall = True
+    bindings = {
+        "well": key_vault("well"),
+        "near": key_vault("near", secretName="near"),
+        "far": key_vault("far", secretName="far"),
+        "over": key_vault("over", secretName="over"),
+        "off": key_vault("off", secretName="off"),
+        "missing": key_vault("missing", secretName="missing"),
+        "policies": key_vault("policies", vaultName="policies"),
+        "roles": key_vault("roles", vaultName="roles"),
+        "walled": key_vault("walled", vaultName="walled"),
+        "user": key_vault("user", identity="user", identityId=IDENTITY),
+    }
+    source = f"def main(req, {', '.join(bindings)}): pass\n"
+    project.function("all", HTTP, RES, *bindings.values(), source=source)
+    project.function("wrong", HTTP, RES, key_vault(vaultName="no vault", identity="me"))
+
+    status, text, told = check(project, "--json")
+
+    assert (status, told) == (1, "")
+    found = json.loads(text)
+    rows = {row["binding"]: row for row in found if row["function"] == "all"}
+    assert rows.keys() == bindings.keys()
+    fine = {"well", "near", "far", "over"}
+    assert {name for name, row in rows.items() if row["ok"]} == fine
+    for name, row in rows.items():
+        assert set(row) == {
+            *("function", "binding", "what", "identity", "result", "milliseconds", "repair", "ok")
+        }
+        assert (row["milliseconds"] is not None) == (name in fine)
+        assert bool(row["repair"]) == (name not in fine)
+    assert rows["well"]["result"] == rows["far"]["result"] == "ok"
+    assert rows["near"]["result"].startswith("ok, but it expires on 20")
+    assert rows["over"]["result"].startswith("ok, but it expired on 20")
+    for name, repair in {
+        "off": "az keyvault secret set-attributes --vault-name contoso --name off --enabled true",
+        "missing": "az keyvault secret set --vault-name contoso --name missing",
+        "policies": "az keyvault set-policy --name policies --secret-permissions get",
+        "roles": 'az role assignment create --role "Key Vault Secrets User"',
+        "walled": "az keyvault network-rule",
+        "user": f"az functionapp identity assign --name func-double --resource-group <group>"
+        f" --identities {IDENTITY}",
+    }.items():
+        assert repair in rows[name]["repair"]
+    wrong = [row for row in found if row["function"] == "wrong"]
+    assert len(wrong) == 2  # one for each mistake
+    assert all(row["result"] == "declared wrongly" and not row["ok"] for row in wrong)
+    assert "functions/wrong/function.json: mySecret.vaultName: 'no vault': " in str(wrong)
+
+
+def test_all_is_well(project: Project) -> None:
+    project.function("one", HTTP, RES, key_vault())
+
+    status, table, told = check(project)
+
+    assert (status, told) == (0, "")
+    head, row = table.splitlines()
+    assert head.split() == ["function", "binding", "what", "identity", "result", "time", "repair"]
+    assert row.split()[:2] == ["one", "mySecret"]
+    assert row.rstrip().endswith("ms")
+
+
+def test_what_the_app_prints_does_not_mix_with_the_rows(project: Project) -> None:
+    project.function("one", HTTP, RES, key_vault(), source=f"print('loading')\n{ECHO}")
+
+    status, text, told = check(project, "--json")
+
+    assert (status, told) == (0, "loading\n")
+    assert len(json.loads(text)) == 1
+
+
+def test_nothing_is_declared(project: Project) -> None:
+    assert check(project) == (0, "No function declares a value.\n", "")
+    assert check(project, "--json") == (0, "[]\n", "")
+
+
+@pytest.mark.parametrize(
+    ("source", "word"),
+    [
+        ("import a_package_that_is_not_there", "a_package_that_is_not_there"),
+        ("raise SystemExit(0)", "SystemExit"),
+        ("def (", "SyntaxError"),
+    ],
+)
+def test_an_app_that_cannot_be_loaded(project: Project, source: str, word: str) -> None:
+    project.write("function_app.py", source)
+
+    status, out, told = check(project)
+
+    assert (status, out) == (2, "")
+    assert told.startswith("function_app.py cannot be loaded: ")
+    assert word in told
+
+
+def test_a_wrong_command_line(project: Project) -> None:
+    status, _, told = check(project, "--yaml")
+
+    assert status == 2
+    assert "unrecognized arguments: --yaml" in told
+
+
+def test_in_a_terminal_a_line_tells_of_the_work(project: Project, double: Double) -> None:
+    project.function("one", HTTP, RES, key_vault())
+    double.latency = 0.1
+    master, terminal = pty.openpty()
+
+    done = subprocess.run(
+        [sys.executable, "-m", "identity_bindings", "check"],
+        cwd=project.folder,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        timeout=60,
+    )
+
+    os.close(terminal)
+    shown = os.read(master, 4096).decode()
+    os.close(master)
+    assert done.returncode == 0
+    assert shown.startswith("Reading 1 values …\r")
+    assert shown.rstrip(" \r") == "Reading 1 values …"  # and goes away
+    assert b"Reading" not in done.stdout
+
+
+def test_a_narrow_encoding_ends_nothing(project: Project) -> None:
+    project.function("one", HTTP, RES, key_vault(secretName="{größe}"))
+
+    status, table, told = check(project, PYTHONIOENCODING="ascii")
+
+    assert (status, told) == (1, "")
+    assert "gr\\xf6\\xdfe" in table
+
+
+def test_in_azure_without_an_identity(project: Project) -> None:
+    project.function("one", HTTP, RES, key_vault())
+    project.write("secrets.local.json", json.dumps({"api-key": VALUE}))
+
+    status, table, _ = check(project, IDENTITY_ENDPOINT="", WEBSITE_RESOURCE_GROUP="rg-app")
+
+    assert status == 1
+    assert "no identity is assigned" in table
+    assert "az functionapp identity assign --name func-double --resource-group rg-app" in table
+
+
+HOME = {"IDENTITY_ENDPOINT": "", "WEBSITE_SITE_NAME": "", "PATH": ""}
+
+
+def test_on_a_developers_machine(project: Project, double: Double) -> None:
+    """Its local.settings.json is read as the tools read it, and secrets.local.json gives values."""
+    project.function("one", HTTP, RES, key_vault(vaultName="%VAULT%"))
+    settings = (
+        '// mine\n{"IsEncrypted": false, "Values": {"VAULT": "contoso", "N": 1, "B": true,},}'
+    )
+    project.write("local.settings.json", "\ufeff" + settings)
+    project.write("secrets.local.json", json.dumps({"Contoso/API-key": VALUE}))
+
+    status, table, told = check(project, **HOME)
+
+    assert (status, told) == (0, ""), table
+    assert double.requests == []
+
+
+def test_a_value_in_the_environment_comes_first(project: Project) -> None:
+    project.function("one", HTTP, RES, key_vault(vaultName="%VAULT%"))
+    project.write("local.settings.json", json.dumps({"Values": {"VAULT": "elsewhere"}}))
+    project.write("secrets.local.json", json.dumps({"contoso/api-key": VALUE}))
+
+    assert check(project, VAULT="contoso", **HOME)[0] == 0
+
+
+def test_without_a_login_the_repair_is_a_login(project: Project) -> None:
+    project.function("one", HTTP, RES, key_vault())
+
+    status, table, _ = check(project, **HOME)
+
+    assert status == 1
+    assert "run 'az login' or 'azd auth login'" in table
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{", "7", '{"Values": []}', '{"Values": null}', "{}"]
+)
+def test_odd_local_settings_end_nothing(
+    project: Project, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    project.write("local.settings.json", content)
+    main: Any = importlib.import_module("identity_bindings.__main__")
+
+    main._use_local_settings(project.folder / "local.settings.json")
+
+    told = capsys.readouterr().err
+    assert told == "" or told.startswith("local.settings.json cannot be read: ")
+    assert bool(told) == (content in ("", "{"))
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{", "7", '{"api-key": 7}', '{"api-key": null}', '{"api-key": ["a"]}']
+)
+def test_an_odd_file_of_values_is_told(
+    project: Project, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    kinds: Any = importlib.import_module("identity_bindings.key_vault_secrets")
+    readings: Any = importlib.import_module("identity_bindings.readings")
+    project.write("secrets.local.json", content)
+
+    with pytest.raises(readings.ReadError, match="is no JSON object whose values are all texts"):
+        kinds._local_value(project.folder / "secrets.local.json", "contoso", "api-key")

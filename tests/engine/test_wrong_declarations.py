@@ -540,6 +540,13 @@ def test_a_name_that_the_app_has_already(
     assert "another function of the app" in told(caplog, "Orders")[0]
 
 
+def test_a_folder_that_is_not_there(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    assert worker.load_folder(project.folder / "function") == {}
+    assert told(caplog) == [
+        f"{project.folder / 'function'}: there is no such folder, so it declares no function."
+    ]
+
+
 @needs_runtime
 def test_microsofts_runtime_keeps_every_neighbour(project: Project) -> None:
     table = list(rows())

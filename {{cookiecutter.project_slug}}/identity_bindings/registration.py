@@ -49,6 +49,8 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
     """
     redaction.install()
     make_importable(folder)
+    if not folder.is_dir():
+        _logger.error("%s: there is no such folder, so it declares no function.", folder)
     declarations = read_declarations(folder, os.environ)
     taken = {str(one._function.get_function_name()).lower() for one in app._function_builders}
     for function in declarations.functions:

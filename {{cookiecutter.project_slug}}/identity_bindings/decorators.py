@@ -25,6 +25,7 @@ from .injection import (
     without,
 )
 from .report import report
+from .worker_rules import mismatches
 
 _logger = logging.getLogger("identity_bindings")
 
@@ -96,9 +97,9 @@ def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handl
             mistakes.append(("order of decorators", f"@… of {name} above @app.…", right))
         problems = tuple(Problem(file, *mistake) for mistake in mistakes)
         now = replace(before, hidden=before.hidden | {name}, problems=before.problems + problems)
+        _watch_indexing()
         if problems:
             report.add_problems(function, problems)
-            _leave_out_what_is_in_error()
         else:
             injections = injections_for(function, [binding], before.handler)
             now = replace(now, injections=before.injections + tuple(injections))
@@ -141,12 +142,11 @@ def _wrap(declared: _Declared, function: str) -> Handler:
     return present(answer, visible)
 
 
-def _leave_out_what_is_in_error() -> None:
+def _watch_indexing() -> None:
     """Make functions in error fit for the worker, which would refuse the whole app for one.
 
     With an HTTP trigger they answer 500, whatever their parameters are. With another trigger the
-    worker is not told of them: it would give them messages that they cannot handle. An app in
-    order is not touched.
+    worker is not told of them: it would give them messages that they cannot handle.
     """
     original = FunctionRegister.get_functions
     if hasattr(original, "original"):
@@ -156,17 +156,29 @@ def _leave_out_what_is_in_error() -> None:
     def get_functions(app: FunctionRegister) -> list[Function]:
         kept = []
         for function in original(app):
-            name, handler = function.get_function_name(), function.get_user_function()
-            problems = getattr(handler, _ATTRIBUTE, _Declared(handler)).problems
+            name, handler = str(function.get_function_name()), function.get_user_function()
+            problems = _problems_of(function, name, handler)
             if problems and not function.is_http_function():
                 _logger.error("Function '%s' is in error, and not registered.", name)
                 continue
             if problems:
                 names = [one.name for one in function.get_bindings() if one.name != "$return"]
-                answer: Any = report.refuse(str(name), problems)
+                answer: Any = report.refuse(name, problems)
                 function._func = present(answer, signature_with(names))
             kept.append(function)
         return kept
 
     get_functions.original = original  # type: ignore[attr-defined]
     FunctionRegister.get_functions = get_functions  # type: ignore[assignment]
+
+
+def _problems_of(function: Function, name: str, handler: Handler) -> tuple[Problem, ...]:
+    """What is wrong with a decorated function, now that all its decorators are known."""
+    declared: _Declared | None = getattr(handler, _ATTRIBUTE, None)
+    if declared is None or declared.problems:
+        return declared.problems if declared else ()
+    bindings = [{"name": binding.name} for binding in function.get_bindings()]
+    wrong = mismatches(signature_of(handler), bindings, ())
+    problems = tuple(Problem(name, "name", binding, allowed) for binding, allowed in wrong)
+    report.add_problems(name, problems)
+    return problems

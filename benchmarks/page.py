@@ -78,7 +78,8 @@ def page(sections: Sequence[Section]) -> str:
         "# Benchmarks",
         f"Written by {COMMAND}, all in one run. Repetitions are interleaved, so that a busy moment"
         " hits all that is compared. Vault and identity are the project's own double, on this"
-        " machine. A ratio is the injected call, or the app, divided by what the row names.",
+        " machine. A ratio is this project's figure divided by that of the row: below 1 it takes less."
+        " In the table of starts, which names its ratios, it is divided by that of the column.",
         "\n".join(["| | |", "|---|---|", *(f"| {name} | {fact} |" for name, fact in facts)]),
     ]
     return "\n\n".join([*top, *map(str, sections)])

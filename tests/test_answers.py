@@ -171,6 +171,12 @@ REFUSED: list[tuple[Answers, str, str]] = [
     ),
     ({"network": "private", "services": "service-bus"}, "services", "good: empty"),
     ({"network": "secret"}, "network", "is none of public, private"),
+    (
+        {"programming_model": "decorators", "function_name": "app"},
+        "function_name",
+        "that function_app.py uses",
+    ),
+    ({"programming_model": "annotations"}, "programming_model", "function.json, decorators"),
     ({"vault": "%DOCUMENTS%"}, "vault", "of its own"),
     ({"vault": "%orders_bus__credential%"}, "vault", "of its own"),
     ({"vault": "%API_URL%"}, "vault", "of its own"),
@@ -189,6 +195,8 @@ ACCEPTED: list[Answers] = [
         "description": 'It\'s "quoted" \\ {{ 7*7 }} {% x %} %d $HOME ${x} <b> é 日本 \U0001f600\n\ttwo'
     },
     {"function_name": "readSecret2"},
+    {"function_name": "app"},
+    {"programming_model": "decorators"},
     {"identity": "user"},
     {"identity": "user", "identity_id": IDENTITY_ID},
     {"identity": "user", "identity_id": IDENTITY_ID.replace("resourceG", "resourceg")},

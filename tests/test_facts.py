@@ -136,6 +136,39 @@ def test_the_handler_is_split_where_the_formatter_would_split_it() -> None:
     assert many.splitlines()[1:3] == ["    req: func.HttpRequest,", "    first_secret: str,"]
 
 
+def test_a_declaration_is_a_decorator_too() -> None:
+    answers = {"programming_model": "decorators", "secrets": "x,y", "vault": "my-kv"}
+    system, user = facts(**answers), facts(**answers, identity="user")
+
+    assert system.secret_decorators.splitlines() == [
+        f'@key_vault_secret("{name}", secret_name="{name}", vault_name="my-kv", identity="system")'
+        for name in "xy"
+    ]
+    assert system.signature.startswith("def read_secret(req: func.HttpRequest, x: str, y: str)")
+    assert user.secret_decorators.splitlines()[:7] == [
+        "@key_vault_secret(",
+        '    "x",',
+        '    secret_name="x",',
+        '    vault_name="my-kv",',
+        '    identity="user",',
+        '    identity_id="%KEY_VAULT_IDENTITY_ID%",',
+        ")",
+    ]
+    assert facts(key="k").key_decorator.startswith('@key_vault_key("key", key_name="k", vault_')
+    assert facts(api_scope="api://a/.default").token_decorator == (
+        '@access_token("token", scope="api://a/.default", identity="system")'
+    )
+
+
+def test_the_functions_that_options_bring() -> None:
+    assert facts().samples == ()
+    assert facts(key="k", api_scope="api://a/.default", services="service-bus").samples == (
+        "call_api",
+        "ship_order",
+        "sign_document",
+    )
+
+
 TEXT = 'It\'s "quoted" \\ {{ 7*7 }} %d $HOME ${x} <b> é 日本 \U0001f600\n\ttwo'
 
 

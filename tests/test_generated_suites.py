@@ -1,6 +1,8 @@
 """The rendered projects' own tests pass: six sets of answers that cover what can be chosen."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,16 +11,32 @@ import pytest
 from baking import Bake
 from test_answers import IDENTITY_ID
 
+EVERYTHING = {
+    "key": "signing-key",
+    "services": "blob-storage,cosmos-db,service-bus",
+    "api_scope": "api://contoso/.default",
+}
 # Each choice stands in at least one of them, and each pair that shares code.
 SETS: dict[str, dict[str, str]] = {
     "default": {},
-    "created-identity-rbac": {
+    "everything-by-a-created-identity": {
         "identity": "user",
         "vault_access": "rbac",
         "secrets": "first,second-one,3rd",
         "python_version": "3.12",
+        **EVERYTHING,
     },
-    "shared-identity-existing-vault": {
+    "decorators": {
+        "programming_model": "decorators",
+        "vault": "shared-kv",
+        "vault_source": "existing",
+        "vault_resource_group": "99999999-8888-7777-6666-555555555555/their-group",
+        "vault_access": "rbac",
+        "secrets": "one,another",
+        "ci": "none",
+    },
+    "decorators-with-everything": {
+        "programming_model": "decorators",
         "identity": "user",
         "identity_id": IDENTITY_ID,
         "vault": "https://shared-kv.vault.azure.net/",
@@ -26,6 +44,7 @@ SETS: dict[str, dict[str, str]] = {
         "vault_resource_group": "shared-group",
         "function_name": "SignBody",
         "python_version": "3.11",
+        **EVERYTHING,
     },
     "given-identity-named-vault": {
         "identity": "user",
@@ -33,12 +52,6 @@ SETS: dict[str, dict[str, str]] = {
         "vault": "one-of-a-kind-kv",
         "network": "private",
         "python_version": "3.14",
-    },
-    "existing-vault-elsewhere": {
-        "vault": "shared-kv",
-        "vault_source": "existing",
-        "vault_resource_group": "99999999-8888-7777-6666-555555555555/their-group",
-        "vault_access": "rbac",
     },
     "vault-in-another-cloud": {
         "project_name": 'It\'s {{ another }} "cloud"',
@@ -48,11 +61,11 @@ SETS: dict[str, dict[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("answers", SETS.values(), ids=SETS)
-def test_the_generated_suite(bake: Bake, answers: dict[str, str]) -> None:
+def run_tests(project: Path, *names: str) -> None:
+    """Run a project's tests, or those of some files, as its owner would."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=bake(**answers),
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *names],
+        cwd=project,
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         capture_output=True,
         text=True,
@@ -62,17 +75,78 @@ def test_the_generated_suite(bake: Bake, answers: dict[str, str]) -> None:
     assert " passed" in done.stdout
 
 
+@pytest.mark.parametrize("answers", SETS.values(), ids=SETS)
+def test_the_generated_suite(bake: Bake, answers: dict[str, str]) -> None:
+    run_tests(bake(**answers))
+
+
+V2_FUNCTION = """
+
+@app.route("by_hand")
+@key_vault_secret(
+    "secret", secret_name="by-hand", vault_name="%KEY_VAULT_NAME%", identity="system"
+)
+async def by_hand(req: func.HttpRequest, secret: str) -> func.HttpResponse:
+    return func.HttpResponse(str(len(secret)))
+"""
+V1_FUNCTION = """
+import azure.functions as func
+
+
+def main(req: func.HttpRequest, secret: str) -> func.HttpResponse:
+    return func.HttpResponse(str(len(secret)))
+"""
+V1_DECLARATION = """{"bindings": [
+  {"name": "req", "type": "httpTrigger"},
+  {"name": "res", "type": "http", "direction": "out"},
+  {"name": "secret", "type": "keyVault", "secretName": "by-hand",
+   "vaultName": "%KEY_VAULT_NAME%", "identity": "system"}
+]}
+"""
+BY_HAND = """
+import worker
+from conftest import Declared
+
+
+def test_both_models(declared: Declared) -> None:
+    functions = worker.load_app()
+
+    assert functions.keys() == declared.identities.keys() == {"read_secret", "by_hand"}
+    length = len(declared.values["by_hand", "secret"])
+    assert worker.call(functions["by_hand"]).get_body() == str(length).encode()
+"""
+
+
+@pytest.mark.parametrize("model", ["function.json", "decorators"])
+def test_both_models_in_one_app_by_hand(bake: Bake, tmp_path: Path, model: str) -> None:
+    """As the README tells: a function of the other model, added to a project of either."""
+    project = Path(shutil.copytree(bake(programming_model=model), tmp_path / "app"))
+    entry = project / "function_app.py"
+    text = entry.read_text("utf-8")
+    if model == "function.json":
+        text = text.replace("import register", "import key_vault_secret, register") + V2_FUNCTION
+    else:
+        readme = (project / "README.md").read_text("utf-8")
+        (snippet,) = re.findall(r"```python\n(from pathlib.+?)```", readme, re.DOTALL)
+        text += "\n\n" + snippet
+        folder = project / "functions" / "by_hand"
+        folder.mkdir(parents=True)
+        (folder / "function.json").write_text(V1_DECLARATION, "utf-8")
+        (folder / "__init__.py").write_text(V1_FUNCTION, "utf-8")
+    entry.write_text(text, "utf-8")
+    (project / "tests" / "test_by_hand.py").write_text(BY_HAND, "utf-8")
+
+    run_tests(
+        project,
+        *("tests/test_by_hand.py", "tests/test_declarations.py", "tests/test_functions.py"),
+        *("tests/test_infrastructure.py", "tests/test_runtime.py"),
+    )
+
+
 def test_a_path_with_spaces_and_other_letters(bake: Bake, tmp_path: Path) -> None:
     """A project runs wherever it stands."""
     project = tmp_path / "mein Büro" / "app"
     project.parent.mkdir()
     project.symlink_to(bake(), target_is_directory=True)
 
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_functions.py"],
-        cwd=project,
-        capture_output=True,
-        text=True,
-    )
-
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_tests(project, "tests/test_functions.py")

@@ -425,15 +425,31 @@ def changed(bake: Bake, compiler: Any, tmp_path: Path) -> Callable[..., str]:
             declaration["bindings"] = [
                 b for b in declaration["bindings"] if b["type"] != "keyVault"
             ]
+            handler = file.with_name("__init__.py")
+            text = handler.read_text("utf-8").replace(", my_application_secret: str", "")
+            handler.write_text(text.replace(": my_application_secret", ': ""'), "utf-8")
         file.write_text(json.dumps(declaration), "utf-8")
         return _generated_test(project)
 
     return change
 
 
-def test_the_generated_test_passes_as_rendered(bake: Bake, compiler: Any) -> None:
+@pytest.mark.parametrize("answers", ALL_COMBINATIONS[::7], ids=map(_name, ALL_COMBINATIONS[::7]))
+def test_the_programming_model_makes_no_difference(bake: Bake, answers: dict[str, str]) -> None:
+    """So what holds for the combinations above holds for both models."""
+
+    def infra(**model: str) -> dict[str, bytes]:
+        project = bake(**answers, **model)
+        files = [file for file in (project / "infra").rglob("*") if file.is_file()]
+        return {file.relative_to(project).as_posix(): file.read_bytes() for file in files}
+
+    assert infra(programming_model="decorators") == infra()
+
+
+@pytest.mark.parametrize("model", ["function.json", "decorators"])
+def test_the_generated_test_passes_as_rendered(bake: Bake, compiler: Any, model: str) -> None:
     for identity in infrastructure.IDENTITIES.values():
-        assert "\n6 passed in " in _generated_test(bake(**identity))
+        assert "\n6 passed in " in _generated_test(bake(**identity, programming_model=model))
 
 
 def test_the_generated_test_tells_what_infra_lacks(changed: Callable[..., str]) -> None:
@@ -443,6 +459,21 @@ def test_the_generated_test_tells_what_infra_lacks(changed: Callable[..., str]) 
         "a function (read_secret, my_application_secret) needs the right to 'get secrets' in the"
         " vault 'another-vault' as 'system', and infra/ does not give it" in said
     )
+
+
+def test_the_generated_test_reads_decorators_too(bake: Bake, compiler: Any, tmp_path: Path) -> None:
+    made = bake(programming_model="decorators", **infrastructure.OPTIONS[-1])
+    project = Path(shutil.copytree(made, tmp_path / "project"))
+    for name in ("function_app.py", "blueprints/sign_document.py"):
+        text = (project / name).read_text("utf-8").replace("%KEY_VAULT_NAME%", "another-vault")
+        (project / name).write_text(text, "utf-8")
+
+    said = _generated_test(project)
+
+    assert (
+        "a function (sign_document, key) needs the right to 'get keys' in the vault 'anot" in said
+    )
+    assert "infra/ gives 'system' the right to 'get keys' in the vault 'kv-" in said
 
 
 def test_the_generated_test_tells_of_another_identity(changed: Callable[..., str]) -> None:

@@ -121,8 +121,10 @@ def test_nothing_speaks_of_an_option_that_is_not_chosen(
 
 
 @pytest.mark.parametrize("answers", [{}, *OPTIONS.values(), EVERYTHING])
-def test_no_folder_is_empty(bake: Bake, answers: dict[str, str]) -> None:
-    folders = [folder for folder in bake(**answers).rglob("*") if folder.is_dir()]
+@pytest.mark.parametrize("model", ["function.json", "decorators"])
+def test_no_folder_is_empty(bake: Bake, answers: dict[str, str], model: str) -> None:
+    project = bake(programming_model=model, **answers)
+    folders = [folder for folder in project.rglob("*") if folder.is_dir()]
 
     assert [folder for folder in folders if not os.listdir(folder)] == []
 

@@ -20,6 +20,11 @@ from test_answers import IDENTITY_ID
 PROJECT = TEMPLATE / "{{cookiecutter.project_slug}}"
 CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 
+EVERYTHING = {
+    "key": "k",
+    "services": "blob-storage,cosmos-db,service-bus",
+    "api_scope": "api://a/.default",
+}
 # One set of answers for each way in which files differ.
 SETS: dict[str, dict[str, str]] = {
     "default": {},
@@ -46,6 +51,15 @@ SETS: dict[str, dict[str, str]] = {
         "vault": "my-kv",
         "network": "private",
     },
+    "decorators": {"programming_model": "decorators", "secrets": "a,b"},
+    "decorators-with-everything": {
+        "programming_model": "decorators",
+        "function_name": "SignBody",
+        "identity": "user",
+        "identity_id": IDENTITY_ID,
+        "secrets": ",".join(f"{'long-' * 20}{number}" for number in range(3)),
+        **EVERYTHING,
+    },
 }
 
 
@@ -57,6 +71,12 @@ def answers(request: pytest.FixtureRequest) -> dict[str, str]:
 @pytest.fixture
 def project(bake: Bake, answers: dict[str, str]) -> Path:
     return bake(**answers)
+
+
+def declarations(project: Path) -> list[Path]:
+    """The files that declare what functions need, in either programming model."""
+    by_decorators = [project / "function_app.py", *sorted(project.glob("blueprints/*.py"))]
+    return sorted(project.glob("functions/*/function.json")) or by_decorators
 
 
 def files(project: Path, *suffixes: str) -> list[Path]:
@@ -84,7 +104,6 @@ def test_the_files(bake: Bake) -> None:
         "README.md",
         "azure.yaml",
         "function_app.py",
-        "functions.schema.json",
         "host.json",
         "infra/bicepconfig.json",
         "infra/main.bicep",
@@ -111,18 +130,73 @@ def test_the_files(bake: Bake) -> None:
         project = bake(**answers)
         return {path.relative_to(project).as_posix() for path in files(project)} - of_the_engine
 
-    function = {"functions/read_secret/__init__.py", "functions/read_secret/function.json"}
-    # What `ci` brings is in test_ci.py.
-    assert rendered(ci="none") == everywhere | function | {"infra/modules/vault.bicep"}
-    assert rendered(
-        ci="none", vault_source="existing", vault="my-kv", function_name="sign"
-    ) == everywhere | {"functions/sign/__init__.py", "functions/sign/function.json"}
+    # What `ci` brings is in test_ci.py, and what options bring in test_options.py.
+    assert rendered(ci="none") == everywhere | {
+        "functions.schema.json",
+        "functions/read_secret/__init__.py",
+        "functions/read_secret/function.json",
+        "infra/modules/vault.bicep",
+        "tests/test_function_json.py",
+    }
+    existing = {"ci": "none", "vault_source": "existing", "vault": "my-kv"}
+    assert rendered(**existing, function_name="sign") == everywhere | {
+        "functions.schema.json",
+        "functions/sign/__init__.py",
+        "functions/sign/function.json",
+        "tests/test_function_json.py",
+    }
+    assert rendered(**existing, programming_model="decorators") == everywhere
     network = {"infra/modules/network.bicep", "infra/modules/private-endpoint.bicep"}
     assert rendered(ci="none", network="private") - rendered(ci="none") == network | {
         "scripts/set_secret.sh"
     }
-    existing = {"ci": "none", "vault_source": "existing", "vault": "my-kv"}
     assert rendered(**existing, network="private") - rendered(**existing) == network
+
+
+# What drives the engine, which knows both models, and what lists all that may be deployed. The
+# README tells how to use the other model beside the chosen one.
+OF_BOTH_MODELS = {
+    "README.md",
+    "identity_bindings",
+    "tests/test_identity_bindings.py",
+    "tests/test_stage.py",
+    "tests/worker.py",
+}
+
+
+@pytest.mark.parametrize(
+    ("model", "other"),
+    [("function.json", "[Bb]lueprint"), ("decorators", r"function\.json|functions\.schema")],
+)
+@pytest.mark.parametrize("answers", [{}, EVERYTHING])
+def test_nothing_speaks_of_the_other_model(
+    bake: Bake, model: str, other: str, answers: dict[str, str]
+) -> None:
+    project = bake(programming_model=model, **answers)
+
+    for path in files(project):
+        name = path.relative_to(project)
+        if not {name.as_posix(), name.parts[0]} & OF_BOTH_MODELS:
+            assert not re.search(other, path.read_text("utf-8")), name
+
+
+def test_both_models_hold_the_same_logic(bake: Bake) -> None:
+    """Only the names of the functions differ, and where they declare what they need."""
+
+    def logic(project: Path) -> list[str]:
+        sources = [project / "function_app.py", *project.glob("blueprints/*.py")]
+        sources += project.glob("functions/*/__init__.py")
+        return sorted(
+            "\n".join(map(ast.unparse, (node.args, *node.body)))
+            for source in sources
+            for node in ast.parse(source.read_text("utf-8")).body
+            if isinstance(node, ast.FunctionDef)
+        )
+
+    found = logic(bake(**EVERYTHING))
+
+    assert len(found) > 6
+    assert logic(bake(programming_model="decorators", **EVERYTHING)) == found
 
 
 def test_a_project_is_complete_without_hooks(bake: Bake, tmp_path: Path) -> None:
@@ -217,24 +291,33 @@ def test_the_texts_arrive_intact(project: Path, answers: dict[str, str]) -> None
 
 
 def test_the_function(project: Path, answers: dict[str, str]) -> None:
-    folder = project / "functions" / answers.get("function_name", "read_secret")
-    bindings = json.loads((folder / "function.json").read_text("utf-8"))["bindings"]
-    module = ast.parse((folder / "__init__.py").read_text("utf-8"))
+    name = answers.get("function_name", "read_secret")
+    by_decorators = answers.get("programming_model") == "decorators"
+    folder = project / "functions" / name
+    source = project / "function_app.py" if by_decorators else folder / "__init__.py"
 
-    (main,) = (
-        node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == "main"
+    (handler,) = (
+        node
+        for node in ast.parse(source.read_text("utf-8")).body
+        if isinstance(node, ast.FunctionDef) and node.name == (name if by_decorators else "main")
     )
-    secrets = [binding["name"] for binding in bindings if binding["type"] == "keyVault"]
-    assert [argument.arg for argument in main.args.args] == ["req", *secrets]
+    if by_decorators:
+        calls = [call for call in handler.decorator_list if isinstance(call, ast.Call)]
+        assert [ast.unparse(call.func) for call in calls][:2] == ["app.route", "key_vault_secret"]
+        secrets = [ast.literal_eval(call.args[0]) for call in calls[1:]]
+    else:
+        bindings = json.loads((folder / "function.json").read_text("utf-8"))["bindings"]
+        secrets = [binding["name"] for binding in bindings if binding["type"] == "keyVault"]
+    assert [argument.arg for argument in handler.args.args] == ["req", *secrets]
     assert len(secrets) == answers.get("secrets", "my-application-secret").count(",") + 1
 
 
 def test_local_settings_name_what_the_declarations_need(project: Path) -> None:
     settings = json.loads((project / "local.settings.json").read_text("utf-8"))["Values"]
-    (declaration,) = project.glob("functions/*/function.json")
 
-    for setting in re.findall("%([^%]+)%", declaration.read_text("utf-8")):
-        assert settings[setting]
+    for declaration in declarations(project):
+        for setting in re.findall('"%([^%]+)%"', declaration.read_text("utf-8")):
+            assert settings[setting]
 
 
 def test_the_python_version_is_the_same_everywhere(project: Path, answers: dict[str, str]) -> None:
@@ -282,9 +365,8 @@ def test_the_schema_is_wired_into_the_editor(bake: Bake) -> None:
 
 
 def test_the_schema_accepts_what_is_rendered(project: Path, complaints: Complaints) -> None:
-    (declaration,) = project.glob("functions/*/function.json")
-
-    assert complaints(*json.loads(declaration.read_text("utf-8"))["bindings"]) == []
+    for file in project.glob("functions/*/function.json"):
+        assert complaints(*json.loads(file.read_text("utf-8"))["bindings"]) == []
 
 
 @pytest.mark.parametrize(

@@ -45,10 +45,10 @@ class Declarations(NamedTuple):
 def declarations(settings: Mapping[str, str]) -> Declarations:
     """Load the app with these settings, and return what it declares. Nothing is read."""
     restart()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("IDENTITY_")}
-    with mock.patch.dict(os.environ, {**kept, **settings}, clear=True):
+    report = importlib.import_module("identity_bindings.report").report
+    report.begin = lambda: None
+    with mock.patch.dict(os.environ, settings):
         importlib.import_module("function_app")
-        report = importlib.import_module("identity_bindings.report").report
         bindings = [(one.function, one.binding) for one in report.injections]
         # A function that is disabled is not registered, and keeps its rights.
         reader = importlib.import_module("identity_bindings.declarations")

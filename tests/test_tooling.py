@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from baking import TEMPLATE, Bake
-from test_answers import IDENTITY_ID, Terminal
+from test_answers import IDENTITY_ID, QUESTIONS, Terminal
 
 SETS: dict[str, dict[str, str]] = {
     "default": {},
@@ -154,6 +154,15 @@ def test_commands_are_emphasized_where_that_can_be_seen(
 
     assert ("\033[1mazd up\033[0m" in shown) == bold
     assert "azd up" in shown
+
+
+@pytest.mark.parametrize("prompt", QUESTIONS)
+def test_every_prompt_is_told(prompt: str) -> None:
+    readme = (TEMPLATE / "README.md").read_text("utf-8")
+    page = (TEMPLATE / "docs/prompts.md").read_text("utf-8")
+
+    assert f"| `{prompt}` | " in readme
+    assert re.search(rf"^## (\w+ and )?{prompt}( and \w+)?$", page, re.MULTILINE)
 
 
 # Links and commands of every page

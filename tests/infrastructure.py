@@ -241,7 +241,7 @@ def host_storage(forecast: Forecast) -> dict[str, Any]:
     """Pick the storage account of the host, whose package container no other one has."""
     containers = bicep.resources(forecast, CONTAINER)
     (package,) = [one["id"] for one in containers if one["id"].endswith("/app-package")]
-    accounts = bicep.resources(forecast, STORAGE)
+    accounts: list[dict[str, Any]] = bicep.resources(forecast, STORAGE)
     (account,) = [one for one in accounts if package.startswith(f"{one['id']}/")]
     return account
 
@@ -250,7 +250,8 @@ def service(forecast: Forecast, name: str) -> dict[str, Any]:
     """Pick the resource that a service's data stands in."""
     if name == "blob-storage":
         host = host_storage(forecast)
-        (account,) = [one for one in bicep.resources(forecast, STORAGE) if one != host]
+        accounts: list[dict[str, Any]] = bicep.resources(forecast, STORAGE)
+        (account,) = [one for one in accounts if one != host]
         return account
     return only(forecast, {"cosmos-db": COSMOS, "service-bus": BUS}[name])
 

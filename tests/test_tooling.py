@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 import yaml
 from baking import TEMPLATE, Bake
-from test_answers import IDENTITY_ID, QUESTIONS, Terminal
+from test_answers import IDENTITY_ID, Terminal
+
+from local_extensions.answers import QUESTIONS
 
 SETS: dict[str, dict[str, str]] = {
     "default": {},

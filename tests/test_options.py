@@ -165,11 +165,14 @@ def test_the_editor_marks_a_wrong_declaration(bake: Bake, wrong: dict[str, Any])
 
 @pytest.mark.slow
 @pytest.mark.parametrize("identity", ["system", "user"])
-@pytest.mark.parametrize("option", OPTIONS)
-def test_the_suite_of_a_project_with_one_option(bake: Bake, option: str, identity: str) -> None:
+@pytest.mark.parametrize("model", ["function.json", "decorators"])
+@pytest.mark.parametrize("options", [{}, *OPTIONS.values(), EVERYTHING], ids=str)
+def test_the_suite_of_a_project(
+    bake: Bake, options: dict[str, str], model: str, identity: str
+) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=bake(identity=identity, **OPTIONS[option]),
+        cwd=bake(identity=identity, programming_model=model, **options),
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         capture_output=True,
         text=True,

@@ -29,4 +29,8 @@ if output_folder_is_named == str(True):
         text += f"  {bold}{command}{end}{' ' * (24 - len(command)) if effect else ''}{effect}\n"
     text += "\nThe README has each command in full, also without make and azd.\n"
     # A folder's name may have letters that this output does not know.
-    print(text.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding))
+    text = text.encode(sys.stdout.encoding, "backslashreplace").decode(sys.stdout.encoding)
+    try:
+        print(text, flush=True)
+    except OSError:  # nobody listens any more; the project stands all the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

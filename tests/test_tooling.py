@@ -262,7 +262,7 @@ def test_the_readme_deploys_sets_and_calls(bake: Bake, tmp_path: Path, name: str
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=tmp_path,
-        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "VALUE": "the-value"},
         capture_output=True,
         text=True,
     )

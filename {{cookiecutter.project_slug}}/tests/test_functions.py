@@ -26,7 +26,8 @@ def test_it_signs_the_body_with_its_secrets(declared: Declared) -> None:
         for (function, _), value in declared.values.items()
         if function == FUNCTION
     }
-    assert set(json.loads(answer.get_body())["signatures"].values()) == expected
+    signatures = set(json.loads(answer.get_body())["signatures"].values())
+    assert signatures == expected, f"{FUNCTION} does not sign with each secret that it declares"
 
 
 def test_it_reads_with_its_own_identity_and_no_other(declared: Declared) -> None:

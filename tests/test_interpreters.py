@@ -1,0 +1,74 @@
+"""The rendered app on every Python of this machine on which Azure Functions run."""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from baking import TEMPLATE, Bake
+from test_generated_suites import SETS
+
+VERSIONS = ("3.11", "3.12", "3.13", "3.14")
+RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
+TOOLS = ("cookiecutter", "pytest-cookies", "hypothesis")  # what tests/engine needs besides
+
+
+def interpreter(version: str) -> str | None:
+    """Find a Python: on the path, or beside the one that runs, as pyenv keeps them."""
+    name = f"python{version}"
+    places = [*Path.home().glob(".pyenv/versions/*"), *Path(sys.base_prefix).parent.glob("*")]
+    beside = [place / "bin" / name for place in places if place.name.startswith(f"{version}.")]
+    candidates = [*beside, *filter(None, [shutil.which(name)])]
+    return next((str(found) for found in candidates if works(str(found))), None)
+
+
+def works(python: str) -> bool:
+    """Whether it starts, and can make virtual environments (Debian splits that off)."""
+    try:
+        return (
+            subprocess.run([python, "-c", "import ensurepip"], capture_output=True).returncode == 0
+        )
+    except OSError:
+        return False
+
+
+def environment(python: str, version: str, requirements: Path) -> str:
+    """Make a virtual environment with a project's requirements, and keep it for the next run."""
+    wanted = "".join(sorted(file.read_text("utf-8") for file in requirements.glob("req*.txt")))
+    stamp = hashlib.sha256("\n".join([wanted, *TOOLS]).encode()).hexdigest()[:12]
+    place = Path(sys.prefix) / "interpreters" / f"{version}-{stamp}"
+    made = str(place / "bin" / "python")
+    if not (place / "made").exists():
+        run([python, "-m", "venv", "--clear", str(place)], requirements)
+        pip = [made, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        run([*pip, "-r", "requirements-dev.txt", *TOOLS], requirements)
+        (place / "made").touch()
+    return made
+
+
+def run(command: list[str], folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_app_on_each_python(bake: Bake, version: str) -> None:
+    if version == RUNNING:
+        pytest.skip(f"every other test runs on Python {version}")
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"there is no Python {version} on this machine")
+    project = bake(**SETS["everything-by-a-created-identity"])
+
+    made = environment(python, version, project)
+    pytest_there = [made, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    told = run(pytest_there, project)
+
+    assert " passed" in told
+    if version >= "3.13":  # Microsoft's own runtime for Python exists from there on
+        assert "azure-functions-runtime needs" not in told
+        modules = ("test_worker_rules", "test_published_shapes")
+        run([*pytest_there, *(f"tests/engine/{name}.py" for name in modules)], TEMPLATE)

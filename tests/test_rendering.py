@@ -409,3 +409,16 @@ def test_the_schema_refuses(complaints: Complaints, change: dict[str, object]) -
 @pytest.mark.parametrize("missing", ["name", "secretName", "vaultName", "identity"])
 def test_the_schema_misses(complaints: Complaints, missing: str) -> None:
     assert complaints({key: value for key, value in SECRET.items() if key != missing})
+
+
+def test_conditions_stand_in_one_level_or_say_why() -> None:
+    """What a template decides stays readable: logic belongs into facts."""
+    for file in sorted((TEMPLATE / "{{cookiecutter.project_slug}}").rglob("*")):
+        if not file.is_file() or "__pycache__" in file.parts:
+            continue
+        depth = deepest = 0
+        source = file.read_text("utf-8")
+        for word in re.findall(r"{%-?\s*(if|for|endif|endfor)\b", source):
+            depth += -1 if word.startswith("end") else 1
+            deepest = max(deepest, depth)
+        assert deepest < 2 or "{#- Two levels of conditions: " in source, file

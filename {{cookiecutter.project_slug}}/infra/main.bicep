@@ -1,4 +1,5 @@
 {%- set facts = cookiecutter | facts -%}
+{#- Two levels of conditions: a private network's list of endpoints has one for each service. -#}
 {%- set identity = 'app.outputs' if facts.identity == 'system' else 'identity.properties' -%}
 // All that the app needs, in one resource group: modules/ has one file for each concern, this one joins them.
 targetScope = 'resourceGroup'

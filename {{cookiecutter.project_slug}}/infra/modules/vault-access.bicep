@@ -1,3 +1,4 @@
+{#- Two levels of conditions: each way of letting in has its own right for keys. -#}
 // Lets one identity read the secrets of one vault{{ ' and sign with its keys' if cookiecutter.key.strip() }}, and nothing else.
 param principalId string
 param vaultName string

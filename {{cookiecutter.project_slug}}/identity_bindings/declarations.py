@@ -1,7 +1,5 @@
 """The declarations of a folder: its ``function.json`` files, read as the host reads them."""
 
-from __future__ import annotations
-
 import codecs
 import json
 import re
@@ -24,10 +22,14 @@ _STRING_OR_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\r\n]*|/\*.*?\*/', re.
 _STRING_OR_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])', re.DOTALL)
 
 AUTH_LEVELS = ("function", "anonymous", "admin")
-_TIMES = {
-    "fixeddelay": ("delayInterval",),
-    "exponentialbackoff": ("minimumInterval", "maximumInterval"),
+RETRY_TIMES = {
+    "fixeddelay": {"delayInterval": "delay_interval"},
+    "exponentialbackoff": {
+        "minimumInterval": "minimum_interval",
+        "maximumInterval": "maximum_interval",
+    },
 }
+"""The times that a retry strategy has, and what the library calls them."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,9 @@ def read_declarations(folder: Path, settings: Mapping[str, str]) -> Declarations
     Returns:
         Every function, in the order of names, and all problems of all of them.
     """
-    functions: list[FunctionDeclaration] = []
-    problems: list[Problem] = []
-    for file in sorted(folder.glob(f"*/{FILE}")):
-        function, found = _read(file, settings)
-        functions.append(function)
-        problems += found
+    read = [_read(file, settings) for file in sorted(folder.glob(f"*/{FILE}"))]
+    functions = [function for function, _ in read]
+    problems = [problem for _, found in read for problem in found]
     names = [function.name.lower() for function in functions]
     for function in functions:
         if names.count(function.name.lower()) > 1:
@@ -155,11 +154,9 @@ def _mistakes(content: Mapping[str, Any], bindings: list[Any], function: str) ->
     names = [name for binding in bindings if isinstance(name := binding.get("name"), str)]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield "name", name, "names of bindings must differ"
-    disabled = content.get("disabled")
-    if disabled is not None and not isinstance(disabled, bool):
+    if not isinstance(disabled := content.get("disabled"), bool | None):
         yield "disabled", disabled, "true or false"
-    retry = content.get("retry")
-    if retry is not None:
+    if (retry := content.get("retry")) is not None:
         yield from _retry_mistakes(retry)
 
 
@@ -186,13 +183,13 @@ def _binding_mistakes(binding: Mapping[str, Any]) -> Iterator[Mistake]:
 
 def _retry_mistakes(retry: Any) -> Iterator[Mistake]:
     strategy = str(retry.get("strategy", "")).lower() if isinstance(retry, dict) else ""
-    if strategy not in _TIMES:
+    if strategy not in RETRY_TIMES:
         yield "retry", retry, "an object with strategy 'fixedDelay' or 'exponentialBackoff'"
         return
     count = retry.get("maxRetryCount")
     if isinstance(count, bool) or not re.fullmatch(r"-1|\d{1,9}", str(count)):
         yield "retry.maxRetryCount", count, "a number of retries, -1 for no end"
-    for name in _TIMES[strategy]:
+    for name in RETRY_TIMES[strategy]:
         if not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]?\d:[0-5]?\d", str(retry.get(name))):
             yield f"retry.{name}", retry.get(name), "a time as 'hh:mm:ss'"
 
@@ -202,10 +199,8 @@ def parse(data: bytes) -> Any:
 
     Source: HostFunctionMetadataProvider in github.com/Azure/azure-functions-host.
     """
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        text = data.decode("utf-16")
-    else:
-        text = data.decode("utf-8-sig")
+    in_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = data.decode("utf-16" if in_utf16 else "utf-8-sig")
     text = _STRING_OR_COMMENT.sub(lambda match: match[1] or " ", text)
     text = _STRING_OR_COMMA.sub(lambda match: match[1] or "", text)
     return json.loads(text, strict=False)

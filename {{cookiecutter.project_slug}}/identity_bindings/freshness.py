@@ -10,29 +10,25 @@ until which it is good: that is the whole warm path. What happens when a read fa
 All times are monotonic: a changed wall clock changes nothing.
 """
 
-from __future__ import annotations
-
 import asyncio
-import logging
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
+from concurrent import futures
+from concurrent.futures import Future
 from contextlib import suppress
 from math import inf
+from threading import Lock, Thread
 from time import monotonic
 from typing import Any
 
 from . import redaction
-from .readings import Failure, Readable, ReadError, Reading
+from .errors import Failure, Readable, ReadError, Reading, logger
 from .timing import LATE, WAIT, Timing, jitter
 
 _COLD_ATTEMPTS = 3
 _COLD_BUDGET = 6.0
-_NO_ANSWER = Failure(
-    "transient", f"no answer within {WAIT:g} s", "the next read tries again; check the network"
-)
-_logger = logging.getLogger("identity_bindings")
+_AGAIN = "the next read tries again; check the network"
+_NO_ANSWER = Failure("transient", f"no answer within {WAIT:g} s", _AGAIN)
 
 
 class Source:
@@ -51,14 +47,11 @@ class Source:
         self.failure: Failure | None = None
         self.reading: Reading | None = None
         self.took = 0.0
-        self._what = what
-        self._timing = timing
-        self._wake = wake
-        self._lock = threading.Lock()
+        self._what, self._timing, self._wake = what, timing, wake
+        self._lock = Lock()
         self._flight: Future[None] | None = None
         self._failures = 0
-        self._denied_at: float | None = None
-        self._ends = inf
+        self._denied_at = inf
         self._read_at = -inf
 
     def wait(self) -> Any:
@@ -69,20 +62,15 @@ class Source:
         """
         flight = self.join()
         if flight is not None:
-            try:
-                flight.result(WAIT)
-            except TimeoutError:
-                self._fail(flight, _NO_ANSWER)
-        return self._value()
+            futures.wait([flight], WAIT)
+        return self._value(flight)
 
     async def wait_async(self) -> Any:
         """The same as `wait`, without blocking the event loop."""
         flight = self.join()
         if flight is not None:
-            done, _ = await asyncio.wait([asyncio.wrap_future(flight)], timeout=WAIT)
-            if not done:
-                self._fail(flight, _NO_ANSWER)
-        return self._value()
+            await asyncio.wait([asyncio.wrap_future(flight)], timeout=WAIT)
+        return self._value(flight)
 
     def refresh(self) -> None:
         """Begin a read if one is due, or give up the one that takes too long."""
@@ -111,7 +99,9 @@ class Source:
                 raise ReadError(self.failure)
             return self._flight or self._start()
 
-    def _value(self) -> Any:
+    def _value(self, flight: Future[None] | None) -> Any:
+        if flight is not None and not flight.done():
+            self._fail(flight, _NO_ANSWER)
         good_until, value = self.current
         if monotonic() < good_until:
             return value
@@ -122,9 +112,7 @@ class Source:
         flight.set_running_or_notify_cancel()  # a caller that is cancelled cancels only itself
         self._flight, self.due = flight, monotonic() + WAIT
         # A daemon thread: a read that hangs must not hold up the end of the process.
-        thread = threading.Thread(
-            target=self._read, args=(flight,), name="identity-read", daemon=True
-        )
+        thread = Thread(target=self._read, args=(flight,), name="identity-read", daemon=True)
         try:
             thread.start()
         except RuntimeError:  # no thread can be had, or the process is ending
@@ -138,13 +126,11 @@ class Source:
         for attempt in range(1, _COLD_ATTEMPTS + 1):
             began = monotonic()
             try:
-                reading = self._what.read()
+                return self._succeed(flight, self._what.read(), began)
             except ReadError as error:
                 failure = error.failure
             except Exception as error:
                 failure = Failure("transient", f"{type(error).__name__} was raised", "report it")
-            else:
-                return self._succeed(flight, reading, began)
             pause = max(failure.retry_after, jitter(0.2) * 2**attempt)
             if not cold or failure.kind == "denied" or monotonic() + pause > give_up_at:
                 break
@@ -166,15 +152,13 @@ class Source:
             if began > self._read_at:  # else a later read has overtaken this one
                 self.reading, self._read_at = reading, began
                 self.took = monotonic() - began
-                self._ends = began + reading.lifetime
-                self.current = (min(began + refresh + LATE, self._ends), value)
-                self.failure = self._denied_at = None
-                self._failures = 0
+                self.current = (began + min(refresh + LATE, reading.lifetime), value)
+                self.failure, self._failures, self._denied_at = None, 0, inf
         self._end(flight)
         if before is not None and failed is not None:
-            _logger.info("%s can be read again.", self._what)
+            logger.info("%s can be read again.", self._what)
         if reading.note and (before is None or before.note != reading.note):
-            _logger.warning("%s %s. It is served all the same.", self._what, reading.note)
+            logger.warning("%s %s. It is served all the same.", self._what, reading.note)
 
     def _fail(self, flight: Future[None], failure: Failure) -> None:
         grace = self._timing.grace
@@ -183,26 +167,24 @@ class Source:
                 return
             now, value = monotonic(), self.current[1]
             denied, news = failure.kind == "denied", self.failure is None
-            if denied and self._denied_at is None:
+            if denied and self._denied_at == inf:
                 self._denied_at, news = now, True
-            if value is not None:
+            if self.reading is not None and value is not None:
                 # A denial stands until a read succeeds, whatever else fails in between.
-                kept_until = inf if self._denied_at is None else self._denied_at + grace
-                ends = min(kept_until, self._ends)
+                ends = min(self._denied_at + grace, self._read_at + self.reading.lifetime)
                 self.current = (ends, value)
                 if ends <= now:
                     self.current, self._failures = (-inf, None), 0
-            self._flight = None
+            self._flight, self.failure = None, failure
             self._failures += 1
-            self.failure = failure
             self.due = now + self._timing.back_off(failure, self._failures, value is None)
         self._end(flight)
         if value is not None and news:
             kept = f"for {grace:g} s" if denied else "until a read succeeds"
             text = "%s: %s. The last value is kept %s. Repair: %s"
-            _logger.warning(text, self._what, failure.reason, kept, failure.repair)
+            logger.warning(text, self._what, failure.reason, kept, failure.repair)
 
     def _end(self, flight: Future[None]) -> None:
-        with suppress(InvalidStateError):  # those who waited for it gave up before
+        with suppress(futures.InvalidStateError):  # those who waited for it gave up before
             flight.set_result(None)
         self._wake()

@@ -1,13 +1,12 @@
 """Values that must never be shown, and the forms that they take in logs."""
 
-from __future__ import annotations
-
 import base64
 import json
-import logging
-import threading
 from collections.abc import Hashable, Iterator
+from threading import Lock
 from urllib.parse import quote, quote_plus
+
+from .errors import logger
 
 MASK = "***"
 
@@ -15,8 +14,7 @@ SHORTEST = 8
 """A shorter value is not masked: masking ``true`` everywhere would hide the log itself."""
 
 _GENERATIONS = 32  # of a secret that is rotated: those before the newest stay masked too
-_logger = logging.getLogger("identity_bindings")
-_lock = threading.Lock()
+_lock = Lock()
 _forms_of: dict[Hashable, dict[str, set[str]]] = {}  # owner → value → forms
 _needles: tuple[str, ...] = ()
 _warned_of_short = False
@@ -44,7 +42,7 @@ def register(value: str, owner: Hashable = None) -> None:
     if len(value.strip()) < SHORTEST:
         if value and not _warned_of_short:
             _warned_of_short = True
-            _logger.warning("A secret of fewer than %d characters is not masked in logs.", SHORTEST)
+            logger.warning("A secret of fewer than %d characters is not masked in logs.", SHORTEST)
         return
     with _lock:
         values = _forms_of.setdefault(owner, {})
@@ -53,11 +51,9 @@ def register(value: str, owner: Hashable = None) -> None:
         if known is None:
             if len(values) > _GENERATIONS:
                 del values[next(iter(values))]
-            forms = {
-                form for owned in _forms_of.values() for each in owned.values() for form in each
-            }
+            forms = [forms for owned in _forms_of.values() for forms in owned.values()]
             # The longest first: a whole value must be replaced before one of its lines is.
-            _needles = tuple(sorted(forms, key=len, reverse=True))
+            _needles = tuple(sorted(set[str]().union(*forms), key=len, reverse=True))
 
 
 def mask(text: str) -> str:

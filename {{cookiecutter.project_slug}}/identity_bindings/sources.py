@@ -1,16 +1,14 @@
 """Every source of this process, and the thread that keeps their values fresh."""
 
-from __future__ import annotations
-
 import os
-import threading
 from collections.abc import Hashable
 from math import inf
+from threading import Event, Lock, Thread
 from time import monotonic
 
 from .credentials import has_endpoint
+from .errors import Readable
 from .freshness import Source
-from .readings import Readable
 from .timing import Timing
 
 
@@ -20,10 +18,10 @@ class Pool:
     def __init__(self) -> None:
         self._timing = Timing()
         self._sources: dict[Hashable, Source] = {}
-        self._lock = threading.Lock()
-        self._wake = threading.Event()
+        self._lock = Lock()
+        self._wake = Event()
         self._closed = False
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
 
     def source(self, what: Readable) -> Source:
         """Return the source of `what`, the same one for equal declarations."""
@@ -42,9 +40,7 @@ class Pool:
             if not self._sources or self._closed or not has_endpoint():
                 return
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(
-                    target=self._keep_fresh, name="identity-refresh", daemon=True
-                )
+                self._thread = Thread(target=self._refresh, name="identity-refresh", daemon=True)
                 self._thread.start()
         self._wake.set()
 
@@ -55,7 +51,7 @@ class Pool:
         if self._thread is not None:
             self._thread.join(1.0)
 
-    def _keep_fresh(self) -> None:
+    def _refresh(self) -> None:
         while not self._closed:
             self._wake.clear()
             sources = list(self._sources.values())

@@ -1,22 +1,70 @@
 """What Microsoft's worker accepts: one function that it refuses would take the whole app down.
 
+And what it is shown of a handler: a signature without the parameters that this package fills in.
+
 Source: ``functions.py`` in github.com/Azure/azure-functions-python-worker. A test compares these
 rules with Microsoft's own runtime.
 """
 
-from __future__ import annotations
-
 import inspect
 import sys
 import typing
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import azure.functions as func
 
 from .grammar import direction
 
-_EMPTY = inspect.Parameter.empty
+Handler = Callable[..., Any]
+
+_EMPTY: Any = inspect.Parameter.empty
+_registry: Any = func.get_binding_registry
+
+
+def signature_with(names: Iterable[str]) -> inspect.Signature:
+    """A signature of nothing but the parameters `names`."""
+    return inspect.Signature([inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY) for n in names])
+
+
+def without(signature: inspect.Signature, names: Collection[str]) -> inspect.Signature:
+    """`signature` without the parameters `names`."""
+    visible = [p for p in signature.parameters.values() if p.name not in names]
+    return signature.replace(parameters=visible)
+
+
+def present(handler: Handler, signature: inspect.Signature) -> Handler:
+    """Make `signature` what the worker sees of `handler`: its parameters and its type hints."""
+    hints = {p.name: p.annotation for p in signature.parameters.values()}
+    hints["return"] = signature.return_annotation
+    shown: Any = handler
+    shown.__signature__ = signature
+    shown.__annotations__ = {name: hint for name, hint in hints.items() if hint is not _EMPTY}
+    return handler
+
+
+def signature_of(handler: Handler) -> inspect.Signature:
+    """The signature of `handler` with its annotations resolved.
+
+    An annotation that cannot be resolved is left out: the worker then goes by the binding alone.
+    """
+    signature = inspect.signature(handler)
+    scope = getattr(inspect.unwrap(handler), "__globals__", {})
+
+    def resolved(annotation: Any) -> Any:
+        def holder() -> None: ...
+
+        holder.__annotations__ = {"it": annotation}
+        try:
+            return typing.get_type_hints(holder, globalns=scope)["it"]
+        except Exception:
+            return _EMPTY
+
+    parameters = signature.parameters.values()
+    return signature.replace(
+        parameters=[one.replace(annotation=resolved(one.annotation)) for one in parameters],
+        return_annotation=resolved(signature.return_annotation),
+    )
 
 
 def mismatches(
@@ -89,26 +137,22 @@ def _accepts(name: str, annotation: Any, binding: Mapping[str, Any] | None) -> b
         return False
     if is_out:
         arguments = typing.get_args(annotation)
-        if len(arguments) != 1:
-            return False
-        annotation = arguments[0]
+        annotation = arguments[0] if len(arguments) == 1 else None
     kind, way = binding["type"], "output" if is_out else "input"
     if not isinstance(annotation, type) and not _is_generic(annotation):
         return False
-    if annotation in (str, bytes) and not _has_implicit_output(kind):
-        return True
-    return _fits(kind, way, annotation)
+    as_it_comes = annotation in (str, bytes) and not _has_implicit_output(kind)
+    return as_it_comes or _fits(kind, way, annotation)
 
 
 def _accepts_return(annotation: Any, kind: str) -> bool:
-    if annotation is _EMPTY:
-        return True
-    return isinstance(annotation, type) and _fits(kind, "output", annotation)
+    fits = isinstance(annotation, type) and _fits(kind, "output", annotation)
+    return fits or annotation is _EMPTY
 
 
 def _fits(kind: str, way: str, annotation: Any) -> bool:
     """Ask the converter that the worker would ask."""
-    converter, base = _converter(kind), _extensions()
+    converter, base = _registry().get(kind), _extensions()
     try:
         registry = base and base.get_binding_registry()
         if registry and way == "input" and registry.check_supported_type(annotation):
@@ -126,16 +170,8 @@ def _fits(kind: str, way: str, annotation: Any) -> bool:
         return False
 
 
-def _registry() -> Any:
-    return func.get_binding_registry()  # type: ignore[no-untyped-call]
-
-
-def _converter(kind: str) -> Any:
-    return _registry().get(kind)
-
-
 def _has_implicit_output(kind: str) -> bool:
-    converter = _converter(kind)
+    converter = _registry().get(kind)
     if converter is None:
         return kind != "durableClient"
     return bool(getattr(converter, "has_implicit_output", lambda: False)())

@@ -50,10 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
     rows = report.rows()
     if progress:
         print(" " * 40, end="\r", file=sys.stderr, flush=True)
-    if options.json:
-        print(json.dumps(as_data(rows), indent=2))
-    else:
-        print(as_table(rows) if rows else "No function declares a value.")
+    table = as_table(rows) if rows else "No function declares a value."
+    print(json.dumps(as_data(rows), indent=2) if options.json else table)
     return 0 if all(row.ok for row in rows) else 1
 
 

@@ -75,8 +75,7 @@ class Credential:
         with self._lock:
             self._answer = (0, "")
             try:
-                if self._source is None:
-                    self._source = self._open()
+                self._source = self._source or self._open()
                 return self._source.get_token_info(*scopes, options=options)
             except ReadError:
                 raise
@@ -101,12 +100,9 @@ class Credential:
             return sdk.ChainedTokenCredential(*(login(process_timeout=8) for login in logins))
         _quieten()
         # The synchronous credential takes `resource_id` and sends it as `mi_res_id`.
-        resource_id = self.identity.resource_id
-        return sdk.ManagedIdentityCredential(
-            identity_config={"resource_id": resource_id} if resource_id else None,
-            raw_response_hook=self._remember,
-            **CLIENT_OPTIONS,
-        )
+        chosen = {"resource_id": self.identity.resource_id} if self.identity.resource_id else None
+        options = {"raw_response_hook": self._remember, **CLIENT_OPTIONS}
+        return sdk.ManagedIdentityCredential(identity_config=chosen, **options)
 
     def _failure(self, error: str) -> Failure:
         """Say what a failed token request means.

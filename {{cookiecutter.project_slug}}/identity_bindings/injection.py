@@ -9,9 +9,8 @@ from time import monotonic
 from typing import Any
 
 from .errors import BindingUnavailableError, ReadError
-from .freshness import Source
 from .redaction import scrub
-from .sources import pool
+from .sources import Source, pool
 from .worker_rules import Handler
 
 
@@ -109,8 +108,7 @@ def inject(handler: Handler, values: Sequence[Injection], folder: Path | None = 
         try:
             return handler(*args, **kwargs)
         except BaseException as error:
-            clean = scrub(error)
-            if clean is error:
+            if (clean := scrub(error)) is error:
                 raise
         raise clean
 
@@ -128,8 +126,7 @@ def inject(handler: Handler, values: Sequence[Injection], folder: Path | None = 
         try:
             return await handler(*args, **kwargs)
         except BaseException as error:
-            clean = scrub(error)
-            if clean is error:
+            if (clean := scrub(error)) is error:
                 raise
         raise clean
 

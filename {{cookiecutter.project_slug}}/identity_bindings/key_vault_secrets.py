@@ -17,6 +17,7 @@ LOCAL_FILE = Path(__file__).parent.parent / "secrets.local.json"
 
 _FROM_FILE = f"{LOCAL_FILE.name} gives the values of secrets on this machine."
 _BY_LOGIN = "Secrets are read with the developer's own login ('az login' or 'azd auth login')."
+_NAME = "a secret's name: 1 to 127 letters, digits and hyphens"
 _lock = Lock()
 
 
@@ -75,9 +76,7 @@ def _local_value(file: Path, vault: str, secret: str) -> str | None:
         ReadError: The file is there and is no JSON object of texts.
     """
     try:
-        entries = json.loads(file.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        return None
+        entries = json.loads(file.read_text(encoding="utf-8-sig")) if file.exists() else {}
     except (OSError, ValueError):
         entries = None
     if not isinstance(entries, dict) or not all(isinstance(v, str) for v in entries.values()):
@@ -93,13 +92,9 @@ def _say(sentence: str) -> None:
     logger.warning(sentence)
 
 
-_NAME = "a secret's name: 1 to 127 letters, digits and hyphens"
-KIND = Kind(
-    "keyVault",
-    {
-        "secretName": matching("[A-Za-z0-9-]{1,127}", _NAME),
-        "secretVersion": matching("[A-Za-z0-9]{1,64}", "a secret's version", required=False),
-        "vaultName": VAULT_NAME,
-    },
-    SecretBinding,
-)
+_PROPERTIES = {
+    "secretName": matching("[A-Za-z0-9-]{1,127}", _NAME),
+    "secretVersion": matching("[A-Za-z0-9]{1,64}", "a secret's version", required=False),
+    "vaultName": VAULT_NAME,
+}
+KIND = Kind("keyVault", _PROPERTIES, SecretBinding)

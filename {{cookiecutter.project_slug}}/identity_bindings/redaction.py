@@ -5,12 +5,11 @@ stack), and so does what ``print`` and tracebacks write. Not covered: what reads
 attributes by itself, such as an exporter of spans.
 """
 
-from __future__ import annotations
-
 import logging
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, TextIO
 
 from .masks import SecretValue, forget_all, mask, masks_anything, register
@@ -123,10 +122,8 @@ def _scrub(error: BaseException, seen: set[int]) -> BaseException:
         old = getattr(error, name, None)
         new = _mask_object(old)
         if new is not old:
-            try:
+            with suppress(Exception):  # the stand-in is for what cannot be changed
                 setattr(error, name, new)
-            except Exception:  # noqa: S112 # nosec B112 # the stand-in is for what cannot be changed
-                continue
     shown = "".join(traceback.format_exception_only(error)) + repr(error)
     if mask(shown) == shown:
         return error

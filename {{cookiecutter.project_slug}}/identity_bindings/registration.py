@@ -15,10 +15,9 @@ from .grammar import direction
 from .injection import as_function, inject, injections_for
 from .loading import load_handler, make_importable
 from .report import report
-from .worker_rules import Handler, present, signature_of, signature_with, without
+from .worker_rules import Bindings, Handler, present, signature_of, signature_with, without
 
 App = func.FunctionApp | func.Blueprint
-Bindings = Sequence[Mapping[str, Any]]
 
 _STRATEGIES = {"fixeddelay": "fixed_delay", "exponentialbackoff": "exponential_backoff"}
 _GENERIC = ("name", "type", "direction", "dataType")
@@ -40,10 +39,9 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
     make_importable(folder)
     if not folder.is_dir():
         logger.error("%s: there is no such folder, so it declares no function.", folder)
-    declarations = read_declarations(folder, os.environ)
     taken = {str(one._function.get_function_name()).lower() for one in app._function_builders}
-    for function in declarations.functions:
-        problems = list(declarations.problems_of(function))
+    for function in read_declarations(folder, os.environ):
+        problems = function.problems
         if function.name.lower() in taken:
             allowed = "another function of the app has this name"
             problems.append(Problem(function.file, FOLDER, function.name, allowed))
@@ -123,7 +121,8 @@ def _decorate(app: App, function: FunctionDeclaration, handler: Handler, binding
         built = decorator(**_properties(binding))(built)
     if retry := function.settings.get("retry"):
         strategy = retry["strategy"].lower()
-        times = {theirs: retry[ours] for ours, theirs in RETRY_TIMES[strategy].items()}
+        # In snake case, as the library names them.
+        times = {name.replace("I", "_i"): retry[name] for name in RETRY_TIMES[strategy]}
         app.retry(_STRATEGIES[strategy], str(retry["maxRetryCount"]), **times)(built)
     return built
 

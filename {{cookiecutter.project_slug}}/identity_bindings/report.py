@@ -53,7 +53,6 @@ class Report:
         self.problems: dict[str, list[Problem]] = {}
         self._lock = Lock()
         self._told = 0  # so many injections are in the log
-        self._telling = False
 
     def add_problems(self, function: str, problems: Sequence[Problem]) -> None:
         """Note, and log, what is wrong with a function: one line for each mistake."""
@@ -84,35 +83,25 @@ class Report:
         """
         pool.start()
         with self._lock:
-            if self._telling or self._told == len(self.injections) or not in_azure():
-                return
-            self._telling = True
-        if has_endpoint():
-            Thread(target=self.log, name="identity-report", daemon=True).start()
-        else:
-            self.log()
-
-    def log(self) -> None:
-        """Log a row for every binding: there is no shell on the platform to run ``check`` in."""
-        while True:
-            with self._lock:  # while these are read, the app may declare more
-                new = self.injections[self._told :]
-                self._told += len(new)
-                self._telling = bool(new)
-            if not new:
-                return
-            for row in _read(new):
-                tell = logger.info if row.ok else logger.error
-                tell("%s", "  ".join(filter(None, row.cells())))
+            new = self.injections[self._told :]
+            self._told += len(new)
+        if new and has_endpoint():
+            Thread(target=_log, args=(new,), name="identity-report", daemon=True).start()
+        elif new and in_azure():
+            _log(new)
 
     def rows(self) -> list[Row]:
         """Read every value that has not been read, all at once, and tell how it went."""
-        rows = [
-            Row(name, "-", problem.file, "-", "declared wrongly", None, str(problem))
-            for name, problems in sorted(self.problems.items())
-            for problem in problems
-        ]
+        wrong = [(name, one) for name, found in sorted(self.problems.items()) for one in found]
+        rows = [Row(name, "-", p.file, "-", "declared wrongly", None, str(p)) for name, p in wrong]
         return rows + _read(self.injections)
+
+
+def _log(injections: Sequence[Injection]) -> None:
+    """Log a row for every binding: there is no shell on the platform to run ``check`` in."""
+    for row in _read(injections):
+        tell = logger.info if row.ok else logger.error
+        tell("%s", "  ".join(filter(None, row.cells())))
 
 
 def _read(injections: Sequence[Injection]) -> list[Row]:
@@ -144,11 +133,9 @@ def as_table(rows: Sequence[Row]) -> str:
     """The rows as a table in plain text."""
     heads = ["function", "binding", "what", "identity", "result", "time", "repair"]
     lines = [heads, *(row.cells() for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = [map(str.ljust, line, widths) for line in lines]
+    return "\n".join("  ".join(line).rstrip() for line in padded)
 
 
 def as_data(rows: Sequence[Row]) -> list[dict[str, object]]:

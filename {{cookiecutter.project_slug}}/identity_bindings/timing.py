@@ -1,11 +1,10 @@
 """How often values are read, and how long they are kept. All times are in seconds."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
+from typing import Self
 
 from .errors import Failure, logger
 
@@ -27,7 +26,7 @@ class Timing:
     grace: float = 900.0
 
     @classmethod
-    def of(cls, settings: Mapping[str, str]) -> Timing:
+    def of(cls, settings: Mapping[str, str]) -> Self:
         """Read the timing from app settings. A setting that is no sensible number is not used."""
         refresh = _seconds(settings, "SECRET_REFRESH_SECONDS", cls.refresh)
         if refresh == 0:

@@ -24,6 +24,7 @@ SUFFIXES = ("vault.azure.net", "vault.azure.cn", "vault.usgovcloudapi.net", "vau
 
 _NAME = re.compile(r"(?=.{3,24}$)[A-Za-z](?:-?[A-Za-z0-9])*")
 _URI = re.compile(r"https://([^/:?#@]+)(?::443)?/?", re.IGNORECASE)
+_ALLOWED = "a vault's name (3 to 24 letters, digits and single hyphens, a letter first) or its URI"
 _PARALLEL_READS = 8  # below the SDK's connection pool of 10
 _PATIENCE_SECONDS = 4.0
 
@@ -47,10 +48,7 @@ def vault_url(vault: str, settings: Mapping[str, str] = os.environ) -> str:
             raise ValueError("a managed HSM holds no secrets; name a vault")
         if _NAME.fullmatch(name) and suffix in (own_suffix, *SUFFIXES):
             return f"https://{name}.{suffix}"
-    raise ValueError(
-        "a vault's name (3 to 24 letters, digits and single hyphens, a letter first) or its URI, "
-        f"such as 'https://my-vault.{own_suffix}/'"
-    )
+    raise ValueError(f"{_ALLOWED}, such as 'https://my-vault.{own_suffix}/'")
 
 
 VAULT_NAME = Property(vault_url, "a vault's name or URI")

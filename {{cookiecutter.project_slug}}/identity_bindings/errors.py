@@ -43,8 +43,7 @@ class Problem:
             shown = repr(self.value)
         except RecursionError:
             shown = "..."
-        if len(shown) > 120:
-            shown = shown[:117] + "..."
+        shown = shown if len(shown) <= 120 else shown[:117] + "..."
         line = f"{self.file}: {self.property}: {shown}: {self.allowed}"
         # One line of the log, whatever a name holds.
         return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in line)

@@ -4,9 +4,8 @@ import time
 from collections.abc import Sequence
 from concurrent import futures
 from contextlib import suppress
-from dataclasses import asdict, astuple, dataclass
 from threading import Lock, Thread
-from typing import Any
+from typing import Any, NamedTuple
 
 import azure.functions as func
 
@@ -22,8 +21,7 @@ EXPIRES_SOON_DAYS = 30
 _NO_ANSWER = Failure("transient", "no answer in time", "try again; check the network")
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One binding of one function, and whether it can be read. All of it may be shown."""
 
     function: str
@@ -42,7 +40,7 @@ class Row:
     def cells(self) -> list[str]:
         """What a table shows of it."""
         spent = "" if self.milliseconds is None else f"{self.milliseconds} ms"
-        return [*astuple(self)[:5], spent, self.repair]
+        return [*self[:5], spent, self.repair]
 
 
 class Report:
@@ -140,7 +138,7 @@ def as_table(rows: Sequence[Row]) -> str:
 
 def as_data(rows: Sequence[Row]) -> list[dict[str, object]]:
     """The rows as data, for JSON."""
-    return [{**asdict(row), "ok": row.ok} for row in rows]
+    return [{**row._asdict(), "ok": row.ok} for row in rows]
 
 
 report = Report()

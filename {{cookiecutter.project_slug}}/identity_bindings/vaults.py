@@ -7,7 +7,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Any
@@ -63,26 +62,26 @@ def vault_name(url: str) -> str:
 # Source: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 _REFUSALS = {
     "Disabled": (
-        "the {noun} is disabled",
-        "az keyvault {noun} set-attributes --vault-name {vault} --name {name} --enabled true",
+        "the {it.noun} is disabled",
+        "az keyvault {it.noun} set-attributes --vault-name {vault} --name {name} --enabled true",
     ),
     "ForbiddenByFirewall": (
         "the vault's firewall does not let the app in",
         "'az keyvault network-rule list --name {vault}' shows whom it lets in",
     ),
     "ForbiddenByRbac": (
-        "the identity has no role for the vault's {noun}s",
-        'az role assignment create --role "{role}" --scope $(az keyvault show'
+        "the identity has no role for the vault's {it.noun}s",
+        'az role assignment create --role "{it.role}" --scope $(az keyvault show'
         " --name {vault} --query id --output tsv) --assignee-principal-type ServicePrincipal"
         " --assignee-object-id {principal}",
     ),
     "403": (
-        "no access policy of the vault lets the identity read {noun}s",
-        "az keyvault set-policy --name {vault} {permissions} --object-id {principal}",
+        "no access policy of the vault lets the identity read {it.noun}s",
+        "az keyvault set-policy --name {vault} {it.permissions} --object-id {principal}",
     ),
     "404": (
-        "the vault has no such {noun} or version",
-        "az keyvault {noun} {create[0]} --vault-name {vault} --name {name} {create[1]}",
+        "the vault has no such {it.noun} or version",
+        "az keyvault {it.noun} {it.create[0]} --vault-name {vault} --name {name} {it.create[1]}",
     ),
     "401": (
         "the vault does not accept the identity's token",
@@ -113,8 +112,8 @@ class Vault:
         Raises:
             ReadError: The value could not be read. Its failure says why, and what repairs it.
         """
-        reading = _reading(self._call(name, lambda client: client.get_secret(name, version)))
-        return replace(reading, pinned=version is not None)
+        secret = self._call(name, lambda client: client.get_secret(name, version))
+        return _reading(secret, pinned=version is not None)
 
     def _call(self, name: str, ask: Callable[[Any], Any]) -> Any:
         with _patiently(self._slots):
@@ -159,10 +158,9 @@ class Vault:
         if texts is None:
             repair = "the next read tries again; https://status.azure.com shows outages"
             return Failure("transient", f"the vault answered {answer}", repair, retry_after)
-        facts: dict[str, Any] = {"vault": vault_name(self.url), "name": name}
-        facts |= {word: getattr(self, word) for word in ("noun", "role", "permissions", "create")}
-        facts["principal"] = principal(self._credential.identity)
-        reason, repair = (text.format(**facts) for text in texts)
+        facts = {"vault": vault_name(self.url), "name": name, "it": self}
+        reader = principal(self._credential.identity)
+        reason, repair = (text.format(**facts, principal=reader) for text in texts)
         return Failure("denied", f"{reason} ({answer})", repair)
 
 
@@ -177,7 +175,7 @@ def _patiently(lock: Lock | BoundedSemaphore) -> Iterator[None]:
             lock.release()
 
 
-def _reading(secret: KeyVaultSecret) -> Reading:
+def _reading(secret: KeyVaultSecret, pinned: bool) -> Reading:
     if secret.value is None:
         raise ReadError(_no_answer("its answer held no value"))
     expires, starts = secret.properties.expires_on, secret.properties.not_before
@@ -186,7 +184,7 @@ def _reading(secret: KeyVaultSecret) -> Reading:
         note = f"expired on {expires:%Y-%m-%d}"
     elif starts and starts > now:
         note = f"is not valid before {starts:%Y-%m-%d}"
-    return Reading(secret.value, note, expires.timestamp() if expires else None)
+    return Reading(secret.value, note, expires.timestamp() if expires else None, pinned)
 
 
 def _details(response: Any) -> tuple[str, float]:

@@ -18,7 +18,7 @@ from .grammar import direction
 
 Handler = Callable[..., Any]
 Bindings = Sequence[Mapping[str, Any]]
-Mismatch = tuple[str, str]
+Misfit = tuple[str, str]
 """The name of a parameter or binding that has no partner, and what to do about it."""
 
 _EMPTY: Any = Parameter.empty
@@ -76,9 +76,7 @@ def _annotated(signature: Signature, change: Callable[[str, Any], Any]) -> Signa
     return signature.replace(parameters=changed, return_annotation=returned)
 
 
-def mismatches(
-    signature: Signature, bindings: Bindings, ours: Collection[str]
-) -> Iterator[Mismatch]:
+def mismatches(signature: Signature, bindings: Bindings, ours: Collection[str]) -> Iterator[Misfit]:
     """Compare parameters with bindings, which must agree both ways.
 
     Args:

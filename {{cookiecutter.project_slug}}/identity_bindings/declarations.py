@@ -55,11 +55,6 @@ class FunctionDeclaration:
         """The declaration's file, as messages show it."""
         return f"{self.folder.parent.name}/{self.name}/{FILE}"
 
-    @property
-    def trigger(self) -> dict[str, Any] | None:
-        """The binding that starts the function."""
-        return next((b for b in self.bindings if is_trigger(b)), None)
-
 
 def read_declarations(folder: Path, settings: Mapping[str, str]) -> list[FunctionDeclaration]:
     """Read ``<folder>/*/function.json``.

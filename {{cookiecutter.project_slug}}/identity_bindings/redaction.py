@@ -169,8 +169,7 @@ def _scrub(error: BaseException, seen: set[int]) -> BaseException:
     seen.add(id(error))
     hidden = error.__suppress_context__
     for name in ("__cause__", "__context__"):
-        linked = getattr(error, name)
-        if linked is not None:
+        if (linked := getattr(error, name)) is not None:
             setattr(error, name, _scrub(linked, seen))
     error.__suppress_context__ = hidden  # setting a cause has changed it
     if isinstance(error, BaseExceptionGroup):
@@ -202,8 +201,7 @@ class _MaskedStream:
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            self.write(line)
+        self.write("".join(lines))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.original, name)

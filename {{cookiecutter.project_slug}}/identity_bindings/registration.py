@@ -92,7 +92,7 @@ def _register(app: App, function: FunctionDeclaration) -> list[Problem]:
 
 def _refuse(app: App, function: FunctionDeclaration, problems: Sequence[Problem]) -> None:
     """Let an HTTP function answer 500, with the access that it declares. Leave others out."""
-    trigger = function.trigger or {}
+    trigger = next(filter(is_trigger, function.bindings), {})
     nameless = any(problem.property == FOLDER for problem in problems)
     if nameless or str(trigger.get("type")).lower() != "httptrigger":
         logger.error("%s: the function is not registered.", function.file)

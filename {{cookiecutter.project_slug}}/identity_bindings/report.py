@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from concurrent import futures
 from contextlib import suppress
-from threading import Lock, Thread
+from threading import Thread
 from typing import Any, NamedTuple
 
 import azure.functions as func
@@ -49,7 +49,6 @@ class Report:
     def __init__(self) -> None:
         self.injections: list[Injection] = []
         self.problems: dict[str, list[Problem]] = {}
-        self._lock = Lock()
         self._told = 0  # so many injections are in the log
 
     def add_problems(self, function: str, problems: Sequence[Problem]) -> None:
@@ -80,9 +79,8 @@ class Report:
         In Azure without an identity, nothing needs to be read to tell that all will fail.
         """
         pool.start()
-        with self._lock:
-            new = self.injections[self._told :]
-            self._told += len(new)
+        new = self.injections[self._told :]
+        self._told += len(new)
         if new and has_endpoint():
             Thread(target=_log, args=(new,), name="identity-report", daemon=True).start()
         elif new and in_azure():
@@ -115,9 +113,8 @@ def _read(injections: Sequence[Injection]) -> list[Row]:
 
 
 def _row(injection: Injection, failure: Failure | None) -> Row:
-    source, binding = injection.source, injection.binding
+    source, binding, reading = injection.source, injection.binding, injection.source.reading
     names = (injection.function, binding.name, str(binding), str(binding.identity))
-    reading = source.reading
     if failure is not None or reading is None:
         failure = failure or _NO_ANSWER
         return Row(*names, failure.reason, None, failure.repair)

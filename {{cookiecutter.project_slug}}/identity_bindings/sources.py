@@ -62,15 +62,13 @@ class Source:
         Raises:
             ReadError: The read failed, or one failed a moment ago.
         """
-        flight = self.join()
-        if flight is not None:
+        if (flight := self.join()) is not None:
             futures.wait([flight], WAIT)
         return self._value(flight)
 
     async def wait_async(self) -> Any:
         """The same as `wait`, without blocking the event loop."""
-        flight = self.join()
-        if flight is not None:
+        if (flight := self.join()) is not None:
             await asyncio.wait([asyncio.wrap_future(flight)], timeout=WAIT)
         return self._value(flight)
 

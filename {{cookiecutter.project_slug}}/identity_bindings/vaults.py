@@ -40,8 +40,7 @@ def vault_url(vault: str, settings: Mapping[str, str] = os.environ) -> str:
     own_suffix = settings.get("KEY_VAULT_DNS_SUFFIX", "").strip().strip(".").lower() or SUFFIXES[0]
     if _NAME.fullmatch(vault):
         return f"https://{vault.lower()}.{own_suffix}"
-    match = _URI.fullmatch(vault)
-    if match:
+    if match := _URI.fullmatch(vault):
         name, _, suffix = match[1].lower().partition(".")
         if suffix.startswith("managedhsm."):
             raise ValueError("a managed HSM holds no secrets; name a vault")

@@ -145,8 +145,8 @@ def _accepts(name: str, annotation: Any, binding: Mapping[str, Any] | None) -> b
 
 
 def _accepts_return(annotation: Any, kind: str) -> bool:
-    fits = isinstance(annotation, type) and _fits(kind, "output", annotation)
-    return fits or annotation is _EMPTY
+    is_type = isinstance(annotation, type)
+    return annotation is _EMPTY or (is_type and _fits(kind, "output", annotation))
 
 
 def _fits(kind: str, way: str, annotation: Any) -> bool:

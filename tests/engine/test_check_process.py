@@ -282,7 +282,7 @@ def test_an_odd_file_of_values_is_told(
     project: Project, monkeypatch: pytest.MonkeyPatch, content: str
 ) -> None:
     kinds: Any = importlib.import_module("identity_bindings.key_vault_secrets")
-    readings: Any = importlib.import_module("identity_bindings.readings")
+    readings: Any = importlib.import_module("identity_bindings.errors")
     project.write("secrets.local.json", content)
 
     with pytest.raises(readings.ReadError, match="is no JSON object whose values are all texts"):

@@ -56,13 +56,13 @@ def test_an_outage_piles_up_no_threads(
     double: Double, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twenty secrets of a vault that hangs, called all the time: the threads stay as many."""
-    from identity_bindings import credentials, freshness, timing, vaults
+    from identity_bindings import credentials, sources, timing, vaults
 
     # The same as in production, ten times faster.
     monkeypatch.setitem(credentials.CLIENT_OPTIONS, "read_timeout", 0.8)
     monkeypatch.setattr(vaults, "_PATIENCE_SECONDS", 0.4)
-    monkeypatch.setattr(freshness, "WAIT", 0.95)
-    monkeypatch.setattr(freshness, "_COLD_BUDGET", 0.6)
+    monkeypatch.setattr(sources, "WAIT", 0.95)
+    monkeypatch.setattr(sources, "_COLD_BUDGET", 0.6)
     monkeypatch.setattr(timing, "LONGEST_BACK_OFF", 0.5)
     for number in range(20):
         double.vault("contoso").set(f"key-{number}", "the-value")

@@ -453,9 +453,9 @@ def test_a_live_value_is_masked_however_often_another_one_changes(
     value = str(handler(req=None))
     assert value == "the-pinned-value"
 
-    masks = importlib.import_module("identity_bindings.masks")
+    redaction = importlib.import_module("identity_bindings.redaction")
     for number in range(1100):  # another secret, rotated for some days
-        masks.register(f"generation-{number}-of-another", owner="another")
+        redaction.register(f"generation-{number}-of-another", owner="another")
 
     logging.error("the values are %s and generation-1099-of-another", value)
     assert "the-pinned-value" not in shown()

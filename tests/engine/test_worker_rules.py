@@ -112,7 +112,7 @@ def functions(draw: st.DrawFn) -> tuple[Signature, list[dict[str, Any]]]:
 
 def refused(signature: Signature, bindings: list[dict[str, Any]]) -> str:
     """Why Microsoft's registry refuses a function; an empty text where it accepts."""
-    injection: Any = importlib.import_module("identity_bindings.injection")
+    rules: Any = importlib.import_module("identity_bindings.worker_rules")
     registration: Any = importlib.import_module("identity_bindings.registration")
     declarations: Any = importlib.import_module("identity_bindings.declarations")
     registry: Any = importlib.import_module("azure_functions_runtime.functions")
@@ -122,7 +122,7 @@ def refused(signature: Signature, bindings: list[dict[str, Any]]) -> str:
 
     declared = declarations.FunctionDeclaration("f", Path("f"))
     blueprint: Any = func.Blueprint()
-    injection.present(handler, signature)
+    rules.present(handler, signature)
     built = registration._decorate(blueprint, declared, handler, bindings).build()
     try:
         registry.Registry().add_indexed_function(built, worker._Protos())

@@ -1,7 +1,5 @@
 """``python -m identity_bindings check``: can this app's identity read what is declared?"""
 
-from __future__ import annotations
-
 import argparse
 import importlib
 import io
@@ -26,9 +24,9 @@ def main(arguments: list[str] | None = None) -> int:
         0 if all can be read, 1 if not, 2 if the app cannot be loaded.
     """
     parser = argparse.ArgumentParser(prog="python -m identity_bindings", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    check = commands.add_parser("check", help="read every declared value once; never print it")
-    check.add_argument("--json", action="store_true", help="print the rows as JSON")
+    told = "read every declared value once; never print it"
+    parser.add_argument("command", choices=["check"], help=told)
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     options = parser.parse_args(arguments)
 
     for stream in (sys.stdout, sys.stderr):
@@ -52,19 +50,15 @@ def main(arguments: list[str] | None = None) -> int:
     rows = report.rows()
     if progress:
         print(" " * 40, end="\r", file=sys.stderr, flush=True)
-    if options.json:
-        print(json.dumps(as_data(rows), indent=2))
-    else:
-        print(as_table(rows) if rows else "No function declares a value.")
+    table = as_table(rows) if rows else "No function declares a value."
+    print(json.dumps(as_data(rows), indent=2) if options.json else table)
     return 0 if all(row.ok for row in rows) else 1
 
 
 def _use_local_settings(file: Path) -> None:
     """Take the settings that ``func start`` would, where they are not set already."""
     try:
-        settings = parse(file.read_bytes())
-    except FileNotFoundError:
-        return
+        settings = parse(file.read_bytes()) if file.exists() else None
     except (OSError, ValueError) as error:
         print(f"{file.name} cannot be read: {error}", file=sys.stderr)
         return

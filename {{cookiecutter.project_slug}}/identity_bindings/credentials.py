@@ -5,39 +5,28 @@ from __future__ import annotations
 import logging
 import os
 import re
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from .readings import Failure, ReadError
+from .errors import Failure, ReadError
 
 if TYPE_CHECKING:
-    from azure.core.credentials import (
-        AccessTokenInfo,
-        SupportsTokenInfo,
-        TokenRequestOptions,
-    )
+    from azure.core.credentials import AccessTokenInfo, SupportsTokenInfo
 
-CONNECT_SECONDS = 3.0
-READ_SECONDS = 8.0
-"""How long one request may wait. The SDK's own 300 s would hold a function for minutes."""
+# How long one request may wait: the SDK's own 300 s would hold a function for minutes.
+# Sources repeat a read themselves: they know how long a caller may wait.
+CLIENT_OPTIONS: dict[str, Any] = {"connection_timeout": 3.0, "read_timeout": 8.0, "retry_total": 0}
 
-CLIENT_OPTIONS: dict[str, Any] = {
-    "connection_timeout": CONNECT_SECONDS,
-    "read_timeout": READ_SECONDS,
-    # Sources repeat a read themselves: they know how long a caller may wait.
-    "retry_total": 0,
-}
-
-_RESOURCE_ID = re.compile(
-    r"/subscriptions/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/resourceGroups/[\w.()-]{1,90}"
-    r"/providers/Microsoft\.ManagedIdentity/userAssignedIdentities/[A-Za-z0-9][\w-]{2,127}",
-    re.IGNORECASE,
+RESOURCE_ID = (
+    r"(?i)/subscriptions/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/resourceGroups/[\w.()-]{1,90}"
+    r"/providers/Microsoft\.ManagedIdentity/userAssignedIdentities/[A-Za-z0-9][\w-]{2,127}"
 )
+"""The pattern of a user-assigned identity's resource id."""
+
 _IN_AZURE = ("WEBSITE_SITE_NAME", "WEBSITE_POD_NAME", "CONTAINER_NAME")
-_logger = logging.getLogger("identity_bindings")
 
 
 @dataclass(frozen=True)
@@ -50,11 +39,6 @@ class Identity:
         if self.resource_id is None:
             return "the system-assigned identity"
         return f"the user-assigned identity '{self.resource_id}'"
-
-
-def is_resource_id(text: str) -> bool:
-    """Whether `text` is the resource id of a user-assigned identity."""
-    return _RESOURCE_ID.fullmatch(text) is not None
 
 
 def has_endpoint(environment: Mapping[str, str] = os.environ) -> bool:
@@ -78,13 +62,11 @@ class Credential:
 
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._source: SupportsTokenInfo | None = None
         self._answer: tuple[int, str] = (0, "")
 
-    def get_token_info(
-        self, *scopes: str, options: TokenRequestOptions | None = None
-    ) -> AccessTokenInfo:
+    def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
         """Get a token, from the SDK's cache where it holds one.
 
         Raises:
@@ -93,9 +75,8 @@ class Credential:
         with self._lock:
             self._answer = (0, "")
             try:
-                if self._source is None:
-                    self._source = self._open()
-                return self._source.get_token_info(*scopes, options=options or {})
+                self._source = self._source or self._open()
+                return self._source.get_token_info(*scopes, options=options)
             except ReadError:
                 raise
             except Exception as error:
@@ -110,28 +91,18 @@ class Credential:
             self._source = None
 
     def _open(self) -> SupportsTokenInfo:
-        if has_endpoint():
-            from azure.identity import ManagedIdentityCredential
-
-            _quieten()
-            # The synchronous credential takes `resource_id` and sends it as `mi_res_id`.
-            resource_id = self.identity.resource_id
-            return ManagedIdentityCredential(
-                identity_config={"resource_id": resource_id} if resource_id else None,
-                raw_response_hook=self._remember,
-                **CLIENT_OPTIONS,
-            )
-        if in_azure():
+        if in_azure() and not has_endpoint():
             raise ReadError(not_assigned(self.identity))
-        from azure.identity import (
-            AzureCliCredential,
-            AzureDeveloperCliCredential,
-            ChainedTokenCredential,
-        )
+        from azure import identity as sdk
 
-        return ChainedTokenCredential(
-            AzureCliCredential(process_timeout=8), AzureDeveloperCliCredential(process_timeout=8)
-        )
+        if not in_azure():
+            logins = (sdk.AzureCliCredential, sdk.AzureDeveloperCliCredential)
+            return sdk.ChainedTokenCredential(*(login(process_timeout=8) for login in logins))
+        _quieten()
+        # The synchronous credential takes `resource_id` and sends it as `mi_res_id`.
+        chosen = {"resource_id": self.identity.resource_id} if self.identity.resource_id else None
+        options = {"raw_response_hook": self._remember, **CLIENT_OPTIONS}
+        return sdk.ManagedIdentityCredential(identity_config=chosen, **options)
 
     def _failure(self, error: str) -> Failure:
         """Say what a failed token request means.
@@ -140,36 +111,28 @@ class Credential:
         everything else may pass by itself.
         """
         if not in_azure():
-            return Failure(
-                "denied",
-                "no developer's login gave a token on this machine",
-                "run 'az login' or 'azd auth login', or put the value into secrets.local.json",
-            )
+            reason = "no developer's login gave a token on this machine"
+            repair = "run 'az login' or 'azd auth login', or put the value into secrets.local.json"
+            return Failure("denied", reason, repair)
         status, text = self._answer
         if status == 400 and re.search(r"identity|\bmsi\b", text, re.IGNORECASE):
             return not_assigned(self.identity)
-        answer = f"HTTP {status}" if status else error
-        return Failure(
-            "transient",
-            f"the identity endpoint gave no token ({answer})",
-            "the next read tries again; if it lasts, restart the app",
-        )
+        reason = f"the identity endpoint gave no token ({f'HTTP {status}' if status else error})"
+        repair = "the next read tries again; if it lasts, restart the app"
+        return Failure("transient", reason, repair)
 
     def _remember(self, response: Any) -> None:
         """Keep status and error text of the endpoint: the SDK's exceptions do not carry them."""
-        http_response = response.http_response
-        status = http_response.status_code
-        self._answer = (status, http_response.text() if status >= 400 else "")
+        answer = response.http_response
+        self._answer = (answer.status_code, answer.text() if answer.status_code >= 400 else "")
 
 
 def not_assigned(identity: Identity) -> Failure:
     """That the app does not have `identity`, which is certain where there is no endpoint."""
     identities = f" --identities {identity.resource_id}" if identity.resource_id else ""
-    return Failure(
-        "denied",
-        f"no identity is assigned: the app does not have {identity}",
-        f"az functionapp identity assign {site_arguments()}{identities}",
-    )
+    reason = f"no identity is assigned: the app does not have {identity}"
+    repair = f"az functionapp identity assign {site_arguments()}{identities}"
+    return Failure("denied", reason, repair)
 
 
 def _quieten() -> None:

@@ -1,18 +1,15 @@
 """The declarations of a folder: its ``function.json`` files, read as the host reads them."""
 
-from __future__ import annotations
-
 import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .errors import Problem
 from .grammar import Mistake, declare, direction, is_ours, is_parameter
-from .key_vault_secrets import SecretBinding
 
 FILE = "function.json"
 FOLDER = "folder"
@@ -24,10 +21,11 @@ _STRING_OR_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\r\n]*|/\*.*?\*/', re.
 _STRING_OR_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])', re.DOTALL)
 
 AUTH_LEVELS = ("function", "anonymous", "admin")
-_TIMES = {
-    "fixeddelay": ("delayInterval",),
-    "exponentialbackoff": ("minimumInterval", "maximumInterval"),
+RETRY_TIMES = {
+    "fixeddelay": ["delayInterval"],
+    "exponentialbackoff": ["minimumInterval", "maximumInterval"],
 }
+"""The times that a retry strategy has."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +37,9 @@ class FunctionDeclaration:
         folder: The folder that holds ``function.json``.
         bindings: The platform's own bindings, as written. Their trigger may be missing in error.
         declared: The bindings that this package fills in.
-        settings: The other properties at the top: ``scriptFile``, ``entryPoint``, ``retry``.
+        settings: The properties at the top, such as ``scriptFile``, ``entryPoint``, ``retry``.
         disabled: It is declared not to run.
+        problems: Every mistake in it.
     """
 
     name: str
@@ -49,36 +48,15 @@ class FunctionDeclaration:
     declared: tuple[Any, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     disabled: bool = False
+    problems: list[Problem] = field(default_factory=list)
 
     @property
     def file(self) -> str:
         """The declaration's file, as messages show it."""
         return f"{self.folder.parent.name}/{self.name}/{FILE}"
 
-    @property
-    def secrets(self) -> tuple[SecretBinding, ...]:
-        """The declared secrets."""
-        return tuple(own for own in self.declared if isinstance(own, SecretBinding))
 
-    @property
-    def trigger(self) -> dict[str, Any] | None:
-        """The binding that starts the function."""
-        return next((b for b in self.bindings if is_trigger(b)), None)
-
-
-@dataclass(frozen=True)
-class Declarations:
-    """What a folder declares: its functions, and every mistake in them."""
-
-    functions: tuple[FunctionDeclaration, ...]
-    problems: tuple[Problem, ...]
-
-    def problems_of(self, function: FunctionDeclaration) -> tuple[Problem, ...]:
-        """The mistakes in one function's declaration."""
-        return tuple(problem for problem in self.problems if problem.file == function.file)
-
-
-def read_declarations(folder: Path, settings: Mapping[str, str]) -> Declarations:
+def read_declarations(folder: Path, settings: Mapping[str, str]) -> list[FunctionDeclaration]:
     """Read ``<folder>/*/function.json``.
 
     A byte-order mark, comments and trailing commas pass, as they do on the platform.
@@ -88,20 +66,15 @@ def read_declarations(folder: Path, settings: Mapping[str, str]) -> Declarations
         settings: The app settings that ``%NAME%`` stands for, usually ``os.environ``.
 
     Returns:
-        Every function, in the order of names, and all problems of all of them.
+        Every function, in the order of names, with its problems.
     """
-    functions: list[FunctionDeclaration] = []
-    problems: list[Problem] = []
-    for file in sorted(folder.glob(f"*/{FILE}")):
-        function, found = _read(file, settings)
-        functions.append(function)
-        problems += found
+    functions = [_read(file, settings) for file in sorted(folder.glob(f"*/{FILE}"))]
     names = [function.name.lower() for function in functions]
     for function in functions:
         if names.count(function.name.lower()) > 1:
             allowed = "names of functions must differ in more than case"
-            problems.append(Problem(function.file, FOLDER, function.name, allowed))
-    return Declarations(tuple(functions), tuple(problems))
+            function.problems.append(Problem(function.file, FOLDER, function.name, allowed))
+    return functions
 
 
 def is_trigger(binding: Mapping[str, Any]) -> bool:
@@ -109,16 +82,15 @@ def is_trigger(binding: Mapping[str, Any]) -> bool:
     return str(binding.get("type", "")).lower().endswith("trigger")
 
 
-def _read(file: Path, settings: Mapping[str, str]) -> tuple[FunctionDeclaration, list[Problem]]:
-    function = FunctionDeclaration(file.parent.name, file.parent)
-    mistakes: list[Mistake] = []
-    if not _NAME.fullmatch(function.name) or function.name.lower() == "host":
-        allowed = "a letter, then letters, digits, _ and -; not 'host'"
-        mistakes.append((FOLDER, function.name, allowed))
+def _read(file: Path, settings: Mapping[str, str]) -> FunctionDeclaration:
+    name, mistakes = file.parent.name, list[Mistake]()
+    content: Any = None
+    properties: dict[str, Any] = {}
+    if not _NAME.fullmatch(name) or name.lower() == "host":
+        mistakes.append((FOLDER, name, "a letter, then letters, digits, _ and -; not 'host'"))
     try:
         content = parse(file.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        content = None
         mistakes.append(("file", file.name, f"JSON is expected: {error}"))
     if isinstance(content, dict):
         bindings = content.get("bindings")
@@ -128,19 +100,18 @@ def _read(file: Path, settings: Mapping[str, str]) -> tuple[FunctionDeclaration,
         elif sum(map(is_trigger, bindings)) != 1:
             triggers = [binding["type"] for binding in bindings if is_trigger(binding)]
             mistakes.append(("bindings", triggers, "exactly one trigger is expected"))
-        mistakes += _mistakes(content, bindings, function.name)
+        mistakes += _mistakes(content, bindings, name)
         declared = [declare(binding, settings) for binding in bindings if is_ours(binding)]
         mistakes += [mistake for _, found in declared for mistake in found]
-        function = replace(
-            function,
-            bindings=tuple(binding for binding in bindings if not is_ours(binding)),
-            declared=tuple(own for own, found in declared if not found),
-            settings={name: content.get(name) for name in ("scriptFile", "entryPoint", "retry")},
-            disabled=content.get("disabled") is True,
-        )
+        properties["bindings"] = tuple(one for one in bindings if not is_ours(one))
+        properties["declared"] = tuple(own for own, found in declared if not found)
+        properties["settings"] = content
+        properties["disabled"] = content.get("disabled") is True
     elif not mistakes:
         mistakes.append(("file", file.name, "a JSON object with 'bindings' is expected"))
-    return function, [Problem(function.file, *mistake) for mistake in mistakes]
+    function = FunctionDeclaration(name, file.parent, **properties)
+    function.problems.extend(Problem(function.file, *mistake) for mistake in mistakes)
+    return function
 
 
 def _mistakes(content: Mapping[str, Any], bindings: list[Any], function: str) -> Iterator[Mistake]:
@@ -155,11 +126,9 @@ def _mistakes(content: Mapping[str, Any], bindings: list[Any], function: str) ->
     names = [name for binding in bindings if isinstance(name := binding.get("name"), str)]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield "name", name, "names of bindings must differ"
-    disabled = content.get("disabled")
-    if disabled is not None and not isinstance(disabled, bool):
+    if not isinstance(disabled := content.get("disabled"), bool | None):
         yield "disabled", disabled, "true or false"
-    retry = content.get("retry")
-    if retry is not None:
+    if (retry := content.get("retry")) is not None:
         yield from _retry_mistakes(retry)
 
 
@@ -186,13 +155,13 @@ def _binding_mistakes(binding: Mapping[str, Any]) -> Iterator[Mistake]:
 
 def _retry_mistakes(retry: Any) -> Iterator[Mistake]:
     strategy = str(retry.get("strategy", "")).lower() if isinstance(retry, dict) else ""
-    if strategy not in _TIMES:
+    if strategy not in RETRY_TIMES:
         yield "retry", retry, "an object with strategy 'fixedDelay' or 'exponentialBackoff'"
         return
     count = retry.get("maxRetryCount")
     if isinstance(count, bool) or not re.fullmatch(r"-1|\d{1,9}", str(count)):
         yield "retry.maxRetryCount", count, "a number of retries, -1 for no end"
-    for name in _TIMES[strategy]:
+    for name in RETRY_TIMES[strategy]:
         if not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]?\d:[0-5]?\d", str(retry.get(name))):
             yield f"retry.{name}", retry.get(name), "a time as 'hh:mm:ss'"
 
@@ -202,10 +171,8 @@ def parse(data: bytes) -> Any:
 
     Source: HostFunctionMetadataProvider in github.com/Azure/azure-functions-host.
     """
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        text = data.decode("utf-16")
-    else:
-        text = data.decode("utf-8-sig")
+    in_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = data.decode("utf-16" if in_utf16 else "utf-8-sig")
     text = _STRING_OR_COMMENT.sub(lambda match: match[1] or " ", text)
     text = _STRING_OR_COMMA.sub(lambda match: match[1] or "", text)
     return json.loads(text, strict=False)

@@ -1,9 +1,6 @@
 """The declaration as a decorator, for functions of the v2 programming model."""
 
-from __future__ import annotations
-
 import functools
-import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,22 +9,11 @@ from typing import Any
 from azure.functions.decorators.function_app import Function, FunctionBuilder, FunctionRegister
 
 from . import redaction
-from .errors import Problem
+from .errors import Problem, logger
 from .grammar import declare, is_parameter
-from .injection import (
-    Handler,
-    Injection,
-    inject,
-    injections_for,
-    present,
-    signature_of,
-    signature_with,
-    without,
-)
+from .injection import Injection, inject, injections_for
 from .report import report
-from .worker_rules import mismatches
-
-_logger = logging.getLogger("identity_bindings")
+from .worker_rules import Handler, mismatches, present, signature_of, signature_with, without
 
 
 def key_vault_secret(
@@ -58,15 +44,9 @@ def key_vault_secret(
         identity_id: The resource id of the user-assigned identity.
         secret_version: One version of the secret. Without it, the newest one.
     """
-    properties = {
-        "name": name,
-        "secretName": secret_name,
-        "secretVersion": secret_version,
-        "vaultName": vault_name,
-        "identity": identity,
-        "identityId": identity_id,
-    }
-    return declared("keyVault", properties)
+    properties = {"name": name, "secretName": secret_name, "secretVersion": secret_version}
+    place = {"vaultName": vault_name, "identity": identity, "identityId": identity_id}
+    return declared("keyVault", properties | place)
 
 
 def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handler]:
@@ -98,20 +78,21 @@ def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handl
         problems = tuple(Problem(file, *mistake) for mistake in mistakes)
         now = replace(before, hidden=before.hidden | {name}, problems=before.problems + problems)
         _watch_indexing()
-        if problems:
-            report.add_problems(function, problems)
-        else:
+        report.add_problems(function, problems)
+        if not problems:
             injections = injections_for(function, [binding], before.handler)
-            now = replace(now, injections=before.injections + tuple(injections))
+            now = replace(now, injections=(*before.injections, *injections))
             report.injections += injections
-        wrapped = _wrap(now, function)
+        filled = not now.problems and inject(now.handler, now.injections)
+        answer = filled or report.refuse(function, now.problems)
+        visible = without(signature_of(now.handler), now.hidden)
+        wrapped = present(functools.wraps(now.handler)(answer), visible)
         setattr(wrapped, _ATTRIBUTE, replace(now, wrapped=wrapped))
         report.begin()
-        if built is None:
-            return wrapped
-        # The worker must not see the parameter: it would refuse the whole app.
-        built._function._func = wrapped
-        return built
+        if built is not None:
+            # The worker must not see the parameter: it would refuse the whole app.
+            built._function._func = wrapped
+        return built or wrapped
 
     bare: Any = properties["name"]
     if callable(bare):  # it stands without its arguments
@@ -134,14 +115,6 @@ class _Declared:
 _ATTRIBUTE = "__identity_bindings__"
 
 
-def _wrap(declared: _Declared, function: str) -> Handler:
-    visible = without(signature_of(declared.handler), declared.hidden)
-    if not declared.problems:
-        return present(inject(declared.handler, declared.injections), visible)
-    answer = functools.wraps(declared.handler)(report.refuse(function, declared.problems))
-    return present(answer, visible)
-
-
 def _watch_indexing() -> None:
     """Make functions in error fit for the worker, which would refuse the whole app for one.
 
@@ -159,7 +132,7 @@ def _watch_indexing() -> None:
             name, handler = str(function.get_function_name()), function.get_user_function()
             problems = _problems_of(function, name, handler)
             if problems and not function.is_http_function():
-                _logger.error("Function '%s' is in error, and not registered.", name)
+                logger.error("Function '%s' is in error, and not registered.", name)
                 continue
             if problems:
                 names = [one.name for one in function.get_bindings() if one.name != "$return"]

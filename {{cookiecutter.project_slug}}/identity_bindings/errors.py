@@ -1,8 +1,16 @@
-"""The errors of this package. Every message says what to do; none carries a secret's value."""
+"""The errors of this package, and what one read yields: a reading, or why there is none.
 
-from __future__ import annotations
+Every message says what to do; none carries a secret's value.
+"""
 
-from dataclasses import dataclass
+import logging
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any, Literal, Protocol
+
+logger = logging.getLogger("identity_bindings")
+"""The log of this package."""
 
 
 class IdentityBindingError(Exception):
@@ -18,11 +26,7 @@ class BindingUnavailableError(IdentityBindingError):
 
 
 class DeclarationError(IdentityBindingError):
-    """A mistake in a declaration: the property, its value, and what is allowed."""
-
-    def __init__(self, prop: str, value: object, allowed: str) -> None:
-        super().__init__(f"{prop}: {value!r}: {allowed}")
-        self.property, self.value, self.allowed = prop, value, allowed
+    """A mistake in a declaration. Its arguments: the property, its value, and what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,63 @@ class Problem:
             shown = repr(self.value)
         except RecursionError:
             shown = "..."
-        if len(shown) > 120:
-            shown = shown[:117] + "..."
+        shown = shown if len(shown) <= 120 else shown[:117] + "..."
         line = f"{self.file}: {self.property}: {shown}: {self.allowed}"
         # One line of the log, whatever a name holds.
         return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in line)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A value as it was read.
+
+    Attributes:
+        value: What the handler receives.
+        note: What the log should say about it once, such as that it has expired.
+        expires: When it ends, in seconds since 1970, where it ends.
+        pinned: It cannot change, so it is never read again.
+        lifetime: How many seconds it may be used, whatever fails.
+    """
+
+    value: Any = field(repr=False)
+    note: str = ""
+    expires: float | None = None
+    pinned: bool = False
+    lifetime: float = inf
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why one read failed.
+
+    Attributes:
+        kind: ``denied`` (the service answered no: it will say so again until somebody repairs it)
+            or ``transient`` (network, throttling, outage: it may pass by itself).
+        reason: What happened, in a few words.
+        repair: What to do about it: a command or a sentence.
+        retry_after: Seconds that the service asked to wait, 0 if it did not.
+    """
+
+    kind: Literal["denied", "transient"]
+    reason: str
+    repair: str
+    retry_after: float = 0.0
+
+
+class ReadError(IdentityBindingError):
+    """One read failed. Carries the failure from the clients to the source that asked."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
+
+
+class Readable(Protocol):
+    """What a source reads."""
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for two declarations that one source can serve."""
+
+    def read(self) -> Reading:
+        """Read the value now. Blocks; raises ReadError where there is none."""

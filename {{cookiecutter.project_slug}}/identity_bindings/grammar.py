@@ -1,22 +1,74 @@
 """The grammar of this package's own bindings: their properties, and what may stand in each."""
 
-from __future__ import annotations
-
 import difflib
 import keyword
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
-from .credentials import Identity, is_resource_id
-from .kinds import Property, kinds
-from .masks import MASK
+from .credentials import RESOURCE_ID, Identity
+from .redaction import MASK
 
 Mistake = tuple[str, object, str]
 """A property, its value, and what is allowed."""
 
+_MODULES = ("key_vault_secrets", "keys", "access_tokens")
 _SETTING = re.compile(r"%([^%]*)%")
 _COMMON = ("name", "type", "direction", "dataType", "identity", "identityId")
+
+
+@dataclass(frozen=True)
+class Property:
+    """A property of a declaration: `check` returns its value, or raises ValueError."""
+
+    check: Callable[[str, Mapping[str, str]], str]
+    allowed: str
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A binding type, in a module of its own that may be left out.
+
+    Attributes:
+        type: Its name in ``function.json``.
+        properties: Its own properties by name.
+        make: Makes the binding of its name, the values of its properties, and the identity.
+    """
+
+    type: str
+    properties: Mapping[str, Property]
+    make: Callable[..., Any]
+
+
+def matching(pattern: str, allowed: str, required: bool = True) -> Property:
+    """A property whose whole text matches `pattern`."""
+
+    def check(text: str, settings: Mapping[str, str]) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(allowed)
+        return text
+
+    return Property(check, allowed, required)
+
+
+_IDENTITY_ID = matching(
+    RESOURCE_ID,
+    "the resource id of a user-assigned identity: /subscriptions/…/resourceGroups/…/providers/"
+    "Microsoft.ManagedIdentity/userAssignedIdentities/…",
+)
+
+
+@cache
+def kinds() -> dict[str, Kind]:
+    """The kinds that this project has, by their type in lower case."""
+    present = [f"{__package__}.{name}" for name in _MODULES]
+    found = [import_module(name).KIND for name in present if find_spec(name)]
+    return {kind.type.lower(): kind for kind in found}
 
 
 def is_parameter(name: object) -> bool:
@@ -44,21 +96,22 @@ def declare(binding: Mapping[str, Any], settings: Mapping[str, str]) -> tuple[An
     Returns:
         The binding, or None where there are mistakes; and the mistakes.
     """
-    kind = kinds()[binding["type"].lower()]
+    kind, name = kinds()[binding["type"].lower()], binding.get("name")
     rules = dict(kind.properties)
     if binding.get("identity") == "user":
         rules["identityId"] = _IDENTITY_ID
     mistakes = list(_shape(binding, (*_COMMON, *kind.properties)))
-    values: dict[str, Any] = {"name": binding.get("name")}
+    values: dict[str, Any] = {}
     for prop, rule in rules.items():
         try:
             values[prop] = _value(binding.get(prop), rule, settings)
         except ValueError as error:
             mistakes.append((prop, binding.get(prop), str(error)))
     if mistakes:
-        where = kind.type if mistakes[0][0] == "name" else values["name"]
+        where = kind.type if mistakes[0][0] == "name" else name
         return None, [(f"{where}.{prop}", value, allowed) for prop, value, allowed in mistakes]
-    return kind.make({**values, "identity": Identity(values.pop("identityId", None))}), []
+    identity = Identity(values.pop("identityId", None))
+    return kind.make(name, *values.values(), identity), []
 
 
 def _shape(binding: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[Mistake]:
@@ -104,16 +157,3 @@ def _value(text: object, rule: Property, settings: Mapping[str, str]) -> str | N
     except ValueError as error:
         held = f"what the app setting {', '.join(map(repr, names))} holds must be " if names else ""
         raise ValueError(f"{held}{error}") from None
-
-
-def _resource_id(text: str, settings: Mapping[str, str]) -> str:
-    if not is_resource_id(text):
-        raise ValueError(_IDENTITY_ID.allowed)
-    return text
-
-
-_IDENTITY_ID = Property(
-    _resource_id,
-    "the resource id of a user-assigned identity: /subscriptions/…/resourceGroups/…/providers/"
-    "Microsoft.ManagedIdentity/userAssignedIdentities/…",
-)

@@ -1,23 +1,17 @@
 """Handlers that receive declared values: the worker sees the rest of their parameters only."""
 
-from __future__ import annotations
-
 import functools
-import inspect
-import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import iscoroutinefunction, isfunction
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from .errors import BindingUnavailableError
-from .freshness import Source
-from .readings import ReadError
+from .errors import BindingUnavailableError, ReadError
 from .redaction import scrub
-from .sources import pool
-
-Handler = Callable[..., Any]
+from .sources import Source, pool
+from .worker_rules import Handler
 
 
 @dataclass(frozen=True)
@@ -43,16 +37,14 @@ class Injection:
         try:
             return self.source.wait()
         except ReadError as error:
-            failed = self._error(error)
-        raise failed
+            raise self._error(error) from None
 
     async def wait_async(self) -> Any:
         """The same as `wait`, without blocking the event loop."""
         try:
             return await self.source.wait_async()
         except ReadError as error:
-            failed = self._error(error)
-        raise failed
+            raise self._error(error) from None
 
     def _error(self, error: ReadError) -> BindingUnavailableError:
         failure, binding = error.failure, self.binding
@@ -64,14 +56,14 @@ class Injection:
 
 def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> list[Injection]:
     """What fills the declared parameters of `handler`, as it needs it: a coroutine or not."""
-    if inspect.iscoroutinefunction(handler):
+    if iscoroutinefunction(handler):
         declared = [own.for_async() if hasattr(own, "for_async") else own for own in declared]
     return [Injection(function, own, pool.source(own)) for own in declared]
 
 
 def as_function(handler: Handler) -> Handler:
     """`handler` itself, or a function that calls it: the worker indexes nothing else callable."""
-    if inspect.isfunction(handler):
+    if isfunction(handler):
         return handler
 
     @functools.wraps(handler)
@@ -82,15 +74,11 @@ def as_function(handler: Handler) -> Handler:
     async def call_async(*args: Any, **kwargs: Any) -> Any:
         return await handler(*args, **kwargs)
 
-    is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
-        getattr(handler, "__call__", None)  # noqa: B004
-    )
-    return call_async if is_async else call
+    kind: Any = type(handler)
+    return call_async if any(map(iscoroutinefunction, (handler, kind.__call__))) else call
 
 
-def inject(
-    handler: Handler, injections: Sequence[Injection], folder: Path | None = None
-) -> Handler:
+def inject(handler: Handler, values: Sequence[Injection], folder: Path | None = None) -> Handler:
     """Wrap `handler` so that its declared parameters are filled in at each call.
 
     A coroutine function stays one. An exception that leaves the handler is cleaned of secret values
@@ -98,12 +86,12 @@ def inject(
 
     Args:
         handler: The function to call.
-        injections: The values that it receives, at least one.
+        values: What fills its parameters in, at least one.
         folder: What ``context.function_directory`` shall give, where the handler asks for it.
             The worker would name the folder of this file.
     """
     # One value is what most functions have: it is filled in without a loop.
-    first, *others = injections
+    first, *others = values
     name, source = first.binding.name, first.source
     more = bool(others) or folder is not None
 
@@ -120,8 +108,7 @@ def inject(
         try:
             return handler(*args, **kwargs)
         except BaseException as error:
-            clean = scrub(error)
-            if clean is error:
+            if (clean := scrub(error)) is error:
                 raise
         raise clean
 
@@ -139,62 +126,11 @@ def inject(
         try:
             return await handler(*args, **kwargs)
         except BaseException as error:
-            clean = scrub(error)
-            if clean is error:
+            if (clean := scrub(error)) is error:
                 raise
         raise clean
 
-    return call_async if inspect.iscoroutinefunction(handler) else call
-
-
-def signature_with(names: typing.Iterable[str]) -> inspect.Signature:
-    """A signature of nothing but the parameters `names`."""
-    return inspect.Signature([inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY) for n in names])
-
-
-def without(signature: inspect.Signature, names: typing.Iterable[str]) -> inspect.Signature:
-    """`signature` without the parameters `names`."""
-    hidden = set(names)
-    visible = [p for p in signature.parameters.values() if p.name not in hidden]
-    return signature.replace(parameters=visible)
-
-
-def present(handler: Handler, signature: inspect.Signature) -> Handler:
-    """Make `signature` what the worker sees of `handler`: its parameters and its type hints."""
-    hints = {p.name: p.annotation for p in signature.parameters.values()}
-    hints["return"] = signature.return_annotation
-    shown: Any = handler
-    shown.__signature__ = signature
-    shown.__annotations__ = {
-        name: hint for name, hint in hints.items() if hint is not inspect.Parameter.empty
-    }
-    return handler
-
-
-def signature_of(handler: Handler) -> inspect.Signature:
-    """The signature of `handler` with its annotations resolved.
-
-    An annotation that cannot be resolved is left out: the worker then goes by the binding alone.
-    """
-    signature = inspect.signature(handler)
-    scope = getattr(inspect.unwrap(handler), "__globals__", {})
-    return signature.replace(
-        parameters=[
-            parameter.replace(annotation=_resolve(parameter.annotation, scope))
-            for parameter in signature.parameters.values()
-        ],
-        return_annotation=_resolve(signature.return_annotation, scope),
-    )
-
-
-def _resolve(annotation: Any, scope: dict[str, Any]) -> Any:
-    def holder() -> None: ...
-
-    holder.__annotations__ = {"it": annotation}
-    try:
-        return typing.get_type_hints(holder, globalns=scope)["it"]
-    except Exception:
-        return inspect.Parameter.empty
+    return call_async if iscoroutinefunction(handler) else call
 
 
 class _ContextIn:

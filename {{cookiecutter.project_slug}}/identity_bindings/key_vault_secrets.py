@@ -1,26 +1,24 @@
 """The binding ``keyVault``: a secret of a Key Vault, as the text that a handler receives."""
 
-from __future__ import annotations
-
 import json
-import logging
-import threading
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 from .credentials import Identity, in_azure, open_credential
-from .kinds import Kind, matching
-from .readings import Failure, ReadError, Reading
+from .errors import Failure, ReadError, Reading, logger
+from .grammar import Kind, matching
 from .vaults import VAULT_NAME, Vault, vault_name
 
 LOCAL_FILE = Path(__file__).parent.parent / "secrets.local.json"
 """Values for a developer's machine. Ignored by git, never deployed, not read in Azure."""
 
-_logger = logging.getLogger("identity_bindings")
-_lock = threading.Lock()
-_said: set[str] = set()
+_FROM_FILE = f"{LOCAL_FILE.name} gives the values of secrets on this machine."
+_BY_LOGIN = "Secrets are read with the developer's own login ('az login' or 'azd auth login')."
+_NAME = "a secret's name: 1 to 127 letters, digits and hyphens"
+_lock = Lock()
 
 
 @dataclass(frozen=True)
@@ -58,12 +56,10 @@ class SecretBinding:
         """
         if not in_azure():
             value = _local_value(LOCAL_FILE, vault_name(self.vault_url), self.secret_name)
+            with _lock:
+                _say(_BY_LOGIN if value is None else _FROM_FILE)
             if value is not None:
-                _say(f"{LOCAL_FILE.name} gives the values of secrets on this machine.")
                 return Reading(value)
-            _say(
-                "Secrets are read with the developer's own login ('az login' or 'azd auth login')."
-            )
         vault = _open_vault(self.vault_url, self.identity)
         return vault.read_secret(self.secret_name, self.secret_version)
 
@@ -80,9 +76,7 @@ def _local_value(file: Path, vault: str, secret: str) -> str | None:
         ReadError: The file is there and is no JSON object of texts.
     """
     try:
-        entries = json.loads(file.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        return None
+        entries = json.loads(file.read_text(encoding="utf-8-sig")) if file.exists() else {}
     except (OSError, ValueError):
         entries = None
     if not isinstance(entries, dict) or not all(isinstance(v, str) for v in entries.values()):
@@ -92,29 +86,15 @@ def _local_value(file: Path, vault: str, secret: str) -> str | None:
     return values.get(f"{vault}/{secret}".lower(), values.get(secret.lower()))
 
 
+@cache
 def _say(sentence: str) -> None:
     """Log where values come from, once."""
-    with _lock:
-        if sentence in _said:
-            return
-        _said.add(sentence)
-    _logger.warning(sentence)
+    logger.warning(sentence)
 
 
-KIND = Kind(
-    "keyVault",
-    {
-        "secretName": matching(
-            "[A-Za-z0-9-]{1,127}", "a secret's name: 1 to 127 letters, digits and hyphens"
-        ),
-        "secretVersion": matching("[A-Za-z0-9]{1,64}", "a secret's version", required=False),
-        "vaultName": VAULT_NAME,
-    },
-    lambda values: SecretBinding(
-        values["name"],
-        values["secretName"],
-        values["secretVersion"],
-        values["vaultName"],
-        values["identity"],
-    ),
-)
+_PROPERTIES = {
+    "secretName": matching("[A-Za-z0-9-]{1,127}", _NAME),
+    "secretVersion": matching("[A-Za-z0-9]{1,64}", "a secret's version", required=False),
+    "vaultName": VAULT_NAME,
+}
+KIND = Kind("keyVault", _PROPERTIES, SecretBinding)

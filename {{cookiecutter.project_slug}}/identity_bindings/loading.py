@@ -1,23 +1,18 @@
 """Handlers found and imported as the platform does: ``entryPoint`` of ``scriptFile``."""
 
-from __future__ import annotations
-
-import importlib
-import logging
 import sys
+from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
 from pathlib import Path
 from typing import Any
 
 from .declarations import FunctionDeclaration
-from .errors import DeclarationError
+from .errors import DeclarationError, logger
 from .redaction import scrub
 
 PACKAGE = "__app__"
 """The package under which the platform loads the functions of a folder."""
-
-_logger = logging.getLogger("identity_bindings")
 
 
 def make_importable(folder: Path) -> None:
@@ -47,20 +42,18 @@ def load_handler(function: FunctionDeclaration) -> Any:
         raise DeclarationError("scriptFile", declared, "a Python file; without it, __init__.py")
     if not script.is_relative_to(root):
         raise DeclarationError("scriptFile", declared, f"a file inside {root.name}/")
-    parts = script.relative_to(root).with_suffix("").parts
-    if parts[-1].lower() == "__init__":
-        parts = parts[:-1]
+    *parts, last = script.relative_to(root).with_suffix("").parts
+    if last.lower() != "__init__":
+        parts.append(last)
     try:
-        module = importlib.import_module(".".join((PACKAGE, *parts)))
+        module = import_module(".".join((PACKAGE, *parts)))
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too: the app's other functions must run
         clean = scrub(error)
-        _logger.error("%s: %s cannot be loaded.", function.file, script.name, exc_info=clean)
-        reason = " ".join(f"{type(clean).__name__}: {clean}".split())
-        raise DeclarationError(
-            "scriptFile", script.name, f"the module must load; it raises {reason}"
-        ) from None
+        logger.error("%s: %s cannot be loaded.", function.file, script.name, exc_info=clean)
+        reason = f"the module must load; it raises {type(clean).__name__}: {clean}"
+        raise DeclarationError("scriptFile", script.name, " ".join(reason.split())) from None
     entry_point = function.settings.get("entryPoint") or "main"
     handler = getattr(module, str(entry_point), None)
     if not callable(handler):

@@ -5,22 +5,77 @@ stack), and so does what ``print`` and tracebacks write. Not covered: what reads
 attributes by itself, such as an exporter of spans.
 """
 
-from __future__ import annotations
-
+import base64
+import json
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import suppress
+from threading import Lock
 from typing import Any, TextIO
+from urllib.parse import quote, quote_plus
 
-from .masks import SecretValue, forget_all, mask, masks_anything, register
+from .errors import logger
 
-__all__ = ["SecretValue", "install", "mask", "register", "scrub", "uninstall"]
+MASK = "***"
 
+SHORTEST = 8
+"""A shorter value is not masked: masking ``true`` everywhere would hide the log itself."""
+
+_GENERATIONS = 32  # of a secret that is rotated: those before the newest stay masked too
+_lock = Lock()
+_forms_of: dict[Hashable, dict[str, set[str]]] = {}  # owner → value → forms
+_needles: tuple[str, ...] = ()
+_warned_of_short = False
 _STREAMS = ("stdout", "stderr")
 _STANDARD = frozenset(vars(logging.makeLogRecord({})))
 # What built-in exceptions show beside their arguments.
 _SHOWN = ("strerror", "filename", "filename2", "msg", "text", "code", "value", "name", "path")
+
+
+class SecretValue(str):
+    """A secret's value: a ``str`` in every way, except that its ``repr`` is masked."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(MASK)
+
+
+def register(value: str, owner: Hashable = None) -> None:
+    """Mask `value` and the forms it takes in logs from now on.
+
+    A value of fewer than 8 characters is not masked, and the log says so once.
+
+    Args:
+        value: What must not be shown.
+        owner: Whose value it is. The last 32 values of each owner are masked.
+    """
+    global _needles, _warned_of_short
+    if len(value.strip()) < SHORTEST:
+        if value and not _warned_of_short:
+            _warned_of_short = True
+            logger.warning("A secret of fewer than %d characters is not masked in logs.", SHORTEST)
+        return
+    with _lock:
+        values = _forms_of.setdefault(owner, {})
+        known = values.pop(value, None)
+        values[str(value)] = known or set(_forms(value))
+        if known is None:
+            if len(values) > _GENERATIONS:
+                del values[next(iter(values))]
+            forms = [forms for owned in _forms_of.values() for forms in owned.values()]
+            # The longest first: a whole value must be replaced before one of its lines is.
+            _needles = tuple(sorted(set[str]().union(*forms), key=len, reverse=True))
+
+
+def mask(text: str) -> str:
+    """Return `text` with every registered value, in any of its forms, replaced by ``***``."""
+    for needle in _needles:
+        if needle in text:
+            text = text.replace(needle, MASK)
+    return text
 
 
 def install() -> None:
@@ -35,13 +90,16 @@ def install() -> None:
 
 def uninstall() -> None:
     """Take the masks off and forget every value. For tests that start the app afresh."""
+    global _needles, _warned_of_short
     handle: Any = logging.Logger.handle
     logging.Logger.handle = getattr(handle, "original", handle)  # type: ignore[method-assign]
     for name in _STREAMS:
         stream = getattr(sys, name)
         if isinstance(stream, _MaskedStream):
             setattr(sys, name, stream.original)
-    forget_all()
+    with _lock:
+        _forms_of.clear()
+        _needles, _warned_of_short = (), False
 
 
 def scrub(error: BaseException) -> BaseException:
@@ -51,14 +109,14 @@ def scrub(error: BaseException) -> BaseException:
         The same exception, cleaned in place, or a stand-in with the same type name and traceback
         where its text cannot be cleaned.
     """
-    return _scrub(error, set()) if masks_anything() else error
+    return _scrub(error, set()) if _needles else error
 
 
 def _masked(original: Callable[[logging.Logger, logging.LogRecord], None]) -> Any:
     """``logging.Logger.handle``, masked: the one place that every record of every logger passes."""
 
     def handle(self: logging.Logger, record: logging.LogRecord) -> None:
-        if masks_anything():
+        if _needles:
             _mask_record(record)
         original(self, record)
 
@@ -111,8 +169,7 @@ def _scrub(error: BaseException, seen: set[int]) -> BaseException:
     seen.add(id(error))
     hidden = error.__suppress_context__
     for name in ("__cause__", "__context__"):
-        linked = getattr(error, name)
-        if linked is not None:
+        if (linked := getattr(error, name)) is not None:
             setattr(error, name, _scrub(linked, seen))
     error.__suppress_context__ = hidden  # setting a cause has changed it
     if isinstance(error, BaseExceptionGroup):
@@ -123,10 +180,8 @@ def _scrub(error: BaseException, seen: set[int]) -> BaseException:
         old = getattr(error, name, None)
         new = _mask_object(old)
         if new is not old:
-            try:
+            with suppress(Exception):  # the stand-in is for what cannot be changed
                 setattr(error, name, new)
-            except Exception:  # noqa: S112 # nosec B112 # the stand-in is for what cannot be changed
-                continue
     shown = "".join(traceback.format_exception_only(error)) + repr(error)
     if mask(shown) == shown:
         return error
@@ -146,8 +201,29 @@ class _MaskedStream:
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            self.write(line)
+        self.write("".join(lines))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.original, name)
+
+
+def _forms(value: str) -> Iterator[str]:
+    """Every form of `value` that is long enough to be masked."""
+    for text in {str(value), value.strip(), *(line.strip() for line in value.splitlines())}:
+        data = text.encode("utf-8", "surrogatepass")
+        forms = {text, repr(text)[1:-1], repr(data)[2:-1], data.hex()}
+        forms |= {json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+        forms |= {quote(data), quote(data, safe=""), quote_plus(data), *_base64(data)}
+        yield from (form for form in forms if len(form.strip()) >= SHORTEST)
+
+
+def _base64(data: bytes) -> Iterator[str]:
+    """Base64, also as it stands inside a longer text, such as a Basic authorization header."""
+    for shift in range(3):
+        code = base64.b64encode(b"\0" * shift + data).decode().rstrip("=")
+        # What the neighbours of the value decide is left out.
+        start = shift + 1 if shift else 0
+        end = len(code) - (1 if (shift + len(data)) % 3 else 0)
+        for form in {code[start:end]} | ({code} if not shift else set()):
+            yield form
+            yield form.replace("+", "-").replace("/", "_")

@@ -1,8 +1,5 @@
 """Declarations become functions of the app, through the library's own generic decorators."""
 
-from __future__ import annotations
-
-import logging
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -11,28 +8,19 @@ from typing import Any
 
 import azure.functions as func
 
-from . import redaction
-from .declarations import FOLDER, FunctionDeclaration, is_trigger, read_declarations
-from .errors import DeclarationError, Problem
+from . import redaction, worker_rules
+from .declarations import FOLDER, RETRY_TIMES, FunctionDeclaration, is_trigger, read_declarations
+from .errors import DeclarationError, Problem, logger
 from .grammar import direction
-from .injection import (
-    Handler,
-    as_function,
-    inject,
-    injections_for,
-    present,
-    signature_of,
-    signature_with,
-    without,
-)
+from .injection import as_function, inject, injections_for
 from .loading import load_handler, make_importable
 from .report import report
-from .worker_rules import acceptable, mismatches, worker_type
+from .worker_rules import Bindings, Handler, present, signature_of, signature_with, without
 
-Binding = dict[str, Any]
+App = func.FunctionApp | func.Blueprint
 
 _STRATEGIES = {"fixeddelay": "fixed_delay", "exponentialbackoff": "exponential_backoff"}
-_logger = logging.getLogger("identity_bindings")
+_GENERIC = ("name", "type", "direction", "dataType")
 
 
 def register_functions(app: func.FunctionApp, folder: Path) -> None:
@@ -50,45 +38,44 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
     redaction.install()
     make_importable(folder)
     if not folder.is_dir():
-        _logger.error("%s: there is no such folder, so it declares no function.", folder)
-    declarations = read_declarations(folder, os.environ)
+        logger.error("%s: there is no such folder, so it declares no function.", folder)
     taken = {str(one._function.get_function_name()).lower() for one in app._function_builders}
-    for function in declarations.functions:
-        problems = list(declarations.problems_of(function))
+    for function in read_declarations(folder, os.environ):
+        problems = function.problems
         if function.name.lower() in taken:
             allowed = "another function of the app has this name"
             problems.append(Problem(function.file, FOLDER, function.name, allowed))
         if function.disabled:
-            _logger.warning("%s: the function is disabled, and not registered.", function.file)
+            logger.warning("%s: the function is disabled, and not registered.", function.file)
         elif not problems:
             try:
                 problems += _register(app, function)
             except DeclarationError as error:
-                problems.append(Problem(function.file, error.property, error.value, error.allowed))
+                problems.append(Problem(function.file, *error.args))
             except Exception as error:  # whatever it is, its neighbours must run
                 reason = f"it cannot be registered: {type(error).__name__}: {error}"
                 problems.append(Problem(function.file, "bindings", function.name, reason))
         if problems:
             report.add_problems(function.name, problems)
             if not function.disabled:
-                _register_in_error(app, function, problems)
+                _refuse(app, function, problems)
     report.begin()
 
 
-def _register(app: func.FunctionApp, function: FunctionDeclaration) -> list[Problem]:
+def _register(app: App, function: FunctionDeclaration) -> list[Problem]:
     """Register one function, or return why it cannot be."""
     handler = as_function(load_handler(function))
     signature = signature_of(handler)
     ours = {binding.name for binding in function.declared}
-    bindings = _as_worker_sees(function.bindings, signature.parameters)
-    wrong = list(mismatches(signature, bindings, ours))
+    bindings = [_as_worker_sees(one, signature.parameters) for one in function.bindings]
+    wrong = list(worker_rules.mismatches(signature, bindings, ours))
     signature = without(signature, ours)
     if wrong:
         return [Problem(function.file, "name", name, allowed) for name, allowed in wrong]
-    signature, refused = acceptable(signature, bindings)
+    signature, refused = worker_rules.acceptable(signature, bindings)
     for name in refused:
         text = "%s: the annotation of '%s' does not fit its binding, and is ignored."
-        _logger.warning(text, function.file, name)
+        logger.warning(text, function.file, name)
     injections = injections_for(function.name, function.declared, handler)
     if injections:
         named = {binding["name"] for binding in bindings}
@@ -103,90 +90,59 @@ def _register(app: func.FunctionApp, function: FunctionDeclaration) -> list[Prob
     return []
 
 
-def _register_in_error(
-    app: func.FunctionApp, function: FunctionDeclaration, problems: Sequence[Problem]
-) -> None:
+def _refuse(app: App, function: FunctionDeclaration, problems: Sequence[Problem]) -> None:
     """Let an HTTP function answer 500, with the access that it declares. Leave others out."""
-    trigger = function.trigger or {}
+    trigger = next(filter(is_trigger, function.bindings), {})
     nameless = any(problem.property == FOLDER for problem in problems)
     if nameless or str(trigger.get("type")).lower() != "httptrigger":
-        _logger.error("%s: the function is not registered.", function.file)
+        logger.error("%s: the function is not registered.", function.file)
         return
+    request: dict[str, Any] = {"type": "httpTrigger", "name": "req"}
+    for prop, kind in (("methods", list), ("route", str)):
+        request[prop] = trigger[prop] if isinstance(trigger.get(prop), kind) else None
     level = str(trigger.get("authLevel", "")).lower()
-    methods, route = trigger.get("methods"), trigger.get("route")
-    bindings: list[Binding] = [
-        {
-            "type": "httpTrigger",
-            "name": "req",
-            # Never more open than what is declared.
-            "authLevel": level if level in ("anonymous", "admin") else "function",
-            "methods": methods if isinstance(methods, list) else None,
-            "route": route if isinstance(route, str) else None,
-        },
-        {"type": "http", "name": "$return", "direction": "out"},
-    ]
+    # Never more open than what is declared.
+    request["authLevel"] = level if level in ("anonymous", "admin") else "function"
+    response = {"type": "http", "name": "$return", "direction": "out"}
     plain = FunctionDeclaration(function.name, function.folder)
     answer = present(report.refuse(function.name, problems), signature_with(["req"]))
-    _decorate(app, plain, answer, bindings)
+    _decorate(app, plain, answer, [request, response])
 
 
-def _decorate(
-    app: func.FunctionApp | func.Blueprint,
-    function: FunctionDeclaration,
-    handler: Handler,
-    bindings: Sequence[Binding],
-) -> Any:
+def _decorate(app: App, function: FunctionDeclaration, handler: Handler, bindings: Bindings) -> Any:
     built: Any = app.function_name(function.name)(handler)
     for binding in bindings:
-        common = {
-            "arg_name": binding["name"],
-            "type": binding["type"],
-            "data_type": (binding.get("dataType") or "").lower() or None,
-        }
         if is_trigger(binding):
             decorator = app.generic_trigger
         elif direction(binding) == "out":
             decorator = app.generic_output_binding
         else:
             decorator = app.generic_input_binding
-        built = decorator(**common, **_properties(binding))(built)
-    retry = function.settings.get("retry")
-    if retry:
-        app.retry(
-            strategy=_STRATEGIES[retry["strategy"].lower()],
-            max_retry_count=str(retry["maxRetryCount"]),
-            delay_interval=retry.get("delayInterval"),
-            minimum_interval=retry.get("minimumInterval"),
-            maximum_interval=retry.get("maximumInterval"),
-        )(built)
+        built = decorator(**_properties(binding))(built)
+    if retry := function.settings.get("retry"):
+        strategy = retry["strategy"].lower()
+        # In snake case, as the library names them.
+        times = {name.replace("I", "_i"): retry[name] for name in RETRY_TIMES[strategy]}
+        app.retry(_STRATEGIES[strategy], str(retry["maxRetryCount"]), **times)(built)
     return built
 
 
-def _properties(binding: Binding) -> Binding:
-    """The other properties of a binding, as the library takes them."""
+def _properties(binding: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties of a binding, as the library takes them."""
+    data_type = (binding.get("dataType") or "").lower() or None
+    common = {"arg_name": binding["name"], "type": binding["type"], "data_type": data_type}
     # The library carries words only, and the host's bindings have no others.
-    properties = {
-        name: value
-        for name, value in binding.items()
-        if name not in ("name", "type", "direction", "dataType")
-        and re.fullmatch(r"[A-Za-z]+\d*", name)
-    }
+    words = [word for word in binding if re.fullmatch(r"[A-Za-z]+\d*", word)]
+    others = {word: binding[word] for word in words if word not in _GENERIC}
     if binding["type"] == "httpTrigger":
         # In snake case: the library ignores `authLevel` and takes the app's default instead.
-        level = properties.pop("authLevel", None) or "function"
-        properties["auth_level"] = str(level).lower()
-    return properties
+        others["auth_level"] = str(others.pop("authLevel", None) or "function").lower()
+    return common | others
 
 
-def _as_worker_sees(
-    bindings: Sequence[Mapping[str, Any]], parameters: Collection[str]
-) -> list[Binding]:
-    """Spell types as the worker does; an http output that is no parameter is the return value."""
-    seen = []
-    for binding in bindings:
-        kind = worker_type(binding["type"])
-        name = binding["name"]
-        if kind == "http" and direction(binding) == "out" and name not in parameters:
-            name = "$return"
-        seen.append({**binding, "type": kind, "name": name})
-    return seen
+def _as_worker_sees(binding: Mapping[str, Any], parameters: Collection[str]) -> dict[str, Any]:
+    """Spell the type as the worker does; an http output that is no parameter is what returns."""
+    kind, name = worker_rules.worker_type(binding["type"]), binding["name"]
+    if kind == "http" and direction(binding) == "out" and name not in parameters:
+        name = "$return"
+    return {**binding, "type": kind, "name": name}

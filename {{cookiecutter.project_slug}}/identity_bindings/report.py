@@ -1,33 +1,27 @@
 """What this app declares and whether it works: for the log at start, and for ``check``."""
 
-from __future__ import annotations
-
-import concurrent.futures
-import logging
-import threading
 import time
 from collections.abc import Sequence
+from concurrent import futures
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import Any
+from threading import Thread
+from typing import Any, NamedTuple
 
 import azure.functions as func
 
 from .credentials import has_endpoint, in_azure, not_assigned
-from .errors import IdentityBindingError, Problem
-from .injection import Handler, Injection
-from .readings import Failure, ReadError
+from .errors import Failure, IdentityBindingError, Problem, ReadError, logger
+from .injection import Injection
 from .sources import pool
 from .timing import WAIT
+from .worker_rules import Handler
 
 EXPIRES_SOON_DAYS = 30
 
 _NO_ANSWER = Failure("transient", "no answer in time", "try again; check the network")
-_logger = logging.getLogger("identity_bindings")
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One binding of one function, and whether it can be read. All of it may be shown."""
 
     function: str
@@ -43,6 +37,11 @@ class Row:
         """Whether the value can be read."""
         return self.result.startswith("ok")
 
+    def cells(self) -> list[str]:
+        """What a table shows of it."""
+        spent = "" if self.milliseconds is None else f"{self.milliseconds} ms"
+        return [*self[:5], spent, self.repair]
+
 
 class Report:
     """Every binding and every mistake of this process."""
@@ -50,15 +49,13 @@ class Report:
     def __init__(self) -> None:
         self.injections: list[Injection] = []
         self.problems: dict[str, list[Problem]] = {}
-        self._lock = threading.Lock()
         self._told = 0  # so many injections are in the log
-        self._telling = False
 
     def add_problems(self, function: str, problems: Sequence[Problem]) -> None:
         """Note, and log, what is wrong with a function: one line for each mistake."""
         self.problems.setdefault(function, []).extend(problems)
         for problem in problems:
-            _logger.error("%s", problem)
+            logger.error("%s", problem)
 
     def refuse(self, function: str, problems: Sequence[Problem]) -> Handler:
         """Make what runs in place of a function that is in error.
@@ -68,12 +65,11 @@ class Report:
 
         def refuse(**arguments: Any) -> func.HttpResponse:
             for problem in problems:
-                _logger.error("Function '%s' is in error: %s", function, problem)
+                logger.error("Function '%s' is in error: %s", function, problem)
             if not any(isinstance(value, func.HttpRequest) for value in arguments.values()):
                 raise IdentityBindingError(f"Function '{function}' is in error. Its log says why.")
-            return func.HttpResponse(
-                "This function is in error. Its log says why.", status_code=500
-            )
+            answer = "This function is in error. Its log says why."
+            return func.HttpResponse(answer, status_code=500)
 
         return refuse
 
@@ -83,94 +79,63 @@ class Report:
         In Azure without an identity, nothing needs to be read to tell that all will fail.
         """
         pool.start()
-        with self._lock:
-            if self._telling or self._told == len(self.injections) or not in_azure():
-                return
-            self._telling = True
-        if has_endpoint():
-            threading.Thread(target=self.log, name="identity-report", daemon=True).start()
-        else:
-            self.log()
-
-    def log(self) -> None:
-        """Log a row for every binding: there is no shell on the platform to run ``check`` in."""
-        while True:
-            with self._lock:  # while these are read, the app may declare more
-                new = self.injections[self._told :]
-                self._told += len(new)
-                self._telling = bool(new)
-            if not new:
-                return
-            rows = _read(new) if has_endpoint() else map(_without_identity, new)
-            for row in rows:
-                level = logging.INFO if row.ok else logging.ERROR
-                _logger.log(level, "%s", "  ".join(text for text in _cells(row) if text))
+        new = self.injections[self._told :]
+        self._told += len(new)
+        if new and has_endpoint():
+            Thread(target=_log, args=(new,), name="identity-report", daemon=True).start()
+        elif new and in_azure():
+            _log(new)
 
     def rows(self) -> list[Row]:
         """Read every value that has not been read, all at once, and tell how it went."""
-        rows = [
-            Row(name, "-", problem.file, "-", "declared wrongly", None, str(problem))
-            for name, problems in sorted(self.problems.items())
-            for problem in problems
-        ]
+        wrong = [(name, one) for name, found in sorted(self.problems.items()) for one in found]
+        rows = [Row(name, "-", p.file, "-", "declared wrongly", None, str(p)) for name, p in wrong]
         return rows + _read(self.injections)
 
 
+def _log(injections: Sequence[Injection]) -> None:
+    """Log a row for every binding: there is no shell on the platform to run ``check`` in."""
+    for row in _read(injections):
+        tell = logger.info if row.ok else logger.error
+        tell("%s", "  ".join(filter(None, row.cells())))
+
+
 def _read(injections: Sequence[Injection]) -> list[Row]:
+    """Read what can be read, and tell how it went."""
+    if in_azure() and not has_endpoint():
+        return [_row(one, not_assigned(one.binding.identity)) for one in injections]
     flights = set()
     for injection in injections:
         with suppress(ReadError):
             flights.add(injection.source.join())
-    concurrent.futures.wait(filter(None, flights), timeout=WAIT)
-    return [_row(injection) for injection in injections]
+    futures.wait(filter(None, flights), timeout=WAIT)
+    return [_row(injection, injection.source.failure) for injection in injections]
 
 
-def _without_identity(injection: Injection) -> Row:
-    return _failed(injection, not_assigned(injection.binding.identity))
-
-
-def _row(injection: Injection) -> Row:
-    source, binding = injection.source, injection.binding
-    failure, reading = source.failure, source.reading
-    if failure is not None:
-        return _failed(injection, failure)
-    if reading is None:
-        return _failed(injection, _NO_ANSWER)
+def _row(injection: Injection, failure: Failure | None) -> Row:
+    source, binding, reading = injection.source, injection.binding, injection.source.reading
     names = (injection.function, binding.name, str(binding), str(binding.identity))
-    result = "ok"
-    if reading.note:
-        result = f"ok, but it {reading.note}"
-    elif reading.expires is not None and reading.expires - time.time() < EXPIRES_SOON_DAYS * 86400:
-        day = time.strftime("%Y-%m-%d", time.gmtime(reading.expires))
-        result = f"ok, but it expires on {day}"
-    return Row(*names, result, round(source.took * 1000))
-
-
-def _failed(injection: Injection, failure: Failure) -> Row:
-    binding = injection.binding
-    names = (injection.function, binding.name, str(binding), str(binding.identity))
-    return Row(*names, failure.reason, None, failure.repair)
-
-
-def _cells(row: Row) -> list[str]:
-    spent = "" if row.milliseconds is None else f"{row.milliseconds} ms"
-    return [row.function, row.binding, row.what, row.identity, row.result, spent, row.repair]
+    if failure is not None or reading is None:
+        failure = failure or _NO_ANSWER
+        return Row(*names, failure.reason, None, failure.repair)
+    note, expires = reading.note, reading.expires
+    if not note and expires is not None and expires - time.time() < EXPIRES_SOON_DAYS * 86400:
+        note = f"expires on {time.strftime('%Y-%m-%d', time.gmtime(expires))}"
+    return Row(*names, f"ok, but it {note}" if note else "ok", round(source.took * 1000))
 
 
 def as_table(rows: Sequence[Row]) -> str:
     """The rows as a table in plain text."""
     heads = ["function", "binding", "what", "identity", "result", "time", "repair"]
-    lines = [heads, *map(_cells, rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    lines = [heads, *(row.cells() for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = [map(str.ljust, line, widths) for line in lines]
+    return "\n".join("  ".join(line).rstrip() for line in padded)
 
 
 def as_data(rows: Sequence[Row]) -> list[dict[str, object]]:
     """The rows as data, for JSON."""
-    return [{**asdict(row), "ok": row.ok} for row in rows]
+    return [{**row._asdict(), "ok": row.ok} for row in rows]
 
 
 report = Report()

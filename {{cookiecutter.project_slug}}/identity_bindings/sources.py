@@ -1,17 +1,193 @@
-"""Every source of this process, and the thread that keeps their values fresh."""
+"""Values that stay fresh: read once for all callers, refreshed behind their backs, kept in a fault.
 
-from __future__ import annotations
+A source holds one declared value. Whoever needs it reads ``current``, the value and the moment
+until which it is good: that is the whole warm path. What happens when a read fails:
 
+* transiently (network, throttling, an outage): the last value stays good until a read succeeds;
+* with a denial: the last value stays good for SECRET_GRACE_SECONDS, then calls fail;
+* cold, with no value yet: the callers that wait fail, and later ones until a back-off ends.
+
+All times are monotonic: a changed wall clock changes nothing. One thread keeps all sources fresh.
+"""
+
+import asyncio
 import os
-import threading
-from collections.abc import Hashable
+import time
+from collections.abc import Callable, Hashable
+from concurrent import futures
+from concurrent.futures import Future
+from contextlib import suppress
 from math import inf
+from threading import Event, Lock, Thread
 from time import monotonic
+from typing import Any
 
+from . import redaction
 from .credentials import has_endpoint
-from .freshness import Source
-from .readings import Readable
-from .timing import Timing
+from .errors import Failure, Readable, ReadError, Reading, logger
+from .timing import LATE, WAIT, Timing, jitter
+
+_COLD_ATTEMPTS = 3
+_COLD_BUDGET = 6.0
+_AGAIN = "the next read tries again; check the network"
+_NO_ANSWER = Failure("transient", f"no answer within {WAIT:g} s", _AGAIN)
+
+
+class Source:
+    """One declared value, for every function that declares it. Thread-safe.
+
+    Attributes:
+        current: Until when the value is good, and the value: replaced as one, read without a lock.
+        due: When the next read is due, or the one that is on its way is given up.
+        failure: Why the last read failed, where it did.
+        reading: The last value that was read, and `took`, how many seconds that took.
+    """
+
+    def __init__(self, what: Readable, timing: Timing, wake: Callable[[], None]) -> None:
+        self.current: tuple[float, Any] = (-inf, None)
+        self.due = -inf
+        self.failure: Failure | None = None
+        self.reading: Reading | None = None
+        self.took = 0.0
+        self._what, self._timing, self._wake = what, timing, wake
+        self._lock = Lock()
+        self._flight: Future[None] | None = None
+        self._failures = 0
+        self._denied_at = inf
+        self._read_at = -inf
+
+    def wait(self) -> Any:
+        """Return the value, waiting for a read where there is none that is good.
+
+        Raises:
+            ReadError: The read failed, or one failed a moment ago.
+        """
+        if (flight := self.join()) is not None:
+            futures.wait([flight], WAIT)
+        return self._value(flight)
+
+    async def wait_async(self) -> Any:
+        """The same as `wait`, without blocking the event loop."""
+        if (flight := self.join()) is not None:
+            await asyncio.wait([asyncio.wrap_future(flight)], timeout=WAIT)
+        return self._value(flight)
+
+    def refresh(self) -> None:
+        """Begin a read if one is due, or give up the one that takes too long."""
+        with self._lock:
+            if monotonic() < self.due:
+                return
+            flight = self._flight
+            if flight is None:
+                self._start()
+        if flight is not None:
+            self._fail(flight, _NO_ANSWER)
+
+    def join(self) -> Future[None] | None:
+        """Join the read that is on its way, or begin one where there is no good value.
+
+        Returns:
+            The read to wait for; None where the value is good.
+
+        Raises:
+            ReadError: A read failed a moment ago.
+        """
+        with self._lock:
+            if monotonic() < self.current[0]:
+                return None
+            if self._flight is None and self.failure is not None and monotonic() < self.due:
+                raise ReadError(self.failure)
+            return self._flight or self._start()
+
+    def _value(self, flight: Future[None] | None) -> Any:
+        if flight is not None and not flight.done():
+            self._fail(flight, _NO_ANSWER)
+        good_until, value = self.current
+        if monotonic() < good_until:
+            return value
+        raise ReadError(self.failure or _NO_ANSWER)
+
+    def _start(self) -> Future[None]:
+        flight: Future[None] = Future()
+        flight.set_running_or_notify_cancel()  # a caller that is cancelled cancels only itself
+        self._flight, self.due = flight, monotonic() + WAIT
+        # A daemon thread: a read that hangs must not hold up the end of the process.
+        thread = Thread(target=self._read, args=(flight,), name="identity-read", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no thread can be had, or the process is ending
+            self._flight, self.failure, self.due = None, _NO_ANSWER, monotonic() + 1.0
+            flight.set_result(None)
+        return flight
+
+    def _read(self, flight: Future[None]) -> None:
+        cold = self.current[1] is None
+        give_up_at = monotonic() + _COLD_BUDGET
+        for attempt in range(1, _COLD_ATTEMPTS + 1):
+            began = monotonic()
+            try:
+                return self._succeed(flight, self._what.read(), began)
+            except ReadError as error:
+                failure = error.failure
+            except Exception as error:
+                failure = Failure("transient", f"{type(error).__name__} was raised", "report it")
+            pause = max(failure.retry_after, jitter(0.2) * 2**attempt)
+            if not cold or failure.kind == "denied" or monotonic() + pause > give_up_at:
+                break
+            if attempt < _COLD_ATTEMPTS:
+                time.sleep(pause)
+        self._fail(flight, failure)
+
+    def _succeed(self, flight: Future[None], reading: Reading, began: float) -> None:
+        value = reading.value
+        if isinstance(value, str):
+            redaction.register(value, owner=self._what.key)
+            value = redaction.SecretValue(value)
+        refresh = inf if reading.pinned else self._timing.refresh
+        with self._lock:
+            before, failed = self.reading, self.failure
+            if self._flight is flight:
+                self._flight = None
+                self.due = began + min(jitter(refresh), reading.lifetime / 2)
+            if began > self._read_at:  # else a later read has overtaken this one
+                self.reading, self._read_at = reading, began
+                self.took = monotonic() - began
+                self.current = (began + min(refresh + LATE, reading.lifetime), value)
+                self.failure, self._failures, self._denied_at = None, 0, inf
+        self._end(flight)
+        if before is not None and failed is not None:
+            logger.info("%s can be read again.", self._what)
+        if reading.note and (before is None or before.note != reading.note):
+            logger.warning("%s %s. It is served all the same.", self._what, reading.note)
+
+    def _fail(self, flight: Future[None], failure: Failure) -> None:
+        grace = self._timing.grace
+        with self._lock:
+            if self._flight is not flight:
+                return
+            now, value = monotonic(), self.current[1]
+            denied, news = failure.kind == "denied", self.failure is None
+            if denied and self._denied_at == inf:
+                self._denied_at, news = now, True
+            if self.reading is not None and value is not None:
+                # A denial stands until a read succeeds, whatever else fails in between.
+                ends = min(self._denied_at + grace, self._read_at + self.reading.lifetime)
+                self.current = (ends, value)
+                if ends <= now:
+                    self.current, self._failures = (-inf, None), 0
+            self._flight, self.failure = None, failure
+            self._failures += 1
+            self.due = now + self._timing.back_off(failure, self._failures, value is None)
+        self._end(flight)
+        if value is not None and news:
+            kept = f"for {grace:g} s" if denied else "until a read succeeds"
+            text = "%s: %s. The last value is kept %s. Repair: %s"
+            logger.warning(text, self._what, failure.reason, kept, failure.repair)
+
+    def _end(self, flight: Future[None]) -> None:
+        with suppress(futures.InvalidStateError):  # those who waited for it gave up before
+            flight.set_result(None)
+        self._wake()
 
 
 class Pool:
@@ -20,10 +196,10 @@ class Pool:
     def __init__(self) -> None:
         self._timing = Timing()
         self._sources: dict[Hashable, Source] = {}
-        self._lock = threading.Lock()
-        self._wake = threading.Event()
+        self._lock = Lock()
+        self._wake = Event()
         self._closed = False
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
 
     def source(self, what: Readable) -> Source:
         """Return the source of `what`, the same one for equal declarations."""
@@ -42,9 +218,7 @@ class Pool:
             if not self._sources or self._closed or not has_endpoint():
                 return
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(
-                    target=self._keep_fresh, name="identity-refresh", daemon=True
-                )
+                self._thread = Thread(target=self._refresh, name="identity-refresh", daemon=True)
                 self._thread.start()
         self._wake.set()
 
@@ -55,7 +229,7 @@ class Pool:
         if self._thread is not None:
             self._thread.join(1.0)
 
-    def _keep_fresh(self) -> None:
+    def _refresh(self) -> None:
         while not self._closed:
             self._wake.clear()
             sources = list(self._sources.values())

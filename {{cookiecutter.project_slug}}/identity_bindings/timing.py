@@ -1,17 +1,12 @@
 """How often values are read, and how long they are kept. All times are in seconds."""
 
-from __future__ import annotations
-
-import logging
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
+from typing import Self
 
-from .readings import Failure
-
-REFRESH_SETTING = "SECRET_REFRESH_SECONDS"
-GRACE_SETTING = "SECRET_GRACE_SECONDS"
+from .errors import Failure, logger
 
 LATE = 10.0
 """How late a refresh may be before a caller waits for it: only after the process was frozen."""
@@ -22,8 +17,6 @@ WAIT = 9.5
 LONGEST_BACK_OFF = 30.0
 """A new grant is seen after this time at the latest."""
 
-_logger = logging.getLogger("identity_bindings")
-
 
 @dataclass(frozen=True)
 class Timing:
@@ -33,12 +26,12 @@ class Timing:
     grace: float = 900.0
 
     @classmethod
-    def of(cls, settings: Mapping[str, str]) -> Timing:
+    def of(cls, settings: Mapping[str, str]) -> Self:
         """Read the timing from app settings. A setting that is no sensible number is not used."""
-        refresh = _seconds(settings, REFRESH_SETTING, cls.refresh)
+        refresh = _seconds(settings, "SECRET_REFRESH_SECONDS", cls.refresh)
         if refresh == 0:
-            _logger.error("%s: 0 is too short. %g is used.", REFRESH_SETTING, cls.refresh)
-        return cls(refresh or cls.refresh, _seconds(settings, GRACE_SETTING, cls.grace))
+            logger.error("SECRET_REFRESH_SECONDS: 0 is too short. %g is used.", cls.refresh)
+        return cls(refresh or cls.refresh, _seconds(settings, "SECRET_GRACE_SECONDS", cls.grace))
 
     def back_off(self, failure: Failure, failures: int, cold: bool) -> float:
         """How long to wait after the last of so many failures in a row."""
@@ -62,5 +55,5 @@ def _seconds(settings: Mapping[str, str], name: str, default: float) -> float:
         seconds = -1.0
     if isfinite(seconds) and seconds >= 0:
         return seconds
-    _logger.error("%s: %r is no number of seconds. %g is used.", name, text, default)
+    logger.error("%s: %r is no number of seconds. %g is used.", name, text, default)
     return default

@@ -4,33 +4,26 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Any
 
 from .credentials import CLIENT_OPTIONS, Credential, principal
-from .kinds import Property
-from .readings import Failure, ReadError, Reading
+from .errors import Failure, ReadError, Reading
+from .grammar import Property
 
 if TYPE_CHECKING:
-    from azure.core.exceptions import HttpResponseError
     from azure.keyvault.secrets import KeyVaultSecret
 
-SUFFIXES = (
-    "vault.azure.net",
-    "vault.azure.cn",
-    "vault.usgovcloudapi.net",
-    "vault.sovcloud-api.fr",
-)
+SUFFIXES = ("vault.azure.net", "vault.azure.cn", "vault.usgovcloudapi.net", "vault.sovcloud-api.fr")
 """Where vaults live: https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates"""
-
-SUFFIX_SETTING = "KEY_VAULT_DNS_SUFFIX"
 
 _NAME = re.compile(r"(?=.{3,24}$)[A-Za-z](?:-?[A-Za-z0-9])*")
 _URI = re.compile(r"https://([^/:?#@]+)(?::443)?/?", re.IGNORECASE)
+_ALLOWED = "a vault's name (3 to 24 letters, digits and single hyphens, a letter first) or its URI"
 _PARALLEL_READS = 8  # below the SDK's connection pool of 10
 _PATIENCE_SECONDS = 4.0
 
@@ -44,20 +37,16 @@ def vault_url(vault: str, settings: Mapping[str, str] = os.environ) -> str:
     Raises:
         ValueError: `vault` is neither. Its text says what is allowed.
     """
-    own_suffix = settings.get(SUFFIX_SETTING, "").strip().strip(".").lower() or SUFFIXES[0]
+    own_suffix = settings.get("KEY_VAULT_DNS_SUFFIX", "").strip().strip(".").lower() or SUFFIXES[0]
     if _NAME.fullmatch(vault):
         return f"https://{vault.lower()}.{own_suffix}"
-    match = _URI.fullmatch(vault)
-    if match:
+    if match := _URI.fullmatch(vault):
         name, _, suffix = match[1].lower().partition(".")
         if suffix.startswith("managedhsm."):
             raise ValueError("a managed HSM holds no secrets; name a vault")
         if _NAME.fullmatch(name) and suffix in (own_suffix, *SUFFIXES):
             return f"https://{name}.{suffix}"
-    raise ValueError(
-        "a vault's name (3 to 24 letters, digits and single hyphens, a letter first) or its URI, "
-        f"such as 'https://my-vault.{own_suffix}/'"
-    )
+    raise ValueError(f"{_ALLOWED}, such as 'https://my-vault.{own_suffix}/'")
 
 
 VAULT_NAME = Property(vault_url, "a vault's name or URI")
@@ -72,26 +61,26 @@ def vault_name(url: str) -> str:
 # Source: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 _REFUSALS = {
     "Disabled": (
-        "the {noun} is disabled",
-        "az keyvault {noun} set-attributes --vault-name {vault} --name {name} --enabled true",
+        "the {it.noun} is disabled",
+        "az keyvault {it.noun} set-attributes --vault-name {vault} --name {name} --enabled true",
     ),
     "ForbiddenByFirewall": (
         "the vault's firewall does not let the app in",
         "'az keyvault network-rule list --name {vault}' shows whom it lets in",
     ),
     "ForbiddenByRbac": (
-        "the identity has no role for the vault's {noun}s",
-        'az role assignment create --role "{role}" --scope $(az keyvault show'
+        "the identity has no role for the vault's {it.noun}s",
+        'az role assignment create --role "{it.role}" --scope $(az keyvault show'
         " --name {vault} --query id --output tsv) --assignee-principal-type ServicePrincipal"
         " --assignee-object-id {principal}",
     ),
     "403": (
-        "no access policy of the vault lets the identity read {noun}s",
-        "az keyvault set-policy --name {vault} {permissions} --object-id {principal}",
+        "no access policy of the vault lets the identity read {it.noun}s",
+        "az keyvault set-policy --name {vault} {it.permissions} --object-id {principal}",
     ),
     "404": (
-        "the vault has no such {noun} or version",
-        "az keyvault {noun} {create[0]} --vault-name {vault} --name {name} {create[1]}",
+        "the vault has no such {it.noun} or version",
+        "az keyvault {it.noun} {it.create[0]} --vault-name {vault} --name {name} {it.create[1]}",
     ),
     "401": (
         "the vault does not accept the identity's token",
@@ -113,8 +102,8 @@ class Vault:
         self.url = url
         self._credential = credential
         self._client: Any = None
-        self._first = threading.Lock()
-        self._slots = threading.BoundedSemaphore(_PARALLEL_READS)
+        self._first = Lock()
+        self._slots = BoundedSemaphore(_PARALLEL_READS)
 
     def read_secret(self, name: str, version: str | None) -> Reading:
         """Read a secret's value. Blocks for the time of a few requests.
@@ -122,8 +111,8 @@ class Vault:
         Raises:
             ReadError: The value could not be read. Its failure says why, and what repairs it.
         """
-        reading = _reading(self._call(name, lambda client: client.get_secret(name, version)))
-        return replace(reading, pinned=version is not None)
+        secret = self._call(name, lambda client: client.get_secret(name, version))
+        return _reading(secret, pinned=version is not None)
 
     def _call(self, name: str, ask: Callable[[Any], Any]) -> Any:
         with _patiently(self._slots):
@@ -141,8 +130,6 @@ class Vault:
         return SecretClient(self.url, self._credential, **CLIENT_OPTIONS)  # type: ignore[arg-type]
 
     def _ask(self, name: str, ask: Callable[[Any], Any]) -> Any:
-        from azure.core.exceptions import HttpResponseError
-
         for fresh_token in (False, True):
             client = self._client or self._open()
             try:
@@ -151,14 +138,9 @@ class Vault:
                 return answer
             except ReadError:
                 raise
-            except HttpResponseError as error:
-                status = error.status_code or 0
-                if status >= 400:
-                    failure = self._refused(status, *_details(error), name)
-                else:
-                    failure = _no_answer(_told(error))
             except Exception as error:
-                status, failure = 0, _no_answer(_told(error))
+                status = getattr(error, "status_code", None) or 0
+                failure = self._refused(error, name) if status >= 400 else _no_answer(_told(error))
             # Raised outside of the handlers: the SDK's exceptions hold what the vault sent.
             if status != 401 or fresh_token:
                 break
@@ -167,22 +149,22 @@ class Vault:
             self._client = None
         raise ReadError(failure)
 
-    def _refused(self, status: int, code: str, retry_after: float, name: str) -> Failure:
-        answer = f"HTTP {status} {code}".strip()
+    def _refused(self, error: Any, name: str) -> Failure:
+        code, retry_after = _details(error.response)
+        answer = f"HTTP {error.status_code} {code}".strip()
         kind = "Disabled" if code.endswith("Disabled") else code
-        texts = _REFUSALS.get(kind) or _REFUSALS.get(str(status))
+        texts = _REFUSALS.get(kind) or _REFUSALS.get(str(error.status_code))
         if texts is None:
             repair = "the next read tries again; https://status.azure.com shows outages"
             return Failure("transient", f"the vault answered {answer}", repair, retry_after)
-        facts: dict[str, Any] = {"vault": vault_name(self.url), "name": name}
-        facts |= {word: getattr(self, word) for word in ("noun", "role", "permissions", "create")}
-        facts["principal"] = principal(self._credential.identity)
-        reason, repair = (text.format(**facts) for text in texts)
+        facts = {"vault": vault_name(self.url), "name": name, "it": self}
+        reader = principal(self._credential.identity)
+        reason, repair = (text.format(**facts, principal=reader) for text in texts)
         return Failure("denied", f"{reason} ({answer})", repair)
 
 
 @contextmanager
-def _patiently(lock: threading.Lock | threading.Semaphore) -> Iterator[None]:
+def _patiently(lock: Lock | BoundedSemaphore) -> Iterator[None]:
     """Hold `lock`, but do not wait for ever for one who hangs: go on without it."""
     held = lock.acquire(timeout=_PATIENCE_SECONDS)
     try:
@@ -192,31 +174,23 @@ def _patiently(lock: threading.Lock | threading.Semaphore) -> Iterator[None]:
             lock.release()
 
 
-def _reading(secret: KeyVaultSecret) -> Reading:
+def _reading(secret: KeyVaultSecret, pinned: bool) -> Reading:
     if secret.value is None:
         raise ReadError(_no_answer("its answer held no value"))
-    properties = secret.properties
-    now = time.time()
-    expires, starts = (
-        moment.timestamp() if moment else None
-        for moment in (properties.expires_on, properties.not_before)
-    )
-    note = ""
-    if expires is not None and expires <= now:
-        note = f"expired on {properties.expires_on:%Y-%m-%d}"
-    elif starts is not None and starts > now:
-        note = f"is not valid before {properties.not_before:%Y-%m-%d}"
-    return Reading(secret.value, note, expires)
+    expires, starts = secret.properties.expires_on, secret.properties.not_before
+    now, note = datetime.fromtimestamp(time.time(), UTC), ""
+    if expires and expires <= now:
+        note = f"expired on {expires:%Y-%m-%d}"
+    elif starts and starts > now:
+        note = f"is not valid before {starts:%Y-%m-%d}"
+    return Reading(secret.value, note, expires.timestamp() if expires else None, pinned)
 
 
-def _details(error: HttpResponseError) -> tuple[str, float]:
+def _details(response: Any) -> tuple[str, float]:
     """The innermost error code, which tells one refusal from another, and Retry-After."""
-    response: Any = error.response
-    try:
+    code, node = "", None
+    with suppress(Exception):
         node = response.json()
-    except Exception:
-        node = None
-    code = ""
     while isinstance(node, dict):
         code = str(node.get("code") or code)
         node = node.get("error") or node.get("innererror")
@@ -225,24 +199,21 @@ def _details(error: HttpResponseError) -> tuple[str, float]:
     return (code if re.fullmatch(r"\w{1,64}", code) else ""), seconds
 
 
+_SIGNS = {
+    "Failed to resolve": "its name does not resolve",
+    "CERTIFICATE_VERIFY_FAILED": "its TLS certificate is not trusted",
+    "challenge resource": "its challenge names another service",
+    "timed out": "it did not answer in time",
+    "refused": "it refused the connection",
+}
+
+
 def _told(error: Exception) -> str:
     """What happened, told without the SDK's text: that may hold what the vault sent."""
-    text = str(error)
-    for sign, reason in (
-        ("Failed to resolve", "its name does not resolve"),
-        ("CERTIFICATE_VERIFY_FAILED", "its TLS certificate is not trusted"),
-        ("challenge resource", "its challenge names another service"),
-        ("timed out", "it did not answer in time"),
-        ("refused", "it refused the connection"),
-    ):
-        if sign in text:
-            return reason
-    return f"the connection failed: {type(error).__name__}"
+    known = (reason for sign, reason in _SIGNS.items() if sign in str(error))
+    return next(known, f"the connection failed: {type(error).__name__}")
 
 
 def _no_answer(reason: str) -> Failure:
-    return Failure(
-        "transient",
-        f"the vault gave no answer: {reason}",
-        "the next read tries again; check the vault's name, its network and DNS",
-    )
+    repair = "the next read tries again; check the vault's name, its network and DNS"
+    return Failure("transient", f"the vault gave no answer: {reason}", repair)

@@ -1,27 +1,82 @@
 """What Microsoft's worker accepts: one function that it refuses would take the whole app down.
 
+And what it is shown of a handler: a signature without the parameters that this package fills in.
+
 Source: ``functions.py`` in github.com/Azure/azure-functions-python-worker. A test compares these
 rules with Microsoft's own runtime.
 """
 
-from __future__ import annotations
-
-import inspect
 import sys
 import typing
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from inspect import Parameter, Signature, unwrap
 from typing import Any
 
 import azure.functions as func
 
 from .grammar import direction
 
-_EMPTY = inspect.Parameter.empty
+Handler = Callable[..., Any]
+Bindings = Sequence[Mapping[str, Any]]
+Misfit = tuple[str, str]
+"""The name of a parameter or binding that has no partner, and what to do about it."""
+
+_EMPTY: Any = Parameter.empty
+_TRACKERS = {"httpTrigger input": "RequestTrackerMeta", "http output": "ResponseTrackerMeta"}
+_PLAIN = {"input": (str, bytes), "output": (str, bytes, bytearray)}
+_registry: Any = func.get_binding_registry
 
 
-def mismatches(
-    signature: inspect.Signature, bindings: Sequence[Mapping[str, Any]], ours: Collection[str]
-) -> Iterator[tuple[str, str]]:
+def signature_with(names: Iterable[str]) -> Signature:
+    """A signature of nothing but the parameters `names`."""
+    return Signature([Parameter(n, Parameter.KEYWORD_ONLY) for n in names])
+
+
+def without(signature: Signature, names: Collection[str]) -> Signature:
+    """`signature` without the parameters `names`."""
+    visible = [p for p in signature.parameters.values() if p.name not in names]
+    return signature.replace(parameters=visible)
+
+
+def present(handler: Handler, signature: Signature) -> Handler:
+    """Make `signature` what the worker sees of `handler`: its parameters and its type hints."""
+    hints = {p.name: p.annotation for p in signature.parameters.values()}
+    hints["return"] = signature.return_annotation
+    shown: Any = handler
+    shown.__signature__ = signature
+    shown.__annotations__ = {name: hint for name, hint in hints.items() if hint is not _EMPTY}
+    return handler
+
+
+def signature_of(handler: Handler) -> Signature:
+    """The signature of `handler` with its annotations resolved.
+
+    An annotation that cannot be resolved is left out: the worker then goes by the binding alone.
+    """
+    signature = Signature.from_callable(handler)
+    scope = getattr(unwrap(handler), "__globals__", {})
+
+    def resolved(_: str, hint: Any) -> Any:
+        def holder() -> None: ...
+
+        holder.__annotations__ = {"it": hint}
+        try:
+            return typing.get_type_hints(holder, globalns=scope)["it"]
+        except Exception:
+            return _EMPTY
+
+    return _annotated(signature, resolved)
+
+
+def _annotated(signature: Signature, change: Callable[[str, Any], Any]) -> Signature:
+    """`signature` with what `change` makes of each name (``return`` for the last) and its hint."""
+    parameters = signature.parameters.values()
+    changed = [one.replace(annotation=change(one.name, one.annotation)) for one in parameters]
+    returned = change("return", signature.return_annotation)
+    return signature.replace(parameters=changed, return_annotation=returned)
+
+
+def mismatches(signature: Signature, bindings: Bindings, ours: Collection[str]) -> Iterator[Misfit]:
     """Compare parameters with bindings, which must agree both ways.
 
     Args:
@@ -49,27 +104,19 @@ def mismatches(
         yield name, "the handler has no such parameter; add it, or remove the binding"
 
 
-def acceptable(
-    signature: inspect.Signature, bindings: Sequence[Mapping[str, Any]]
-) -> tuple[inspect.Signature, list[str]]:
+def acceptable(signature: Signature, bindings: Bindings) -> tuple[Signature, list[str]]:
     """Leave out the annotations that the worker would refuse. It then goes by the binding alone.
 
     Returns:
         The signature without them, and the names of their parameters (``return`` for the last).
     """
     by_name = {binding["name"]: binding for binding in bindings}
-    refused: list[str] = []
-    parameters = []
-    for name, parameter in signature.parameters.items():
-        if not _accepts(name, parameter.annotation, by_name.get(name)):
-            refused.append(name)
-            parameter = parameter.replace(annotation=_EMPTY)
-        parameters.append(parameter)
-    returned = signature.return_annotation
-    if "$return" in by_name and not _accepts_return(returned, by_name["$return"]["type"]):
+    parameters, output = signature.parameters.values(), by_name.get("$return")
+    hints = [(one.name, one.annotation) for one in parameters]
+    refused = [name for name, hint in hints if not _accepts(name, hint, by_name.get(name))]
+    if output and not _accepts_return(signature.return_annotation, output["type"]):
         refused.append("return")
-        returned = _EMPTY
-    return signature.replace(parameters=parameters, return_annotation=returned), refused
+    return _annotated(signature, lambda name, hint: _EMPTY if name in refused else hint), refused
 
 
 def worker_type(kind: str) -> str:
@@ -89,53 +136,38 @@ def _accepts(name: str, annotation: Any, binding: Mapping[str, Any] | None) -> b
         return False
     if is_out:
         arguments = typing.get_args(annotation)
-        if len(arguments) != 1:
-            return False
-        annotation = arguments[0]
+        annotation = arguments[0] if len(arguments) == 1 else None
     kind, way = binding["type"], "output" if is_out else "input"
     if not isinstance(annotation, type) and not _is_generic(annotation):
         return False
-    if annotation in (str, bytes) and not _has_implicit_output(kind):
-        return True
-    return _fits(kind, way, annotation)
+    as_it_comes = annotation in (str, bytes) and not _has_implicit_output(kind)
+    return as_it_comes or _fits(kind, way, annotation)
 
 
 def _accepts_return(annotation: Any, kind: str) -> bool:
-    if annotation is _EMPTY:
-        return True
-    return isinstance(annotation, type) and _fits(kind, "output", annotation)
+    is_type = isinstance(annotation, type)
+    return annotation is _EMPTY or (is_type and _fits(kind, "output", annotation))
 
 
 def _fits(kind: str, way: str, annotation: Any) -> bool:
     """Ask the converter that the worker would ask."""
-    converter, base = _converter(kind), _extensions()
+    converter, base = _registry().get(kind), _extensions()
+    tracker = _TRACKERS.get(f"{kind} {way}")
     try:
         registry = base and base.get_binding_registry()
         if registry and way == "input" and registry.check_supported_type(annotation):
             converter = registry.get(kind)  # for a type of an SDK
-        if base is not None and base.HttpV2FeatureChecker.http_v2_enabled():
-            if (kind, way) == ("httpTrigger", "input"):
-                return bool(base.RequestTrackerMeta.check_type(annotation))
-            if (kind, way) == ("http", "output"):
-                return bool(base.ResponseTrackerMeta.check_type(annotation))
+        if tracker and base is not None and base.HttpV2FeatureChecker.http_v2_enabled():
+            return bool(getattr(base, tracker).check_type(annotation))
         if converter is None:
-            generic = (str, bytes) if way == "input" else (str, bytes, bytearray)
-            return issubclass(annotation, generic)
+            return issubclass(annotation, _PLAIN[way])
         return bool(getattr(converter, f"check_{way}_type_annotation")(annotation))
     except Exception:
         return False
 
 
-def _registry() -> Any:
-    return func.get_binding_registry()  # type: ignore[no-untyped-call]
-
-
-def _converter(kind: str) -> Any:
-    return _registry().get(kind)
-
-
 def _has_implicit_output(kind: str) -> bool:
-    converter = _converter(kind)
+    converter = _registry().get(kind)
     if converter is None:
         return kind != "durableClient"
     return bool(getattr(converter, "has_implicit_output", lambda: False)())
@@ -157,7 +189,7 @@ def _extensions() -> Any:
     return sys.modules.get("azurefunctions.extensions.base")
 
 
-def _is_settlement_client(parameter: inspect.Parameter) -> bool:
+def _is_settlement_client(parameter: Parameter) -> bool:
     base = _extensions()
     check = base and getattr(base.get_binding_registry(), "check_supported_grpc_client_type", None)
     return bool(check and check(parameter.annotation))

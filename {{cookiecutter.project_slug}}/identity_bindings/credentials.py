@@ -131,6 +131,8 @@ def not_assigned(identity: Identity) -> Failure:
     """That the app does not have `identity`, which is certain where there is no endpoint."""
     identities = f" --identities {identity.resource_id}" if identity.resource_id else ""
     reason = f"no identity is assigned: the app does not have {identity}"
+    if not has_endpoint():
+        reason += f"; {next(filter(os.environ.get, _IN_AZURE), 'nothing')} says that this is Azure"
     repair = f"az functionapp identity assign {site_arguments()}{identities}"
     return Failure("denied", reason, repair)
 

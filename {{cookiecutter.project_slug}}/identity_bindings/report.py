@@ -95,7 +95,8 @@ class Report:
 
 def _log(injections: Sequence[Injection]) -> None:
     """Log a row for every binding: there is no shell on the platform to run ``check`` in."""
-    for row in _read(injections):
+    rows = _read(injections)
+    for row in [] if pool.closed else rows:
         tell = logger.info if row.ok else logger.error
         tell("%s", "  ".join(filter(None, row.cells())))
 

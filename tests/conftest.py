@@ -36,3 +36,9 @@ def bake(cookies_session: Cookies) -> Bake:
         return baked[key]
 
     return render
+
+
+@pytest.fixture
+def project(bake: Bake, answers: dict[str, str]) -> Path:
+    """The project of the module's own fixture `answers`."""
+    return bake(**answers)

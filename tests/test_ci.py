@@ -57,11 +57,6 @@ def answers(request: pytest.FixtureRequest) -> dict[str, str]:
     return SETS[request.param]
 
 
-@pytest.fixture
-def project(bake: Bake, answers: dict[str, str]) -> Path:
-    return bake(**answers)
-
-
 def workflow(project: Path) -> dict[str, Any]:
     text = (project / ".github/workflows/ci.yml").read_text("utf-8")
     return dict(yaml.load(text, yaml.BaseLoader))

@@ -68,11 +68,6 @@ def answers(request: pytest.FixtureRequest) -> dict[str, str]:
     return SETS[request.param]
 
 
-@pytest.fixture
-def project(bake: Bake, answers: dict[str, str]) -> Path:
-    return bake(**answers)
-
-
 def declarations(project: Path) -> list[Path]:
     """The files that declare what functions need, in either programming model."""
     by_decorators = [project / "function_app.py", *sorted(project.glob("blueprints/*.py"))]

@@ -1,9 +1,17 @@
 """Says what was made and what comes next. The project is complete without it."""
 
+# Everybody waits for this, so it imports what Python has loaded by itself, and little else.
 import os
-import shlex
 import sys
-import textwrap
+
+
+def quoted(path: str) -> str:
+    """Write a path for a shell; for those of Unix as shlex does, which takes long to import."""
+    if os.name == "nt":
+        return f'"{path}"'
+    plain = path.isascii() and path.translate(dict.fromkeys(map(ord, "/.-_"))).isalnum()
+    return path if plain else "'" + path.replace("'", "'\"'\"'") + "'"
+
 
 # cookiecutter makes every folder, also where no answer asks for a file in it.
 for place in (".github", "blueprints", "functions", "scripts"):
@@ -17,14 +25,15 @@ if output_folder_is_named == str(True):
     bold, end = "\033[1m", "\033[0m"
     if not sys.stdout.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb":
         bold = end = ""
+    project = os.getcwd()
     commands = {
-        f"cd {shlex.quote(os.getcwd())}": "",
+        f"cd {quoted(project)}": "",
         "make test": "runs its tests; they need no Azure",
         "azd up": "deploys it",
         "az keyvault secret set": "gives a secret its value",
     }
-    text = textwrap.fill("{{ (cookiecutter | facts).in_short }}", 88, break_on_hyphens=False)
-    text = f"\nYour app stands in {os.getcwd()}\n{text}\n\n"
+    in_short = """{{ (cookiecutter | facts).in_short | wordwrap(88, break_on_hyphens=False) }}"""
+    text = f"\nYour app stands in {project}\n{in_short}\n\n"
     for command, effect in commands.items():
         text += f"  {bold}{command}{end}{' ' * (24 - len(command)) if effect else ''}{effect}\n"
     text += "\nThe README has each command in full, also without make and azd.\n"

@@ -1,15 +1,21 @@
 """The one thing that this template adds to Jinja: the filter `facts`."""
 
+import re
 import sys
-from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from jinja2 import Environment
+import click
+from jinja2 import Environment, Template
 from jinja2.ext import Extension
 
 # The first thing that cookiecutter renders for a project: the name of its folder.
 FOLDER = "{{cookiecutter.project_slug}}"
+CONDITIONAL_NAME = re.compile(r"([^{]*)({% if [^{%]* %})([^{]*){% endif %}")
+HERE = Path(__file__).parent
+THIS = sys.modules[__name__]
 
 
 class FactsExtension(Extension):
@@ -18,16 +24,15 @@ class FactsExtension(Extension):
     def __init__(self, environment: Environment) -> None:
         """Register the filter, and make way for another version of this template."""
         super().__init__(environment)
-        self._checked: Callable[[Any], Any] | None = None
+        self._answers: Any = None
+        self._made: Any = None
         environment.filters["facts"] = self._facts
-        # Most names of files and folders hold no Jinja. Compiling each of them all the same would
-        # take a good part of the time that the rendering takes.
-        from_string = environment.from_string
-        setattr(  # noqa: B010 - mypy knows no such assignment
-            environment,
-            "from_string",
-            lambda source, *rest: from_string(source, *rest) if "{" in source else _Text(source),
-        )
+        # Each template is rendered once. Looking for constants in it takes longer than that.
+        environment.optimized = False
+        self._compile = environment.from_string
+        self._conditions: dict[str, Template] = {}
+        # mypy knows no such assignment.
+        setattr(environment, "from_string", self._from_string)  # noqa: B010
         _forget()
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
@@ -38,30 +43,62 @@ class FactsExtension(Extension):
         return "{{ (cookiecutter | facts).project_slug }}" if source == FOLDER else source
 
     def _facts(self, answers: Any) -> Any:
-        # Loaded when first needed: cookiecutter makes an environment for each hook, too.
-        self._checked = self._checked or _load()
-        return self._checked(answers)
+        # Nearly every file asks for the facts of the same answers.
+        if answers != self._answers:
+            facts = _load("facts")
+            if facts.problems(answers):
+                self._made = _load("refusal").checked(answers)
+            else:
+                self._made = facts.facts_of(answers)
+            self._answers = dict(answers)
+        return self._made
+
+    def _from_string(self, source: str, *rest: Any) -> Any:
+        """Compile the names of files and folders as rarely as can be.
+
+        Most hold no Jinja, and many hold the same condition. Compiling each of them all the same
+        would take a good part of the time that the rendering takes.
+        """
+        if "{" not in source:
+            return _Name(source)
+        named = CONDITIONAL_NAME.fullmatch(source)
+        if not named:
+            return self._compile(source, *rest)
+        folder, condition, file = named.groups()
+        if condition not in self._conditions:
+            self._conditions[condition] = self._compile(f"{condition}yes{{% endif %}}", *rest)
+        return _Name(folder, self._conditions[condition], file)
 
 
-class _Text:
-    def __init__(self, text: str) -> None:
-        self._text = text
+class _Name:
+    def __init__(self, always: str, condition: Template | None = None, sometimes: str = "") -> None:
+        self._always, self._condition, self._sometimes = always, condition, sometimes
 
     def render(self, **context: Any) -> str:
-        return self._text
+        if self._condition and self._condition.render(**context):
+            return self._always + self._sometimes
+        return self._always
 
 
 # cruft renders two versions of this template in one process and from one folder. So nothing of
 # the one may be left for the other: no module in sys.modules, and no byte code, which is told
-# apart by the size and the second of its source only.
-def _load() -> Callable[[Any], Any]:
-    write_nothing, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        checked: Callable[[Any], Any] = import_module(".refusal", __name__).checked
-    finally:
-        sys.dont_write_bytecode = write_nothing
-        _forget()
-    return checked
+# apart by the size and the second of its source only. But cookiecutter makes three environments
+# of one version: for the prompts, the files and the hook. What is loaded for the first serves the
+# others, where all sources are still the same.
+def _load(module: str) -> ModuleType:
+    context = click.get_current_context(silent=True)
+    loaded: dict[Any, ModuleType] = context.meta.setdefault(__name__, {}) if context else {}
+    files = [HERE.parent / "cookiecutter.json", *sorted(HERE.glob("*.py"))]
+    key = (module, *((file, file.read_bytes()) for file in files))
+    if key not in loaded:
+        write_nothing, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+        sys.modules[__name__] = THIS
+        try:
+            loaded[key] = import_module(f".{module}", __name__)
+        finally:
+            sys.dont_write_bytecode = write_nothing
+            _forget()
+    return loaded[key]
 
 
 def _forget() -> None:

@@ -6,9 +6,8 @@ import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 # The prompts, their first answers and their choices stand in one place: cookiecutter.json.
 CONFIGURATION: dict[str, Any] = json.loads(
@@ -83,8 +82,7 @@ Answers = Mapping[str, Any]
 Wrong = tuple[str, str] | None  # what is wrong, and a good value
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One wrong answer, or one pair that cannot go together."""
 
     prompt: str

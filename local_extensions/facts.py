@@ -4,8 +4,7 @@ import json
 import keyword
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .answers import (
     CREATED_IDENTITY_SETTING,
@@ -30,16 +29,14 @@ CONNECTIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Secret:
+class Secret(NamedTuple):
     """A secret by its name in the vault, and the parameter that receives it."""
 
     name: str
     parameter: str
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """What the answers mean; `facts_of` makes it, and only of answers without a problem."""
 
     project_name: str

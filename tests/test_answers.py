@@ -513,6 +513,7 @@ def test_a_script_on_a_terminal_is_not_asked(tmp_path: Path) -> None:
 
 TWO_VERSIONS = """
 import os, pathlib, sys
+import click
 from cookiecutter.exceptions import FailedHookException
 from cookiecutter.main import cookiecutter
 
@@ -521,27 +522,37 @@ def render(secrets):
     cookiecutter("template", no_input=True, extra_context=answers, default_config=True,
                  overwrite_if_exists=True)
 
-render(20)
-# The other version stands in the same folder, its files have the same size and time.
-rules = pathlib.Path("template", "local_extensions", "answers.py")
-time = rules.stat().st_mtime_ns
-rules.write_text(rules.read_text("utf-8").replace("SECRETS = 20", "SECRETS = 10"), "utf-8")
-os.utime(rules, ns=(time, time))
-render(10)
-try:
-    render(11)
-except FailedHookException as refusal:
-    print(refusal)
+def render_both():
+    render(20)
+    # The other version stands in the same folder, its files have the same size and time.
+    rules = pathlib.Path("template", "local_extensions", "answers.py")
+    time = rules.stat().st_mtime_ns
+    rules.write_text(rules.read_text("utf-8").replace("SECRETS = 20", "SECRETS = 10"), "utf-8")
+    os.utime(rules, ns=(time, time))
+    render(10)
+    try:
+        render(11)
+    except FailedHookException as refusal:
+        print(refusal)
+
+if sys.argv[1] == "as a command":
+    with click.Context(click.Command("cookiecutter")) as context:
+        render_both()
+    # The facts of each version, and the second one's refusal: each is loaded once only.
+    print(f"{len(context.meta['local_extensions'])} modules")
+else:
+    render_both()
 """
 
 
-def test_each_version_renders_with_its_own_code(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["as a command", "as a library"])
+def test_each_version_renders_with_its_own_code(tmp_path: Path, way: str) -> None:
     shutil.copytree(
         TEMPLATE, tmp_path / "template", ignore=lambda *_: {".git", ".venv", "build", "tests"}
     )
 
     done = subprocess.run(
-        [sys.executable, "-c", TWO_VERSIONS],
+        [sys.executable, "-c", TWO_VERSIONS, way],
         cwd=tmp_path,
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         capture_output=True,
@@ -549,6 +560,7 @@ def test_each_version_renders_with_its_own_code(tmp_path: Path) -> None:
     )
 
     assert "names more than 10 secrets" in done.stdout, done.stderr
+    assert ("\n3 modules\n" in done.stdout) == (way == "as a command"), done.stdout
 
 
 # What arrives

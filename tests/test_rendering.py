@@ -14,8 +14,9 @@ import pytest
 import yaml
 from baking import TEMPLATE, Bake
 from cookiecutter.main import cookiecutter
+from cookiecutter.utils import create_env_with_context
 from jsonschema import Draft7Validator
-from test_answers import IDENTITY_ID
+from test_answers import DEFAULTS, IDENTITY_ID
 
 PROJECT = TEMPLATE / "{{cookiecutter.project_slug}}"
 CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
@@ -209,14 +210,40 @@ def test_a_project_is_complete_without_hooks(bake: Bake, tmp_path: Path) -> None
     assert contents(tmp_path / "secure-function-app") == contents(bake())
 
 
-def test_only_files_with_jinja_are_rendered() -> None:
-    """A copied file with Jinja would be wrong, a rendered one without only slow."""
+def sources() -> list[Path]:
+    """The files that are rendered, as git knows them."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "."], cwd=PROJECT, capture_output=True, text=True, check=True
     )
+    return [Path(name) for name in listed.stdout.split("\0") if name]
+
+
+def test_names_are_what_jinja_makes_of_them(answers: dict[str, str]) -> None:
+    """The extension has a shorter way for names, which must lead to the same."""
+    jinja = create_env_with_context({"cookiecutter": {}})
+    ours = create_env_with_context(
+        {"cookiecutter": {"_extensions": ["local_extensions.FactsExtension"]}}
+    )
+    context = {"cookiecutter": DEFAULTS | answers}
+    names = [name.as_posix() for name in sources()]
+    names += [
+        "{% if cookiecutter.key %}a{% else %}b{% endif %}",
+        "a {%- if cookiecutter.key -%} b {% endif %}",
+        "{% if cookiecutter.key %}a{% endif %}{% if not cookiecutter.key %}b{% endif %}",
+        "{% if cookiecutter.ci %}{{ cookiecutter.ci }}{% endif %}",
+        "{% if cookiecutter.ci %}{# nothing #}a\n{% endif %}\n",
+        "{# nothing #}",
+    ]
+    for name in names:
+        found = ours.from_string(name).render(**context)
+        assert found == jinja.from_string(name).render(**context), name
+
+
+def test_only_files_with_jinja_are_rendered() -> None:
+    """A copied file with Jinja would be wrong, a rendered one without only slow."""
     patterns = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
     patterns = patterns["_copy_without_render"]
-    names = [Path(name) for name in listed.stdout.split("\0") if name]
+    names = sources()
     assert names
     for name in names:
         # A name that may be empty is rendered, too: cookiecutter cannot copy to no name.

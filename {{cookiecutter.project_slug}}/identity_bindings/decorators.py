@@ -8,7 +8,7 @@ from typing import Any
 
 from azure.functions.decorators.function_app import Function, FunctionBuilder, FunctionRegister
 
-from . import redaction
+from . import host_log, redaction
 from .errors import Problem, logger
 from .grammar import declare, is_parameter
 from .injection import Injection, inject, injections_for
@@ -58,6 +58,7 @@ def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handl
     """
 
     def decorate(handler: Handler) -> Handler:
+        host_log.install()
         redaction.install()
         built = handler if isinstance(handler, FunctionBuilder) else None
         if built is not None:

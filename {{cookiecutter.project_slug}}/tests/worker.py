@@ -6,6 +6,7 @@ import asyncio
 import functools
 import importlib
 import json
+import logging
 import os
 import re
 import sys
@@ -79,6 +80,7 @@ def restart() -> None:
             module.uninstall()
         if name.endswith("._shared.http_challenge_cache") and name.startswith("azure.keyvault."):
             module.clear()
+    logging.getLogger("identity_bindings").handlers.clear()
     modules = list(sys.modules.items())  # a thread that still reads may import meanwhile
     for name in [name for name, module in modules if _is_of_the_app(name, module)]:
         sys.modules.pop(name, None)

@@ -1,0 +1,50 @@
+"""The engine's log stands on stderr too, where the Functions host does not lose it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from apps import HTTP, RES, Project
+from test_check import AZURE
+from worker import key_vault
+
+# In a project of both models, so that both ways in are taken.
+DECORATED = """
+@app.route("decorated")
+@key_vault_secret("first", secret_name="api-key", vault_name="contoso", identity="system")
+@key_vault_secret("second", secret_name="api-key", vault_name="no_vault!", identity="system")
+def decorated(req: func.HttpRequest, first: str, second: str) -> str:
+    return first + second
+"""
+MISTAKES = [
+    "ERROR identity_bindings: functions/wrong/function.json: mySecret.vaultName: 'no_vault!': ",
+    "ERROR identity_bindings: function_app.decorated: second.vaultName: 'no_vault!': ",
+]
+
+
+# Core Tools, and Azure where no identity is assigned.
+HOSTS = ("AZURE_FUNCTIONS_ENVIRONMENT", "WEBSITE_SITE_NAME")
+
+
+@pytest.mark.parametrize("variable", ["", *HOSTS])
+def test_what_is_told_while_the_app_loads_reaches_the_host(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variable: str,
+) -> None:
+    for name in (*AZURE, *HOSTS):
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "Development")
+    with Project(tmp_path) as project:
+        project.function("wrong", HTTP, RES, key_vault(vaultName="no_vault!"))
+        entry = project.folder / "function_app.py"
+        project.write("function_app.py", entry.read_text("utf-8") + DECORATED)
+
+        project.load()
+
+    lines = capsys.readouterr().err.splitlines()
+    for mistake in MISTAKES:
+        assert sum(line.startswith(mistake) for line in lines) == int(bool(variable)), lines

@@ -2,10 +2,15 @@
 
 import os
 import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from baking import TEMPLATE, Bake
+from choices import VARIABLES
+from infrastructure import start_compiler
 from pytest_cookies.plugin import Cookies
 
 from local_extensions.refusal import as_argument
@@ -42,3 +47,18 @@ def bake(cookies_session: Cookies) -> Bake:
 def project(bake: Bake, answers: dict[str, str]) -> Path:
     """The project of the module's own fixture `answers`."""
     return bake(**answers)
+
+
+@pytest.fixture(scope="session")
+def compiler() -> Iterator[Any]:
+    """The Bicep compiler, as a deployer has it who has set only what must be set."""
+    yield from start_compiler(VARIABLES)
+
+
+@pytest.fixture(scope="session")
+def figures(record_testsuite_property: Callable[[str, object], None]) -> Iterator[Counter[str]]:
+    """What was counted of combinations of answers, for the report of `pytest --junit-xml`."""
+    figures: Counter[str] = Counter()
+    yield figures
+    for name, number in figures.items():
+        record_testsuite_property(f"combinations.{name}", number)

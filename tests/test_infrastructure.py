@@ -8,49 +8,35 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import infrastructure
 import pytest
 from baking import Bake
-from infrastructure import (
+from choices import (
     COMBINATIONS,
+    IDENTITIES,
+    LITERAL_ID,
     OPTION_COMBINATIONS,
-    SITE,
+    OPTIONS,
     VARIABLES,
     VAULT_SUBSCRIPTION,
-    all_grants,
-    bicep,
-    expected,
-    host_storage,
-    only,
-    wrong,
 )
+from expectation import expected
+from infrastructure import SITE, bicep, host_storage, only, start_compiler, unformatted, warnings
+from invariants import wrong, wrong_template
 
 SETTER = "44444444-4444-4444-4444-444444444444"
-
-
-def _compiler(**variables: str) -> Iterator[Any]:
-    command = bicep.find_bicep()
-    if not command:
-        pytest.skip("no Bicep compiler: set BICEP, or install one with `az bicep install`")
-    compiler = bicep.Bicep(command, variables)
-    yield compiler
-    compiler.close()
-
-
-@pytest.fixture(scope="module")
-def compiler() -> Iterator[Any]:
-    """The compiler, as a deployer has it who has set only what must be set."""
-    yield from _compiler(**VARIABLES)
 
 
 @pytest.fixture(scope="module")
 def generous_compiler() -> Iterator[Any]:
     """The compiler of a deployer who sets everything that may be set."""
-    yield from _compiler(
-        **VARIABLES, SECRET_SETTER_OBJECT_ID=SETTER, RECOVER_VAULT="true", AZURE_ENV_NAME="prod"
+    yield from start_compiler(
+        VARIABLES
+        | {"SECRET_SETTER_OBJECT_ID": SETTER, "RECOVER_VAULT": "true", "AZURE_ENV_NAME": "prod"}
     )
 
 
@@ -69,27 +55,26 @@ def _name(answers: dict[str, str]) -> str:
 
 
 ALL_COMBINATIONS = COMBINATIONS + OPTION_COMBINATIONS
+# Every identity with every vault, always. Of the options, test_combinations.py has every pair.
+RUN = [
+    *(pytest.param(answers, id=_name(answers)) for answers in COMBINATIONS),
+    *(
+        pytest.param(answers, id=_name(answers), marks=pytest.mark.slow)
+        for answers in OPTION_COMBINATIONS
+    ),
+]
 
 
-@pytest.mark.parametrize("answers", ALL_COMBINATIONS, ids=map(_name, ALL_COMBINATIONS))
+@pytest.mark.parametrize("answers", RUN)
 def test_a_combination(bake: Bake, compiler: Any, answers: dict[str, str]) -> None:
     infra = bake(**answers) / "infra"
 
-    diagnostics, template = compiler.compile(infra / "main.bicep")
-    assert diagnostics == []
-    diagnostics, _ = compiler.compile(infra / "main.bicepparam")
-    assert diagnostics == []
-    for file in infra.rglob("*.bicep*"):
-        assert compiler.format(file) == file.read_text("utf-8"), file
+    assert warnings(compiler, infra) == []
+    assert unformatted(compiler, infra) == []
     forecast = compiler.snapshot(infra / "main.bicepparam")
-    assert wrong(forecast, expected(answers, forecast)) == []
-
-    # A vault with policies is written once, or a second deployment would clear them; the forecast
-    # does not show that, the template does.
-    once = "onlyIfNotExists" in str(template)
-    assert once == (answers["vault_source"] == "new" and answers["vault_access"] == "access-policy")
-    kinds = {name: one["type"] for name, one in template["parameters"].items()}
-    assert not [name for name, kind in kinds.items() if kind.lower().startswith("secure")]
+    want = expected(answers, forecast)
+    assert wrong(forecast, want) == []
+    assert wrong_template(compiler.compile(infra / "main.bicep")[1], want) == []
 
 
 NEW = [answers for answers in COMBINATIONS if answers["vault_source"] == "new"]
@@ -191,18 +176,17 @@ def test_other_vaults_get_the_same_grant(
     forecast = compiler.snapshot(parameters)
 
     assert diagnostics == []
-    own = expected(answers, forecast).vault
     places = (
-        f"{bicep.GROUP_ID}/",
-        f"/subscriptions/{bicep.SUBSCRIPTION}/resourceGroups/rg-next/",
-        f"/subscriptions/{VAULT_SUBSCRIPTION}/resourceGroups/rg-far/",
+        bicep.GROUP_ID,
+        f"/subscriptions/{bicep.SUBSCRIPTION}/resourceGroups/rg-next",
+        f"/subscriptions/{VAULT_SUBSCRIPTION}/resourceGroups/rg-far",
     )
-    given = all_grants(forecast)
-    for place, name in zip(places, ("kv-near", "kv-next", "kv-far"), strict=True):
-        vault = f"{place}providers/{infrastructure.VAULT}/{name}"
-        assert [one[:2] for one in given if one.where == vault] == [
-            one[:2] for one in given if one.where == own
-        ]
+    others = [
+        f"{place}/providers/{infrastructure.VAULT}/{name}"
+        for place, name in zip(places, ("kv-near", "kv-next", "kv-far"), strict=True)
+    ]
+    want = replace(expected(answers, forecast), other_vaults=tuple(others))
+    assert wrong(forecast, want) == []
 
 
 def test_every_secret_has_its_command(bake: Bake, compiler: Any) -> None:
@@ -448,7 +432,7 @@ def test_the_programming_model_makes_no_difference(bake: Bake, answers: dict[str
 
 @pytest.mark.parametrize("model", ["function.json", "decorators"])
 def test_the_generated_test_passes_as_rendered(bake: Bake, compiler: Any, model: str) -> None:
-    for identity in infrastructure.IDENTITIES.values():
+    for identity in IDENTITIES.values():
         assert "\n6 passed in " in _generated_test(bake(**identity, programming_model=model))
 
 
@@ -462,7 +446,7 @@ def test_the_generated_test_tells_what_infra_lacks(changed: Callable[..., str]) 
 
 
 def test_the_generated_test_reads_decorators_too(bake: Bake, compiler: Any, tmp_path: Path) -> None:
-    made = bake(programming_model="decorators", **infrastructure.OPTIONS[-1])
+    made = bake(programming_model="decorators", **OPTIONS[-1])
     project = Path(shutil.copytree(made, tmp_path / "project"))
     for name in ("function_app.py", "blueprints/sign_document.py"):
         text = (project / name).read_text("utf-8").replace("%KEY_VAULT_NAME%", "another-vault")
@@ -477,9 +461,9 @@ def test_the_generated_test_reads_decorators_too(bake: Bake, compiler: Any, tmp_
 
 
 def test_the_generated_test_tells_of_another_identity(changed: Callable[..., str]) -> None:
-    said = changed(identity="user", identityId=infrastructure.LITERAL_ID)
+    said = changed(identity="user", identityId=LITERAL_ID)
 
-    assert f"as {infrastructure.LITERAL_ID.lower()!r}, and infra/ does not give it" in said
+    assert f"as {LITERAL_ID.lower()!r}, and infra/ does not give it" in said
     assert "infra/ gives 'system' the right to 'get secrets' in the vault 'kv-" in said
     assert "test_the_app_carries_the_identities_that_its_functions_declare" in said
 

@@ -1,0 +1,208 @@
+"""What can be answered: a value of each kind for every prompt, and the sets that tests go through."""
+
+from collections.abc import Mapping
+
+from covering import Row, covering
+
+from local_extensions.answers import QUESTIONS, problems
+
+IDENTITY_GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg-identities"
+SHARED = "Microsoft.ManagedIdentity/userAssignedIdentities/id-shared"
+LITERAL_ID = f"{IDENTITY_GROUP}/providers/{SHARED}"
+# What the environment says at deployment, for the answer `%SHARED_IDENTITY%` and for an API.
+VARIABLES = {
+    "API_URL": "https://api.example/me",
+    "SHARED_IDENTITY": "/subscriptions/22222222-2222-2222-2222-222222222222"
+    f"/resourceGroups/rg-at-deployment/providers/{SHARED}",
+}
+VAULT_SUBSCRIPTION = "33333333-3333-3333-3333-333333333333"
+
+IDENTITIES = {
+    "system": {"identity": "system"},
+    "created": {"identity": "user"},
+    "literal": {"identity": "user", "identity_id": LITERAL_ID},
+    "setting": {"identity": "user", "identity_id": "%SHARED_IDENTITY%"},
+}
+VAULTS = {
+    "new": ("%KEY_VAULT_NAME%", "contoso-vault", "https://contoso-vault.vault.azure.net/"),
+    "existing": ("contoso-vault", "https://contoso-vault.vault.azure.net/"),
+}
+GROUPS = {
+    "new": ("",),
+    "existing": ("", "rg-vaults", f"{VAULT_SUBSCRIPTION}/rg-vaults"),
+}
+ACCESSES = ("access-policy", "rbac")
+SERVICES = ("blob-storage", "cosmos-db", "service-bus")
+
+# Every prompt with the values that make a difference. Each service is on or off by itself.
+CHOICES: dict[str, tuple[str, ...]] = {
+    **{prompt: tuple(found) for prompt, found in QUESTIONS.items() if isinstance(found, list)},
+    "identity_id": ("", LITERAL_ID, "%SHARED_IDENTITY%"),
+    "vault": (*VAULTS["new"], "https://contoso-vault.vault.usgovcloudapi.net/"),
+    "vault_resource_group": GROUPS["existing"],
+    "secrets": ("my-application-secret", "first,second-one,3rd"),
+    "key": ("", "signing-key"),
+    **{service: ("", service) for service in SERVICES},
+    "api_scope": ("", "api://contoso/.default"),
+}
+# Texts that are the same in every row: they choose nothing.
+TEXTS = ("project_name", "project_slug", "description", "function_name")
+
+
+def answers_of(row: Row) -> dict[str, str]:
+    """Turn a row of choices, or a part of one, into answers."""
+    answers = {name: value for name, value in row.items() if name not in SERVICES}
+    if row.keys() & set(SERVICES):
+        answers["services"] = ",".join(filter(None, (row.get(one) for one in SERVICES)))
+    return answers
+
+
+def row_of(answers: Mapping[str, str]) -> dict[str, str]:
+    """Turn answers into the row of choices that they are; what is not answered is the first."""
+    services = answers.get("services", "").split(",")
+    given = {**answers, **{one: one if one in services else "" for one in SERVICES}}
+    return {name: given.get(name, values[0]) for name, values in CHOICES.items()}
+
+
+def allowed(row: Row) -> bool:
+    """Ask the template's own check whether these choices go together."""
+    answers = answers_of(row)
+    return not any(
+        one.prompt in answers and (not one.partner or one.partner in answers)
+        for one in problems(answers)
+    )
+
+
+EVERYTHING = {
+    "key": "signing-key",
+    "services": ",".join(SERVICES),
+    "api_scope": "api://contoso/.default",
+}
+# Each choice stands in at least one of these, and each pair that shares code.
+SETS: dict[str, dict[str, str]] = {
+    "default": {},
+    "everything-by-a-created-identity": {
+        "identity": "user",
+        "vault_access": "rbac",
+        "secrets": "first,second-one,3rd",
+        "python_version": "3.12",
+        **EVERYTHING,
+    },
+    "decorators": {
+        "programming_model": "decorators",
+        "vault": "contoso-vault",
+        "vault_source": "existing",
+        "vault_resource_group": f"{VAULT_SUBSCRIPTION}/rg-vaults",
+        "vault_access": "rbac",
+        "secrets": "first,second-one,3rd",
+        "ci": "none",
+    },
+    "decorators-with-everything": {
+        "programming_model": "decorators",
+        "identity": "user",
+        "identity_id": LITERAL_ID,
+        "vault": "https://contoso-vault.vault.azure.net/",
+        "vault_source": "existing",
+        "vault_resource_group": "rg-vaults",
+        "function_name": "SignBody",
+        "python_version": "3.11",
+        **EVERYTHING,
+    },
+    "given-identity-named-vault": {
+        "identity": "user",
+        "identity_id": "%SHARED_IDENTITY%",
+        "vault": "contoso-vault",
+        "network": "private",
+        "python_version": "3.14",
+    },
+    "vault-in-another-cloud": {
+        "project_name": 'It\'s {{ another }} "cloud"',
+        "vault": "https://contoso-vault.vault.usgovcloudapi.net/",
+        "vault_source": "existing",
+    },
+}
+# Every two choices that go together stand in one of these: the sets above, and what they miss.
+PAIRS = SETS | {
+    f"pairs-{number}": answers_of(row)
+    for number, row in enumerate(covering(CHOICES, 2, allowed, map(row_of, SETS.values())), 1)
+    if number > len(SETS)
+}
+
+
+def triples() -> dict[str, dict[str, str]]:
+    """Make sets of which every three choices that go together stand in one; PAIRS are the first."""
+    rows = covering(CHOICES, 3, allowed, map(row_of, PAIRS.values()))
+    further = enumerate(map(answers_of, rows[len(PAIRS) :]), len(PAIRS) + 1)
+    return PAIRS | {f"triples-{number}": answers for number, answers in further}
+
+
+# Every combination of these answers that the template allows.
+COMBINATIONS = [
+    {
+        **identity,
+        "vault": vault,
+        "vault_source": source,
+        "vault_resource_group": group,
+        "vault_access": access,
+    }
+    for identity in IDENTITIES.values()
+    for source, vaults in VAULTS.items()
+    for vault in vaults
+    for group in GROUPS[source]
+    for access in ACCESSES
+]
+
+# Every option beside secrets: each service alone, all and none, with and without a key and an API.
+OPTIONS = [
+    {"services": services, "key": key, "api_scope": api_scope}
+    for services in ("", *SERVICES, ",".join(SERVICES))
+    for key in CHOICES["key"]
+    for api_scope in CHOICES["api_scope"]
+    if services or key or api_scope
+]
+OPTION_COMBINATIONS = [
+    {
+        **IDENTITIES[identity],
+        "vault": "%KEY_VAULT_NAME%",
+        "vault_source": "new",
+        "vault_resource_group": "",
+        "vault_access": access,
+        **options,
+    }
+    for options in OPTIONS
+    for identity in ("system", "created")
+    for access in ACCESSES
+]
+# The rest of what can meet: other identities, and a vault that Bicep does not make.
+OPTION_COMBINATIONS += [
+    {
+        **identity,
+        "vault": "contoso-vault",
+        "vault_source": "existing",
+        "vault_resource_group": GROUPS["existing"][2],
+        "vault_access": access,
+        **OPTIONS[-1],
+    }
+    for identity in IDENTITIES.values()
+    for access in ACCESSES
+]
+
+# In a private network: whose identity, whose vault and where, how it lets in, what else is used.
+PRIVATE_COMBINATIONS = [
+    {
+        **IDENTITIES[identity],
+        "vault": vault,
+        "vault_source": source,
+        "vault_resource_group": group,
+        "vault_access": access,
+        "services": services,
+        "network": "private",
+    }
+    for identity in ("system", "created")
+    for source, vault, group in (
+        ("new", "%KEY_VAULT_NAME%", ""),
+        ("existing", "contoso-vault", GROUPS["existing"][2]),
+    )
+    for access in ACCESSES
+    for services in ("", "blob-storage", "cosmos-db", "blob-storage,cosmos-db")
+]

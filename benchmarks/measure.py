@@ -10,13 +10,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from . import outage, processes, warm
+from . import outage, processes, rendering, warm
 from .page import Section, page
 
 
 def main(project: Path, target: Path, uv_template: str) -> None:
     """Measure and write the page."""
     template = Path(__file__).resolve().parents[1]
+    compared = rendering.templates(template, uv_template)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         sections: list[Section] = []
@@ -26,7 +27,8 @@ def main(project: Path, target: Path, uv_template: str) -> None:
             lambda: processes.measure_imports(project),
             lambda: processes.measure_callers(project, scratch),
             lambda: outage.measure(scratch),
-            lambda: processes.measure_rendering(template, uv_template, scratch),
+            lambda: rendering.measure(compared, scratch),
+            lambda: rendering.measure_stages(compared, scratch),
         )
         for measure in measurements:
             sections.append(measure())

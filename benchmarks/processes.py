@@ -1,4 +1,4 @@
-"""What is measured in processes of its own: a thousand cold callers, starts, and rendering."""
+"""What is measured in processes of its own: a thousand cold callers, and starts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import statistics
 import subprocess
 import sys
 import time
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from .page import Section, milliseconds, ratio
 
 CHILD = Path(__file__).with_name("child.py")
 VALUE, LATENCY = "the-value-of-it", 0.020
-CALLER_ROUNDS, STARTS, RENDERINGS = 3, 15, 10
+CALLER_ROUNDS, STARTS = 3, 15
 HOST_SECONDS = 0.5
 PLAIN = """
 import azure.functions as func
@@ -179,43 +178,3 @@ def measure_imports(project: Path) -> Section:
     ]
     text = f"`python -X importtime`, which adds some time of its own; the median of {STARTS} runs."
     return Section("What a start imports", text, ["Module", "time"], rows)
-
-
-def _title(template: Path) -> str:
-    """A template's name and version, as its pyproject.toml has them."""
-    project = tomllib.loads((template / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return f"{project['name']} {project['version']}"
-
-
-def measure_rendering(template: Path, uv_template: str, scratch: Path) -> Section:
-    """Rendering the default answers."""
-    templates = {"this template": str(template)}
-    if uv_template:
-        templates[_title(Path(uv_template))] = uv_template
-    seconds: dict[str, list[float]] = {name: [] for name in templates}
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    for turn in range(RENDERINGS + 1):
-        for name, source in templates.items():
-            target = scratch / f"rendered-{turn}-{name.replace(' ', '-')}"
-            command = [sys.executable, "-m", "cookiecutter", source, "--no-input"]
-            command += ["--default-config", "--output-dir", str(target)]
-            began = time.monotonic()
-            subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-            if turn:
-                seconds[name].append(time.monotonic() - began)
-    ours = seconds["this template"]
-    rows = []
-    for name, took in seconds.items():
-        pairs = zip(ours, took, strict=True)
-        compared = ratio(statistics.median(a / b for a, b in pairs)) if took is not ours else ""
-        rows.append([name, milliseconds(statistics.median(took)), compared])
-    text = (
-        f"The default answers, the median of {RENDERINGS} interleaved renderings, each with the"
-        " start of cookiecutter, and as at first use: no byte code of a template is kept."
-    )
-    if not uv_template:
-        text += (
-            " The template cookiecutter-uv could not be had from the package index. To compare with"
-            " it, name its folder: `UV_TEMPLATE=path/to/cookiecutter-uv make benchmarks`."
-        )
-    return Section("Rendering", text, ["Template", "time", "ratio"], rows)

@@ -27,14 +27,14 @@ VAULT_NAME = re.compile(r"(?=.{3,24}$)[A-Za-z](?:-?[A-Za-z0-9])*")
 VAULT_URI = re.compile(
     r"https://(?P<name>[A-Za-z0-9-]+)"
     r"\.vault\.(?:azure\.net|azure\.cn|usgovcloudapi\.net|sovcloud-api\.fr)(?::443)?/?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 VAULT_GROUP = re.compile(f"(?:{GUID}/)?{GROUP}")
+# Without `a`, ignoring case would let look-alikes through: the long s, and the sign of Kelvin.
 IDENTITY_ID = re.compile(
-    rf"/subscriptions/(?P<subscription>{GUID})/resourceGroups/(?P<group>{GROUP})"
-    r"/providers/Microsoft\.ManagedIdentity/userAssignedIdentities"
-    r"/(?P<name>[A-Za-z0-9][A-Za-z0-9_-]{2,127})",
-    re.IGNORECASE,
+    rf"(?ai:/subscriptions/(?P<subscription>{GUID})/resourceGroups/)(?P<group>{GROUP})"
+    r"(?ai:/providers/Microsoft\.ManagedIdentity/userAssignedIdentities"
+    r"/(?P<name>[A-Za-z0-9][A-Za-z0-9_-]{2,127}))"
 )
 
 # Where Bicep creates the identity, this setting tells the app its resource id.
@@ -50,9 +50,10 @@ SERVICES = {
 
 # App settings that the platform, azd, or this project's own Bicep and engine give a meaning.
 RESERVED_SETTING = re.compile(
-    r"(?:AzureWebJobs|AZURE_|WEBSITES?_|FUNCTIONS_|APPLICATIONINSIGHTS_|APPINSIGHTS_|APPSETTING_"
-    r"|IDENTITY_|MSI_|SCM_|CONTAINER_|PYTHON).*"
+    r"(?:AzureWebJobs|AzureFunctionsJobHost|AZURE_|WEBSITES?_|FUNCTIONS_|APPLICATIONINSIGHTS_"
+    r"|APPINSIGHTS_|APPSETTING_|IDENTITY_|MSI_|SCM_|CONTAINER_|PYTHON).*"
     r"|SECRET_(?:REFRESH_SECONDS|GRACE_SECONDS|SETTER_OBJECT_ID)|KEY_VAULT_DNS_SUFFIX|RECOVER_VAULT"
+    r"|ALERT_ACTION_GROUP_ID"
     r"|(?:DOCUMENTS|ORDERS_DB|ORDERS_BUS)(?:__.*)?|API_URL"
     r"|PATH|HOME|PORT",
     re.IGNORECASE,

@@ -20,6 +20,13 @@ from .answers import (
 TAKEN_PARAMETERS = frozenset({"req", "res", "context", "func"})
 LINE_LENGTH = 100
 
+# What begins a block of Markdown that no empty line ends, or that nobody sees: a fence, some HTML,
+# a link's definition.
+HIDING = re.compile(
+    r"^( {0,3})(?=```|~~~|<[!?]|<(?:script|pre|style|textarea)\b|\[[^\]]+\]:)",
+    re.MULTILINE | re.IGNORECASE,
+)
+
 # Each service's connection in function.json, the setting that says where the service is, and what
 # Bicep knows about that.
 CONNECTIONS = {
@@ -104,6 +111,7 @@ class Facts(NamedTuple):
             *((self.identity_setting,) if self.identity_source == "parameter" else ()),
             *(("API_URL",) if self.api_scope else ()),
             *(("SECRET_SETTER_OBJECT_ID",) if self.vault_source == "new" else ()),
+            "ALERT_ACTION_GROUP_ID",
         )
 
     @property
@@ -128,6 +136,11 @@ class Facts(NamedTuple):
         return (
             f"Its function {self.function_name} receives {secrets} from {vault}, with {identity}."
         )
+
+    @property
+    def description_in_markdown(self) -> str:
+        """The description as it was typed, but hiding nothing of itself and of what follows it."""
+        return HIDING.sub(r"\1\\", self.description)
 
     @property
     def project_name_quoted(self) -> str:

@@ -59,8 +59,8 @@ def command(answers: MutableMapping[str, Any]) -> str:
 
 
 def as_argument(answer: str) -> str:
-    """Write an answer so that it passes cookiecutter's rendering of arguments, on one line."""
-    if not any(sign in answer for sign in ("{{", "{%", "{#", "\n", "\t")):
+    """Write an answer so that it passes cookiecutter's rendering of arguments, all of it visible."""
+    if answer.isprintable() and not any(sign in answer for sign in ("{{", "{%", "{#")):
         return answer
     escaped = answer.encode("unicode_escape").decode().replace('"', '\\"')
     return f'{{{{ "{escaped}" }}}}'

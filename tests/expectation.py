@@ -53,6 +53,7 @@ class Expected:
     by_role: bool
     setter: str = ""  # who may set secrets, by object id
     recovers: bool = False
+    action_group: str = ""  # whom an alert goes to, by resource id
     other_vaults: tuple[str, ...] = ()  # that a deployer names, by resource id
     services: tuple[str, ...] = ()
     key: str = ""
@@ -113,7 +114,11 @@ BY_POLICY = {
 
 
 def expected(
-    answers: dict[str, str], forecast: Forecast, setter: str = "", recovers: bool = False
+    answers: dict[str, str],
+    forecast: Forecast,
+    setter: str = "",
+    recovers: bool = False,
+    action_group: str = "",
 ) -> Expected:
     """Say what the answers ask for; only the names that Bicep chooses come from the forecast."""
     asked = answers.get
@@ -164,6 +169,7 @@ def expected(
         by_role=asked("vault_access") == "rbac",
         setter=setter if made else "",
         recovers=recovers,
+        action_group=action_group,
         services=services,
         key=key,
         private=asked("network") == "private",

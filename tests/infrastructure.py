@@ -32,6 +32,7 @@ bicep = _the_projects_own("bicep")
 SITE = "Microsoft.Web/sites"
 STORAGE = "Microsoft.Storage/storageAccounts"
 INSIGHTS = "Microsoft.Insights/components"
+ALERT = "Microsoft.Insights/scheduledQueryRules"
 WORKSPACE = "Microsoft.OperationalInsights/workspaces"
 VAULT = "Microsoft.KeyVault/vaults"
 POLICY = f"{VAULT}/accessPolicies"

@@ -24,6 +24,7 @@ from expectation import (
     Expected,
 )
 from infrastructure import (
+    ALERT,
     BUS,
     COSMOS,
     ENDPOINT,
@@ -54,6 +55,8 @@ FORBIDDEN_SETTINGS = re.compile(
     r"AzureWebJobsStorage|FUNCTIONS_.*|WEBSITE_.*|SCM_.*|ENABLE_ORYX_BUILD|APPINSIGHTS_.*"
     r"|DOCUMENTS|ORDERS_DB|ORDERS_BUS|.*__managedIdentityResourceId"
 )
+# In the place of what host.json says, where an alert waits for a single line.
+SAMPLING = "AzureFunctionsJobHost__logging__applicationInsights__samplingSettings"
 UNIQUE = re.compile(r"[a-z2-7]{13}")
 
 
@@ -73,6 +76,7 @@ def it_makes_nothing_else(forecast: Forecast, want: Expected) -> Iterator[str]:
         kinds += SERVICE_RESOURCES[name]
     kinds += [VAULT, "Microsoft.Insights/diagnosticSettings"] if want.makes_vault else []
     kinds += ["Microsoft.ManagedIdentity/userAssignedIdentities"] if want.makes_identity else []
+    kinds += [ALERT] if want.action_group else []
     made = sorted(one["type"] for one in forecast["predictedResources"])
     if made != sorted(kinds):
         yield f"makes {made} instead of {sorted(kinds)}"
@@ -220,6 +224,34 @@ def logs_know_no_keys(forecast: Forecast, want: Expected) -> Iterator[str]:
         yield "Application Insights has no workspace"
 
 
+def the_alert_hears_of_a_denial_in_time(forecast: Forecast, want: Expected) -> Iterator[str]:
+    """It looks for the app's own log line every 5 min, and tells whom the deployer named."""
+    for alert in bicep.resources(forecast, ALERT):
+        told = dict(alert["properties"])
+        words = {name: told.pop(name) for name in ("displayName", "description")}
+        if not all(words.values()):
+            yield f"the alert does not say what to do: {words}"
+        (condition,) = told.pop("criteria")["allOf"]
+        if told != {
+            "severity": 1,
+            "scopes": [only(forecast, INSIGHTS)["id"]],
+            "evaluationFrequency": "PT5M",
+            "windowSize": "PT5M",
+            # The line comes once. No second one does not mean that all is well again.
+            "autoMitigate": False,
+            "actions": {"actionGroups": [want.action_group]},
+        }:
+            yield f"the alert is {told}"
+        if condition != {
+            "query": f'traces | where message has "{bicep.alert_words()}"',
+            "timeAggregation": "Count",
+            "operator": "GreaterThan",
+            "threshold": 0,
+            "dimensions": [{"name": "message", "operator": "Include", "values": ["*"]}],
+        }:
+            yield f"the alert looks for {condition}"
+
+
 def the_site_has_no_other_door(forecast: Forecast, want: Expected) -> Iterator[str]:
     """HTTPS, TLS 1.2 and up, no FTP, no passwords for publishing."""
     site = only(forecast, SITE)["properties"]
@@ -273,6 +305,8 @@ def the_settings_are_exactly_these(forecast: Forecast, want: Expected) -> Iterat
         "KEY_VAULT_DNS_SUFFIX": "[substring(environment().suffixes.keyvaultDns, 1)]",
         **want.settings,
     }
+    if want.action_group:
+        wanted[f"{SAMPLING}__excludedTypes"] = "Request;Trace"
     for name in want.services:
         prefix, setting, value = CONNECTIONS[name]
         wanted[f"{prefix}__{setting}"] = value.format(service(forecast, name)["id"])
@@ -517,6 +551,7 @@ INFRASTRUCTURE = (
     no_message_is_lost,
     a_key_that_is_made_signs_and_no_more,
     logs_know_no_keys,
+    the_alert_hears_of_a_denial_in_time,
     the_site_has_no_other_door,
     the_site_runs_on_flex_consumption,
     the_settings_are_exactly_these,

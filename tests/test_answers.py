@@ -95,6 +95,16 @@ REFUSED: list[tuple[Answers, str, str]] = [
         "identity_id",
         "no resource id",
     ),
+    (  # a long s, which is one without regard to case
+        {"identity": "user", "identity_id": IDENTITY_ID.replace("/sub", "/\u017fub")},
+        "identity_id",
+        "'/\\u017fub",
+    ),
+    (  # the sign of Kelvin
+        {"identity": "user", "identity_id": f"{IDENTITY_ID}\u212a"},
+        "identity_id",
+        "no resource id",
+    ),
     ({"identity": "user", "identity_id": "%MY-ID%"}, "identity_id", "no %SETTING%"),
     ({"identity": "user", "identity_id": "%IDENTITY_ENDPOINT%"}, "identity_id", "of its own"),
     ({"identity": "user", "identity_id": "%key_vault_name%"}, "identity_id", "at once"),
@@ -114,6 +124,11 @@ REFUSED: list[tuple[Answers, str, str]] = [
     ({"vault": "https://my-kv.vault.azure.net.evil.com/"}, "vault", "no vault's URI"),
     ({"vault": "https://user@my-kv.vault.azure.net/"}, "vault", "no vault's URI"),
     ({"vault": "https://my-kv.vault.microsoftazure.de/"}, "vault", "no vault's URI"),
+    (
+        {"vault": "https://my-kv.vault.u\u017fgovcloudapi.net/"},
+        "vault",
+        "'https://my-kv.vault.u\\u017f",
+    ),
     ({"vault": "https://my-hsm.managedhsm.azure.net/"}, "vault", "managed HSM"),
     ({"vault": "%KEY VAULT%"}, "vault", "no %SETTING%"),
     ({"vault": "%AzureWebJobsStorage%"}, "vault", "of its own"),
@@ -365,11 +380,12 @@ def test_a_configuration_is_checked_and_kept(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_the_refusal_ends_with_a_command_that_is_right(cli: Cli, tmp_path: Path) -> None:
-    description = 'It\'s "{{ 7*7 }}"\n$HOME \\ 日本 \U0001f600'
+    description = 'It\'s "{{ 7*7 }}"\n$HOME \\ 日本 \U0001f600\u200b.'
     answers = WRONG | {"project_name": "Größe & Co", "description": description, "identity": "user"}
 
     result = cli("--no-input", answers=answers)
     command = result.output.strip().splitlines()[-1]
+    assert command.isprintable()
     done = subprocess.run(  # as a person pastes it
         f"{shlex.quote(sys.executable)} -m {command.strip()}", shell=True, capture_output=True
     )

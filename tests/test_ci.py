@@ -671,6 +671,17 @@ def test_somebody_else_approves_and_sets(connect: Connect) -> None:
             "--body", "the-team"] in calls  # fmt: skip
 
 
+def test_an_action_group_elsewhere_is_told_of_denials(connect: Connect) -> None:
+    group = f"{SCOPE}-on-call/providers/Microsoft.Insights/actionGroups/on-call"
+
+    done, calls = connect(ALERT_ACTION_GROUP_ID=group)
+
+    assert done.returncode == 0, done.stderr
+    assert ("deployer", "Reader", group) in roles(calls)
+    assert ["gh", "variable", "set", "ALERT_ACTION_GROUP_ID", "--repo", "Owner/App",
+            "--body", group] in calls  # fmt: skip
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_the_script_lets_the_deployment_assign_its_roles_and_no_other(
     connect: Connect, forecasts: Path, name: str

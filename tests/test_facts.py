@@ -181,6 +181,23 @@ def test_a_text_arrives_intact_in_four_languages() -> None:
     assert eval(literal, {}) == TEXT
 
 
+@pytest.mark.parametrize(
+    ("description", "written"),
+    [
+        (TEXT, TEXT),
+        ("Signs `orders`: *all* of them, see [the docs](https://example.org).", None),
+        ("```", "\\```"),
+        ("One\n   ~~~~\ntwo", "One\n   \\~~~~\ntwo"),
+        ("<!-- later", "\\<!-- later"),
+        ("<Script>", "\\<Script>"),
+        ("<scripture>", None),
+        ("[Caller]: https://example.org", "\\[Caller]: https://example.org"),
+    ],
+)
+def test_a_description_hides_nothing_of_the_readme(description: str, written: str | None) -> None:
+    assert facts(description=description).description_in_markdown == (written or description)
+
+
 def test_a_text_in_bicep() -> None:
     assert bicep_quoted("it's ${x} \\ 'y'\n\t\"é\"") == "'it\\'s \\${x} \\\\ \\'y\\'\\n\\t\"é\"'"
 
@@ -216,11 +233,11 @@ def test_the_project_in_short(answers: dict[str, str], vault: str, identity: str
 @pytest.mark.parametrize(
     ("answers", "variables"),
     [
-        ({}, ("SECRET_SETTER_OBJECT_ID",)),
-        ({"vault_source": "existing", "vault": "my-kv"}, ()),
+        ({}, ("SECRET_SETTER_OBJECT_ID", "ALERT_ACTION_GROUP_ID")),
+        ({"vault_source": "existing", "vault": "my-kv"}, ("ALERT_ACTION_GROUP_ID",)),
         (
             {"identity": "user", "identity_id": "%MY_ID%", "api_scope": "api://x/.default"},
-            ("MY_ID", "API_URL", "SECRET_SETTER_OBJECT_ID"),
+            ("MY_ID", "API_URL", "SECRET_SETTER_OBJECT_ID", "ALERT_ACTION_GROUP_ID"),
         ),
     ],
 )

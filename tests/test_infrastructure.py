@@ -29,15 +29,23 @@ from infrastructure import SITE, bicep, host_storage, only, start_compiler, unfo
 from invariants import wrong, wrong_template
 
 SETTER = "44444444-4444-4444-4444-444444444444"
+ACTION_GROUP = (
+    f"/subscriptions/{VAULT_SUBSCRIPTION}/resourceGroups/rg-on-call/providers"
+    "/Microsoft.Insights/actionGroups/on-call"
+)
+# What a deployer may set, beside what must be set.
+GIVEN = {
+    "SECRET_SETTER_OBJECT_ID": SETTER,
+    "ALERT_ACTION_GROUP_ID": ACTION_GROUP,
+    "RECOVER_VAULT": "true",
+    "AZURE_ENV_NAME": "prod",
+}
 
 
 @pytest.fixture(scope="module")
 def generous_compiler() -> Iterator[Any]:
     """The compiler of a deployer who sets everything that may be set."""
-    yield from start_compiler(
-        VARIABLES
-        | {"SECRET_SETTER_OBJECT_ID": SETTER, "RECOVER_VAULT": "true", "AZURE_ENV_NAME": "prod"}
-    )
+    yield from start_compiler(VARIABLES | GIVEN)
 
 
 def _name(answers: dict[str, str]) -> str:
@@ -87,12 +95,12 @@ EVERYTHING = next(
 
 
 @pytest.mark.parametrize("answers", NEW, ids=map(_name, NEW))
-def test_who_is_named_may_set_secrets_and_the_vault_comes_back(
+def test_who_is_named_may_set_secrets_and_hears_of_denials_and_the_vault_comes_back(
     bake: Bake, generous_compiler: Any, answers: dict[str, str]
 ) -> None:
     forecast = generous_compiler.snapshot(bake(**answers) / "infra" / "main.bicepparam")
 
-    assert wrong(forecast, expected(answers, forecast, setter=SETTER, recovers=True)) == []
+    assert wrong(forecast, expected(answers, forecast, SETTER, True, ACTION_GROUP)) == []
     assert only(forecast, SITE)["tags"]["azd-env-name"] == "prod"
 
 
@@ -100,7 +108,15 @@ def test_nobody_sets_secrets_in_a_vault_of_others(bake: Bake, generous_compiler:
     for answers in EXISTING[::7]:
         forecast = generous_compiler.snapshot(bake(**answers) / "infra" / "main.bicepparam")
 
-        assert wrong(forecast, expected(answers, forecast, setter=SETTER)) == []
+        assert wrong(forecast, expected(answers, forecast, SETTER, action_group=ACTION_GROUP)) == []
+
+
+def test_denials_are_told_from_a_private_network_too(bake: Bake, generous_compiler: Any) -> None:
+    answers = {**NEW[0], "network": "private"}
+
+    forecast = generous_compiler.snapshot(bake(**answers) / "infra" / "main.bicepparam")
+
+    assert wrong(forecast, expected(answers, forecast, SETTER, True, ACTION_GROUP)) == []
 
 
 def test_an_identity_that_is_not_given_stops_the_deployment_with_a_sentence(
@@ -371,6 +387,37 @@ def test_the_invariants_notice(
 
     found = wrong(broken, expected(answers, good))
     assert noticed_by in [sentence.partition(":")[0] for sentence in found]
+
+
+def _hear_outages_too(alert: dict[str, Any]) -> None:
+    alert["criteria"]["allOf"][0]["query"] = 'traces | where message has "The last value is kept"'
+
+
+def _be_content_with_silence(alert: dict[str, Any]) -> None:
+    alert["autoMitigate"] = True
+
+
+def _look_too_seldom(alert: dict[str, Any]) -> None:
+    alert["evaluationFrequency"] = alert["windowSize"] = "PT15M"
+
+
+def _tell_nobody(alert: dict[str, Any]) -> None:
+    alert["actions"]["actionGroups"] = []
+
+
+@pytest.mark.parametrize(
+    "breaks", [_hear_outages_too, _be_content_with_silence, _look_too_seldom, _tell_nobody]
+)
+def test_the_invariants_notice_an_alert_of_no_use(
+    bake: Bake, generous_compiler: Any, breaks: Callable[[dict[str, Any]], None]
+) -> None:
+    forecast = generous_compiler.snapshot(bake(**NEW[0]) / "infra" / "main.bicepparam")
+    want = expected(NEW[0], forecast, SETTER, True, ACTION_GROUP)
+
+    breaks(only(forecast, infrastructure.ALERT)["properties"])
+
+    (found,) = wrong(forecast, want)
+    assert found.startswith("the_alert_hears_of_a_denial_in_time: ")
 
 
 def _generated_test(project: Path, **variables: str) -> str:

@@ -312,6 +312,13 @@ def test_the_texts_arrive_intact(project: Path, answers: dict[str, str]) -> None
     assert devcontainer["name"] == name
 
 
+@pytest.mark.parametrize("slug", ["null", "no", "123", "1e3", "0x1f", "2024-01-01"])
+def test_a_slug_is_a_text_in_yaml(bake: Bake, slug: str) -> None:
+    azure = yaml.safe_load((bake(project_slug=slug) / "azure.yaml").read_text("utf-8"))
+
+    assert azure["name"] == slug
+
+
 def test_the_function(project: Path, answers: dict[str, str]) -> None:
     name = answers.get("function_name", "read_secret")
     by_decorators = answers.get("programming_model") == "decorators"

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import bicep
 import pytest
 import worker
 from key_vault_double import Double
@@ -272,6 +273,13 @@ def test_at_refresh_an_episode_is_one_warning(refreshed: dict[str, Seen], row: R
 
     assert any(words in warning for words in row.says.split("|")), warning
     assert "value-of" not in warning
+
+
+@each_row
+def test_at_refresh_the_alert_hears_denials_only(refreshed: dict[str, Seen], row: Row) -> None:
+    (warning,) = refreshed[row.name].warnings
+
+    assert (bicep.alert_words() in warning) == row.denied, warning
 
 
 @each_row

@@ -336,6 +336,20 @@ def test_earlier_values_stay_masked_and_threads_are_no_way_out(
     assert leaks(shown(), generations) == []
 
 
+def test_the_last_32_values_of_a_secret_are_masked() -> None:
+    from identity_bindings import redaction
+
+    values = [f"generation-{number:03}" for number in range(40)]
+    redaction.register("the-value-of-another", owner="another")
+    for value in values:
+        redaction.register(value, owner="it")
+    redaction.register(values[3], owner="it")  # set again: it is the newest now
+
+    masked = [value for value in values if redaction.mask(value) == redaction.MASK]
+    assert masked == [values[3], *values[-31:]]
+    assert redaction.mask("the-value-of-another") == redaction.MASK
+
+
 def test_nothing_of_the_engine_shows_a_value(double: Double, app: App, tmp_path: Path) -> None:
     double.vault("contoso").set("api-key", "the-value-of-it")
     declare(tmp_path, "echo", "def main(req, mySecret):\n    return mySecret\n", key_vault())

@@ -136,7 +136,7 @@ def test_each_wrong_property_of_a_secret(
         head = f"functions/{name}/function.json: {owner}.{prop}: ".replace("\n", "\\n")
         assert line.startswith(head), (head, line)
         shown = "'***'" if value is LEFT_OUT else repr(value)
-        assert line[len(head) :].startswith(f"{shown}: " if len(shown) <= 120 else shown[:117])
+        assert line[len(head) :].startswith(f"{shown}: " if len(shown) <= 120 else shown[:7])
         assert allowed in line
         assert line.isprintable()
         assert HELD not in line
@@ -510,7 +510,7 @@ def test_a_folder_no_function_can_be_named_like(
     functions = project.load()
 
     assert set(functions) == {"good"}
-    assert f"folder: {name!r}"[:100] in told(caplog, name)[0]
+    assert f"folder: {name!r}"[:60] in told(caplog, name)[0]
     assert told(caplog, name)[1].endswith("the function is not registered.")
 
 
@@ -520,8 +520,8 @@ def test_names_that_differ_in_case_only(project: Project, caplog: pytest.LogCapt
     if len(list((project.folder / "functions").iterdir())) < 3:
         pytest.skip("this file system does not mind case")
 
-    assert set(project.load()) == {"good"}
-    assert len([line for line in told(caplog) if "differ in more than case" in line]) == 2
+    assert set(project.load()) == {"good", "Twin"}
+    assert "another function of the app has this name" in told(caplog, "twin")[0]
 
 
 def test_a_name_that_the_app_has_already(

@@ -14,13 +14,8 @@ declares a secret over a function of the v2 model.
 """
 
 from .decorators import key_vault_secret
-from .errors import BindingUnavailableError, IdentityBindingError
+from .errors import BindingUnavailableError
 from .registration import register_functions
 
 __version__ = "1.0.0"
-__all__ = [
-    "BindingUnavailableError",
-    "IdentityBindingError",
-    "key_vault_secret",
-    "register_functions",
-]
+__all__ = ["BindingUnavailableError", "key_vault_secret", "register_functions"]

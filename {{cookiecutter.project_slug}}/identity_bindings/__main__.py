@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import redaction
 from .declarations import parse
-from .report import as_data, as_table, report
+from .report import as_table, report
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,8 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
         0 if all can be read, 1 if not, 2 if the app cannot be loaded.
     """
     parser = argparse.ArgumentParser(prog="python -m identity_bindings", description=__doc__)
-    told = "read every declared value once; never print it"
-    parser.add_argument("command", choices=["check"], help=told)
+    parser.add_argument("command", choices=["check"], help="read every declared value, print none")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     options = parser.parse_args(arguments)
 
@@ -44,14 +43,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"function_app.py cannot be loaded: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
     redaction.install()
-    progress = sys.stderr.isatty() and bool(report.injections)
-    if progress:
-        print(f"Reading {len(report.injections)} values …", end="\r", file=sys.stderr, flush=True)
+    if sys.stderr.isatty() and report.injections:
+        print(f"Reading {len(report.injections)} values …", file=sys.stderr)
     rows = report.rows()
-    if progress:
-        print(" " * 40, end="\r", file=sys.stderr, flush=True)
+    data = [{**row._asdict(), "ok": row.ok} for row in rows]
     table = as_table(rows) if rows else "No function declares a value."
-    print(json.dumps(as_data(rows), indent=2) if options.json else table)
+    print(json.dumps(data, indent=2) if options.json else table)
     return 0 if all(row.ok for row in rows) else 1
 
 

@@ -77,12 +77,10 @@ class Credential:
             try:
                 self._source = self._source or self._open()
                 return self._source.get_token_info(*scopes, options=options)
-            except ReadError:
-                raise
             except Exception as error:
                 # The SDK remembers a bad answer for a while. A new credential asks again.
                 self._source = None
-                failure = self._failure(type(error).__name__)
+                failure = error.failure if isinstance(error, ReadError) else self._failure(error)
         raise ReadError(failure)
 
     def forget(self) -> None:
@@ -98,13 +96,17 @@ class Credential:
         if not in_azure():
             logins = (sdk.AzureCliCredential, sdk.AzureDeveloperCliCredential)
             return sdk.ChainedTokenCredential(*(login(process_timeout=8) for login in logins))
-        _quieten()
+        # Its loggers would tell addresses, and answers that they cannot read. A level that somebody
+        # has set is theirs.
+        for logger in map(logging.getLogger, ("azure.core", "azure.identity")):
+            if logger.level == logging.NOTSET:
+                logger.setLevel(logging.CRITICAL)
         # The synchronous credential takes `resource_id` and sends it as `mi_res_id`.
         chosen = {"resource_id": self.identity.resource_id} if self.identity.resource_id else None
         options = {"raw_response_hook": self._remember, **CLIENT_OPTIONS}
         return sdk.ManagedIdentityCredential(identity_config=chosen, **options)
 
-    def _failure(self, error: str) -> Failure:
+    def _failure(self, error: Exception) -> Failure:
         """Say what a failed token request means.
 
         The endpoint answers 400 where the identity does not exist or is not assigned to the app;
@@ -117,7 +119,8 @@ class Credential:
         status, text = self._answer
         if status == 400 and re.search(r"identity|\bmsi\b", text, re.IGNORECASE):
             return not_assigned(self.identity)
-        reason = f"the identity endpoint gave no token ({f'HTTP {status}' if status else error})"
+        answer = f"HTTP {status}" if status else type(error).__name__
+        reason = f"the identity endpoint gave no token ({answer})"
         repair = "the next read tries again; if it lasts, restart the app"
         return Failure("transient", reason, repair)
 
@@ -137,21 +140,8 @@ def not_assigned(identity: Identity) -> Failure:
     return Failure("denied", reason, repair)
 
 
-def _quieten() -> None:
-    """Keep the SDK's own loggers from telling addresses, and answers that they cannot read.
-
-    A level that somebody has set is theirs.
-    """
-    for name, level in (("azure.core", logging.WARNING), ("azure.identity", logging.CRITICAL)):
-        logger = logging.getLogger(name)
-        if logger.level == logging.NOTSET:
-            logger.setLevel(level)
-
-
-@cache
-def open_credential(identity: Identity) -> Credential:
-    """Return the one credential of `identity`: all its readers share a token."""
-    return Credential(identity)
+open_credential = cache(Credential)
+"""Return the one credential of an identity: all its readers share a token."""
 
 
 def site_arguments(environment: Mapping[str, str] = os.environ) -> str:
@@ -162,7 +152,6 @@ def site_arguments(environment: Mapping[str, str] = os.environ) -> str:
 
 def principal(identity: Identity) -> str:
     """The command that finds an identity's principal id, for use inside another command."""
+    user_assigned = f"az identity show --ids {identity.resource_id}"
     shown = f"az functionapp identity show {site_arguments()}"
-    if identity.resource_id:
-        shown = f"az identity show --ids {identity.resource_id}"
-    return f"$({shown} --query principalId --output tsv)"
+    return f"$({user_assigned if identity.resource_id else shown} --query principalId --output tsv)"

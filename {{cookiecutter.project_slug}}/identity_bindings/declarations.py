@@ -19,13 +19,13 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
 # A JSON string, kept; or a comment, dropped.
 _STRING_OR_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\r\n]*|/\*.*?\*/', re.DOTALL)
 _STRING_OR_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])', re.DOTALL)
+_AUTH_LEVELS = ("function", "anonymous", "admin")
 
-AUTH_LEVELS = ("function", "anonymous", "admin")
-RETRY_TIMES = {
-    "fixeddelay": ["delayInterval"],
-    "exponentialbackoff": ["minimumInterval", "maximumInterval"],
+RETRY = {
+    "fixeddelay": ("fixed_delay", ["delayInterval"]),
+    "exponentialbackoff": ("exponential_backoff", ["minimumInterval", "maximumInterval"]),
 }
-"""The times that a retry strategy has."""
+"""The retry strategies: the library's name of each, and its times."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,7 @@ def read_declarations(folder: Path, settings: Mapping[str, str]) -> list[Functio
     Returns:
         Every function, in the order of names, with its problems.
     """
-    functions = [_read(file, settings) for file in sorted(folder.glob(f"*/{FILE}"))]
-    names = [function.name.lower() for function in functions]
-    for function in functions:
-        if names.count(function.name.lower()) > 1:
-            allowed = "names of functions must differ in more than case"
-            function.problems.append(Problem(function.file, FOLDER, function.name, allowed))
-    return functions
+    return [_read(file, settings) for file in sorted(folder.glob(f"*/{FILE}"))]
 
 
 def is_trigger(binding: Mapping[str, Any]) -> bool:
@@ -149,19 +143,19 @@ def _binding_mistakes(binding: Mapping[str, Any]) -> Iterator[Mistake]:
     if data_type is not None and str(data_type).lower() not in ("string", "binary", "stream"):
         yield f"{kind}.dataType", data_type, "'string', 'binary' or 'stream'"
     level = binding.get("authLevel") or "function"
-    if kind.lower() == "httptrigger" and str(level).lower() not in AUTH_LEVELS:
+    if kind.lower() == "httptrigger" and str(level).lower() not in _AUTH_LEVELS:
         yield f"{kind}.authLevel", level, "'function', 'anonymous' or 'admin'"
 
 
 def _retry_mistakes(retry: Any) -> Iterator[Mistake]:
     strategy = str(retry.get("strategy", "")).lower() if isinstance(retry, dict) else ""
-    if strategy not in RETRY_TIMES:
+    if strategy not in RETRY:
         yield "retry", retry, "an object with strategy 'fixedDelay' or 'exponentialBackoff'"
         return
     count = retry.get("maxRetryCount")
     if isinstance(count, bool) or not re.fullmatch(r"-1|\d{1,9}", str(count)):
         yield "retry.maxRetryCount", count, "a number of retries, -1 for no end"
-    for name in RETRY_TIMES[strategy]:
+    for name in RETRY[strategy][1]:
         if not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]?\d:[0-5]?\d", str(retry.get(name))):
             yield f"retry.{name}", retry.get(name), "a time as 'hh:mm:ss'"
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from azure.functions.decorators.function_app import Function, FunctionBuilder, FunctionRegister
 
-from . import host_log, redaction
+from . import redaction
 from .errors import Problem, logger
 from .grammar import declare, is_parameter
 from .injection import Injection, inject, injections_for
-from .report import report
+from .report import report, tell_host
 from .worker_rules import Handler, mismatches, present, signature_of, signature_with, without
 
 
@@ -58,8 +58,8 @@ def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handl
     """
 
     def decorate(handler: Handler) -> Handler:
-        host_log.install()
         redaction.install()
+        tell_host()
         built = handler if isinstance(handler, FunctionBuilder) else None
         if built is not None:
             handler = built._function.get_user_function()
@@ -128,22 +128,23 @@ def _watch_indexing() -> None:
 
     @functools.wraps(original)
     def get_functions(app: FunctionRegister) -> list[Function]:
-        kept = []
-        for function in original(app):
-            name, handler = str(function.get_function_name()), function.get_user_function()
-            problems = _problems_of(function, name, handler)
-            if problems and not function.is_http_function():
-                logger.error("Function '%s' is in error, and not registered.", name)
-                continue
-            if problems:
-                names = [one.name for one in function.get_bindings() if one.name != "$return"]
-                answer: Any = report.refuse(name, problems)
-                function._func = present(answer, signature_with(names))
-            kept.append(function)
-        return kept
+        return [function for function in original(app) if _is_fit(function)]
 
     get_functions.original = original  # type: ignore[attr-defined]
     FunctionRegister.get_functions = get_functions  # type: ignore[assignment]
+
+
+def _is_fit(function: Function) -> bool:
+    """Whether the worker may be told of a function. One that is in error is made fit."""
+    name = str(function.get_function_name())
+    problems = _problems_of(function, name, function.get_user_function())
+    if problems and not function.is_http_function():
+        logger.error("Function '%s' is in error, and not registered.", name)
+        return False
+    if problems:
+        names = [one.name for one in function.get_bindings() if one.name != "$return"]
+        function._func = present(report.refuse(name, problems), signature_with(names))
+    return True
 
 
 def _problems_of(function: Function, name: str, handler: Handler) -> tuple[Problem, ...]:

@@ -6,11 +6,19 @@ Every message says what to do; none carries a secret's value.
 import logging
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import cache
 from math import inf
+from reprlib import Repr
 from typing import Any, Literal, Protocol
 
 logger = logging.getLogger("identity_bindings")
 """The log of this package."""
+
+say_once = cache(logger.warning)
+"""Warn of what holds from now on."""
+
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120
 
 
 class IdentityBindingError(Exception):
@@ -39,12 +47,7 @@ class Problem:
     allowed: str
 
     def __str__(self) -> str:
-        try:
-            shown = repr(self.value)
-        except RecursionError:
-            shown = "..."
-        shown = shown if len(shown) <= 120 else shown[:117] + "..."
-        line = f"{self.file}: {self.property}: {shown}: {self.allowed}"
+        line = f"{self.file}: {self.property}: {_SHORT.repr(self.value)}: {self.allowed}"
         # One line of the log, whatever a name holds.
         return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in line)
 

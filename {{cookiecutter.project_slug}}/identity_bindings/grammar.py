@@ -56,11 +56,10 @@ def matching(pattern: str, allowed: str, required: bool = True) -> Property:
     return Property(check, allowed, required)
 
 
-_IDENTITY_ID = matching(
-    RESOURCE_ID,
-    "the resource id of a user-assigned identity: /subscriptions/…/resourceGroups/…/providers/"
-    "Microsoft.ManagedIdentity/userAssignedIdentities/…",
+_ALLOWED_ID = (
+    "the resource id of a user-assigned identity: /subscriptions/…/userAssignedIdentities/…"
 )
+_IDENTITY_ID = matching(RESOURCE_ID, _ALLOWED_ID)
 
 
 @cache

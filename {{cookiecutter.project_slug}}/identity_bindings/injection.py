@@ -1,7 +1,9 @@
 """Handlers that receive declared values: the worker sees the rest of their parameters only."""
 
+import asyncio
 import functools
 from collections.abc import Sequence
+from concurrent import futures
 from dataclasses import dataclass
 from inspect import iscoroutinefunction, isfunction
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 from .errors import BindingUnavailableError, ReadError
 from .redaction import scrub
 from .sources import Source, pool
+from .timing import WAIT
 from .worker_rules import Handler
 
 
@@ -34,21 +37,22 @@ class Injection:
         Raises:
             BindingUnavailableError: There is no value that may be served.
         """
-        try:
-            return self.source.wait()
-        except ReadError as error:
-            raise self._error(error) from None
+        if (flight := self.source.join()) is not None:
+            futures.wait([flight], WAIT)
+        return self._settle(flight)
 
     async def wait_async(self) -> Any:
         """The same as `wait`, without blocking the event loop."""
-        try:
-            return await self.source.wait_async()
-        except ReadError as error:
-            raise self._error(error) from None
+        if (flight := self.source.join()) is not None:
+            await asyncio.wait([asyncio.wrap_future(flight)], timeout=WAIT)
+        return self._settle(flight)
 
-    def _error(self, error: ReadError) -> BindingUnavailableError:
-        failure, binding = error.failure, self.binding
-        return BindingUnavailableError(
+    def _settle(self, flight: futures.Future[None] | None) -> Any:
+        try:
+            return self.source.settle(flight)
+        except ReadError as error:
+            failure, binding = error.failure, self.binding
+        raise BindingUnavailableError(
             f"Function '{self.function}', binding '{binding.name}': {binding} cannot be read by"
             f" {binding.identity}: {failure.reason}. Repair: {failure.repair}"
         )
@@ -104,7 +108,8 @@ def inject(handler: Handler, values: Sequence[Injection], folder: Path | None = 
             for item in others:
                 good_until, value = item.source.current
                 kwargs[item.binding.name] = value if monotonic() < good_until else item.wait()
-            _place(kwargs, folder)
+            if folder is not None and "context" in kwargs:
+                kwargs["context"] = _ContextIn(folder, kwargs["context"])
         try:
             return handler(*args, **kwargs)
         except BaseException as error:
@@ -122,7 +127,8 @@ def inject(handler: Handler, values: Sequence[Injection], folder: Path | None = 
                 good_until, value = item.source.current
                 fresh = monotonic() < good_until
                 kwargs[item.binding.name] = value if fresh else await item.wait_async()
-            _place(kwargs, folder)
+            if folder is not None and "context" in kwargs:
+                kwargs["context"] = _ContextIn(folder, kwargs["context"])
         try:
             return await handler(*args, **kwargs)
         except BaseException as error:
@@ -142,8 +148,3 @@ class _ContextIn:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
-
-
-def _place(kwargs: dict[str, Any], folder: Path | None) -> None:
-    if folder is not None and "context" in kwargs:
-        kwargs["context"] = _ContextIn(folder, kwargs["context"])

@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from threading import Lock
 
-from .credentials import Identity, in_azure, open_credential
-from .errors import Failure, ReadError, Reading, logger
+from .credentials import Identity, in_azure
+from .errors import Failure, ReadError, Reading, say_once
 from .grammar import Kind, matching
 from .vaults import VAULT_NAME, Vault, vault_name
 
@@ -17,8 +17,8 @@ LOCAL_FILE = Path(__file__).parent.parent / "secrets.local.json"
 
 _FROM_FILE = f"{LOCAL_FILE.name} gives the values of secrets on this machine."
 _BY_LOGIN = "Secrets are read with the developer's own login ('az login' or 'azd auth login')."
-_NAME = "a secret's name: 1 to 127 letters, digits and hyphens"
 _lock = Lock()
+_open_vault = cache(Vault)
 
 
 @dataclass(frozen=True)
@@ -57,16 +57,11 @@ class SecretBinding:
         if not in_azure():
             value = _local_value(LOCAL_FILE, vault_name(self.vault_url), self.secret_name)
             with _lock:
-                _say(_BY_LOGIN if value is None else _FROM_FILE)
+                say_once(_BY_LOGIN if value is None else _FROM_FILE)
             if value is not None:
                 return Reading(value)
         vault = _open_vault(self.vault_url, self.identity)
         return vault.read_secret(self.secret_name, self.secret_version)
-
-
-@cache
-def _open_vault(url: str, identity: Identity) -> Vault:
-    return Vault(url, open_credential(identity))
 
 
 def _local_value(file: Path, vault: str, secret: str) -> str | None:
@@ -86,14 +81,8 @@ def _local_value(file: Path, vault: str, secret: str) -> str | None:
     return values.get(f"{vault}/{secret}".lower(), values.get(secret.lower()))
 
 
-@cache
-def _say(sentence: str) -> None:
-    """Log where values come from, once."""
-    logger.warning(sentence)
-
-
 _PROPERTIES = {
-    "secretName": matching("[A-Za-z0-9-]{1,127}", _NAME),
+    "secretName": matching("[A-Za-z0-9-]{1,127}", "a secret's name: 1 to 127 letters, digits, -"),
     "secretVersion": matching("[A-Za-z0-9]{1,64}", "a secret's version", required=False),
     "vaultName": VAULT_NAME,
 }

@@ -18,13 +18,10 @@ PACKAGE = "__app__"
 def make_importable(folder: Path) -> None:
     """Let functions import each other as on the platform: ``__app__.x``, relative, or by name."""
     folder = folder.resolve()
-    for path in (str(folder.parent), str(folder)):
-        # Last, so that a function named like a library does not hide it.
-        if path not in sys.path:
-            sys.path.append(path)
-    if PACKAGE not in sys.modules:
-        sys.modules[PACKAGE] = module_from_spec(ModuleSpec(PACKAGE, None, is_package=True))
-    search: Any = sys.modules[PACKAGE].__path__
+    # Last, so that a function named like a library does not hide it.
+    sys.path += [path for path in (str(folder.parent), str(folder)) if path not in sys.path]
+    package = module_from_spec(ModuleSpec(PACKAGE, None, is_package=True))
+    search: Any = sys.modules.setdefault(PACKAGE, package).__path__
     if str(folder) not in search:
         search.append(str(folder))
 

@@ -16,7 +16,7 @@ from threading import Lock
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
-from .errors import logger
+from .errors import say_once
 
 MASK = "***"
 
@@ -27,8 +27,6 @@ _GENERATIONS = 32  # of a secret that is rotated: those before the newest stay m
 _lock = Lock()
 _forms_of: dict[Hashable, dict[str, set[str]]] = {}  # owner → value → forms
 _needles: tuple[str, ...] = ()
-_warned_of_short = False
-_STREAMS = ("stdout", "stderr")
 _STANDARD = frozenset(vars(logging.makeLogRecord({})))
 # What built-in exceptions show beside their arguments.
 _SHOWN = ("strerror", "filename", "filename2", "msg", "text", "code", "value", "name", "path")
@@ -36,8 +34,6 @@ _SHOWN = ("strerror", "filename", "filename2", "msg", "text", "code", "value", "
 
 class SecretValue(str):
     """A secret's value: a ``str`` in every way, except that its ``repr`` is masked."""
-
-    __slots__ = ()
 
     def __repr__(self) -> str:
         return repr(MASK)
@@ -52,11 +48,9 @@ def register(value: str, owner: Hashable = None) -> None:
         value: What must not be shown.
         owner: Whose value it is. The last 32 values of each owner are masked.
     """
-    global _needles, _warned_of_short
+    global _needles
     if len(value.strip()) < SHORTEST:
-        if value and not _warned_of_short:
-            _warned_of_short = True
-            logger.warning("A secret of fewer than %d characters is not masked in logs.", SHORTEST)
+        say_once("A secret of fewer than %d characters is not masked in logs.", SHORTEST)
         return
     with _lock:
         values = _forms_of.setdefault(owner, {})
@@ -82,24 +76,10 @@ def install() -> None:
     """Put the masks on logging, ``sys.stdout`` and ``sys.stderr``, if they are not there."""
     if not hasattr(logging.Logger.handle, "original"):
         logging.Logger.handle = _masked(logging.Logger.handle)  # type: ignore[method-assign]
-    for name in _STREAMS:
+    for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is not None and not isinstance(stream, _MaskedStream):
-            setattr(sys, name, _MaskedStream(stream))
-
-
-def uninstall() -> None:
-    """Take the masks off and forget every value. For tests that start the app afresh."""
-    global _needles, _warned_of_short
-    handle: Any = logging.Logger.handle
-    logging.Logger.handle = getattr(handle, "original", handle)  # type: ignore[method-assign]
-    for name in _STREAMS:
-        stream = getattr(sys, name)
-        if isinstance(stream, _MaskedStream):
-            setattr(sys, name, stream.original)
-    with _lock:
-        _forms_of.clear()
-        _needles, _warned_of_short = (), False
+        if stream is not None and not isinstance(stream, MaskedStream):
+            setattr(sys, name, MaskedStream(stream))
 
 
 def scrub(error: BaseException) -> BaseException:
@@ -143,8 +123,6 @@ def _mask_record(record: logging.LogRecord) -> None:
 
 def _mask_object(value: Any) -> Any:
     """`value` without what must not be shown; the same object where there is nothing to hide."""
-    if value is None or isinstance(value, bool | int | float):
-        return value
     if isinstance(value, str):
         text = mask(str(value))
         return value if text == value and not isinstance(value, SecretValue) else text
@@ -190,7 +168,7 @@ def _scrub(error: BaseException, seen: set[int]) -> BaseException:
     return stand_in.with_traceback(error.__traceback__)
 
 
-class _MaskedStream:
+class MaskedStream:
     """A text stream that masks what is written to it, and is the original in all else."""
 
     def __init__(self, original: TextIO) -> None:
@@ -225,5 +203,4 @@ def _base64(data: bytes) -> Iterator[str]:
         start = shift + 1 if shift else 0
         end = len(code) - (1 if (shift + len(data)) % 3 else 0)
         for form in {code[start:end]} | ({code} if not shift else set()):
-            yield form
-            yield form.replace("+", "-").replace("/", "_")
+            yield from (form, form.replace("+", "-").replace("/", "_"))

@@ -8,18 +8,17 @@ from typing import Any
 
 import azure.functions as func
 
-from . import host_log, redaction, worker_rules
-from .declarations import FOLDER, RETRY_TIMES, FunctionDeclaration, is_trigger, read_declarations
+from . import redaction, worker_rules
+from .declarations import FOLDER, RETRY, FunctionDeclaration, is_trigger, read_declarations
 from .errors import DeclarationError, Problem, logger
 from .grammar import direction
 from .injection import as_function, inject, injections_for
 from .loading import load_handler, make_importable
-from .report import report
+from .report import report, tell_host
 from .worker_rules import Bindings, Handler, present, signature_of, signature_with, without
 
 App = func.FunctionApp | func.Blueprint
 
-_STRATEGIES = {"fixeddelay": "fixed_delay", "exponentialbackoff": "exponential_backoff"}
 _GENERIC = ("name", "type", "direction", "dataType")
 
 
@@ -35,17 +34,18 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
         folder: The folder of the functions. It is also the package ``__app__``, and stands on
             ``sys.path``, as the app's root does on the platform.
     """
-    host_log.install()
     redaction.install()
+    tell_host()
     make_importable(folder)
     if not folder.is_dir():
         logger.error("%s: there is no such folder, so it declares no function.", folder)
     taken = {str(one._function.get_function_name()).lower() for one in app._function_builders}
     for function in read_declarations(folder, os.environ):
-        problems = function.problems
-        if function.name.lower() in taken:
-            allowed = "another function of the app has this name"
+        problems, name = function.problems, function.name.lower()
+        if name in taken:
+            allowed = "another function of the app has this name, in upper or lower case"
             problems.append(Problem(function.file, FOLDER, function.name, allowed))
+        taken.add(name)
         if function.disabled:
             logger.warning("%s: the function is disabled, and not registered.", function.file)
         elif not problems:
@@ -111,20 +111,16 @@ def _refuse(app: App, function: FunctionDeclaration, problems: Sequence[Problem]
 
 
 def _decorate(app: App, function: FunctionDeclaration, handler: Handler, bindings: Bindings) -> Any:
+    ways = {"in": app.generic_input_binding, "out": app.generic_output_binding}
     built: Any = app.function_name(function.name)(handler)
     for binding in bindings:
-        if is_trigger(binding):
-            decorator = app.generic_trigger
-        elif direction(binding) == "out":
-            decorator = app.generic_output_binding
-        else:
-            decorator = app.generic_input_binding
+        decorator = app.generic_trigger if is_trigger(binding) else ways[direction(binding)]
         built = decorator(**_properties(binding))(built)
     if retry := function.settings.get("retry"):
-        strategy = retry["strategy"].lower()
+        strategy, names = RETRY[retry["strategy"].lower()]
         # In snake case, as the library names them.
-        times = {name.replace("I", "_i"): retry[name] for name in RETRY_TIMES[strategy]}
-        app.retry(_STRATEGIES[strategy], str(retry["maxRetryCount"]), **times)(built)
+        times = {name.replace("I", "_i"): retry[name] for name in names}
+        app.retry(strategy, str(retry["maxRetryCount"]), **times)(built)
     return built
 
 

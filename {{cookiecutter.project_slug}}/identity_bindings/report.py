@@ -1,24 +1,23 @@
 """What this app declares and whether it works: for the log at start, and for ``check``."""
 
+import logging
+import os
 import time
 from collections.abc import Sequence
 from concurrent import futures
-from contextlib import suppress
 from threading import Thread
 from typing import Any, NamedTuple
 
 import azure.functions as func
 
 from .credentials import has_endpoint, in_azure, not_assigned
-from .errors import Failure, IdentityBindingError, Problem, ReadError, logger
+from .errors import Failure, IdentityBindingError, Problem, logger
 from .injection import Injection
-from .sources import pool
+from .sources import NO_ANSWER, pool
 from .timing import WAIT
 from .worker_rules import Handler
 
 EXPIRES_SOON_DAYS = 30
-
-_NO_ANSWER = Failure("transient", "no answer in time", "try again; check the network")
 
 
 class Row(NamedTuple):
@@ -105,10 +104,7 @@ def _read(injections: Sequence[Injection]) -> list[Row]:
     """Read what can be read, and tell how it went."""
     if in_azure() and not has_endpoint():
         return [_row(one, not_assigned(one.binding.identity)) for one in injections]
-    flights = set()
-    for injection in injections:
-        with suppress(ReadError):
-            flights.add(injection.source.join())
+    flights = {injection.source.join() for injection in injections}
     futures.wait(filter(None, flights), timeout=WAIT)
     return [_row(injection, injection.source.failure) for injection in injections]
 
@@ -117,12 +113,30 @@ def _row(injection: Injection, failure: Failure | None) -> Row:
     source, binding, reading = injection.source, injection.binding, injection.source.reading
     names = (injection.function, binding.name, str(binding), str(binding.identity))
     if failure is not None or reading is None:
-        failure = failure or _NO_ANSWER
+        failure = failure or NO_ANSWER
         return Row(*names, failure.reason, None, failure.repair)
     note, expires = reading.note, reading.expires
     if not note and expires is not None and expires - time.time() < EXPIRES_SOON_DAYS * 86400:
         note = f"expires on {time.strftime('%Y-%m-%d', time.gmtime(expires))}"
     return Row(*names, f"ok, but it {note}" if note else "ok", round(source.took * 1000))
+
+
+def tell_host() -> None:
+    """Put the engine's log on ``stderr`` as well, where the Functions host does not lose it.
+
+    The worker hands log records to the host, and the host drops those that belong to no running
+    call: all that is told while the app loads, and by the threads of this package. Lines on
+    ``stderr`` reach its log and Application Insights at any time.
+
+    Sources: GrpcWorkerChannel.Log and WorkerProcess in github.com/Azure/azure-functions-host, and
+    https://github.com/Azure/azure-functions-python-worker/issues/1358
+    """
+    hosted = in_azure() or "AZURE_FUNCTIONS_ENVIRONMENT" in os.environ
+    if hosted and not logger.handlers:
+        handler = logging.StreamHandler()
+        # The host takes a line's level from its words "warning" and "error".
+        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        logger.addHandler(handler)
 
 
 def as_table(rows: Sequence[Row]) -> str:
@@ -132,11 +146,6 @@ def as_table(rows: Sequence[Row]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = [map(str.ljust, line, widths) for line in lines]
     return "\n".join("  ".join(line).rstrip() for line in padded)
-
-
-def as_data(rows: Sequence[Row]) -> list[dict[str, object]]:
-    """The rows as data, for JSON."""
-    return [{**row._asdict(), "ok": row.ok} for row in rows]
 
 
 report = Report()

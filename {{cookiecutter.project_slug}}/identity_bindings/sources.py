@@ -10,12 +10,10 @@ until which it is good: that is the whole warm path. What happens when a read fa
 All times are monotonic: a changed wall clock changes nothing. One thread keeps all sources fresh.
 """
 
-import asyncio
 import os
 import time
 from collections.abc import Callable, Hashable
 from concurrent import futures
-from concurrent.futures import Future
 from contextlib import suppress
 from math import inf
 from threading import Event, Lock, Thread
@@ -30,8 +28,7 @@ from .timing import LATE, WAIT, Timing, jitter
 _COLD_ATTEMPTS = 3
 _COLD_BUDGET = 6.0
 _HEAD_START = 0.03  # for the app to finish loading: both need the interpreter
-_AGAIN = "the next read tries again; check the network"
-_NO_ANSWER = Failure("transient", f"no answer within {WAIT:g} s", _AGAIN)
+NO_ANSWER = Failure("transient", f"no answer within {WAIT:g} s", "try again; check the network")
 
 
 class Source:
@@ -52,26 +49,10 @@ class Source:
         self.took = 0.0
         self._what, self._timing, self._wake = what, timing, wake
         self._lock = Lock()
-        self._flight: Future[None] | None = None
+        self._flight: futures.Future[None] | None = None
         self._failures = 0
         self._denied_at = inf
         self._read_at = -inf
-
-    def wait(self) -> Any:
-        """Return the value, waiting for a read where there is none that is good.
-
-        Raises:
-            ReadError: The read failed, or one failed a moment ago.
-        """
-        if (flight := self.join()) is not None:
-            futures.wait([flight], WAIT)
-        return self._value(flight)
-
-    async def wait_async(self) -> Any:
-        """The same as `wait`, without blocking the event loop."""
-        if (flight := self.join()) is not None:
-            await asyncio.wait([asyncio.wrap_future(flight)], timeout=WAIT)
-        return self._value(flight)
 
     def refresh(self) -> None:
         """Begin a read if one is due, or give up the one that takes too long."""
@@ -82,34 +63,35 @@ class Source:
             if flight is None:
                 self._start()
         if flight is not None:
-            self._fail(flight, _NO_ANSWER)
+            self._fail(flight, NO_ANSWER)
 
-    def join(self) -> Future[None] | None:
+    def join(self) -> futures.Future[None] | None:
         """Join the read that is on its way, or begin one where there is no good value.
 
         Returns:
-            The read to wait for; None where the value is good.
-
-        Raises:
-            ReadError: A read failed a moment ago.
+            The read to wait for; None where the value is good, or a read failed a moment ago.
         """
         with self._lock:
-            if monotonic() < self.current[0]:
+            backs_off = self.failure is not None and monotonic() < self.due
+            if monotonic() < self.current[0] or (self._flight is None and backs_off):
                 return None
-            if self._flight is None and self.failure is not None and monotonic() < self.due:
-                raise ReadError(self.failure)
             return self._flight or self._start()
 
-    def _value(self, flight: Future[None] | None) -> Any:
+    def settle(self, flight: futures.Future[None] | None) -> Any:
+        """Return the value after waiting for `flight`, which is given up if it is not done.
+
+        Raises:
+            ReadError: There is no value that may be served.
+        """
         if flight is not None and not flight.done():
-            self._fail(flight, _NO_ANSWER)
+            self._fail(flight, NO_ANSWER)
         good_until, value = self.current
         if monotonic() < good_until:
             return value
-        raise ReadError(self.failure or _NO_ANSWER)
+        raise ReadError(self.failure or NO_ANSWER)
 
-    def _start(self) -> Future[None]:
-        flight: Future[None] = Future()
+    def _start(self) -> futures.Future[None]:
+        flight: futures.Future[None] = futures.Future()
         flight.set_running_or_notify_cancel()  # a caller that is cancelled cancels only itself
         self._flight, self.due = flight, monotonic() + WAIT
         # A daemon thread: a read that hangs must not hold up the end of the process.
@@ -117,11 +99,11 @@ class Source:
         try:
             thread.start()
         except RuntimeError:  # no thread can be had, or the process is ending
-            self._flight, self.failure, self.due = None, _NO_ANSWER, monotonic() + 1.0
+            self._flight, self.failure, self.due = None, NO_ANSWER, monotonic() + 1.0
             flight.set_result(None)
         return flight
 
-    def _read(self, flight: Future[None]) -> None:
+    def _read(self, flight: futures.Future[None]) -> None:
         cold = self.current[1] is None
         give_up_at = monotonic() + _COLD_BUDGET
         for attempt in range(1, _COLD_ATTEMPTS + 1):
@@ -133,13 +115,13 @@ class Source:
             except Exception as error:
                 failure = Failure("transient", f"{type(error).__name__} was raised", "report it")
             pause = max(failure.retry_after, jitter(0.2) * 2**attempt)
-            if not cold or failure.kind == "denied" or monotonic() + pause > give_up_at:
+            too_late = attempt == _COLD_ATTEMPTS or monotonic() + pause > give_up_at
+            if not cold or failure.kind == "denied" or too_late:
                 break
-            if attempt < _COLD_ATTEMPTS:
-                time.sleep(pause)
+            time.sleep(pause)
         self._fail(flight, failure)
 
-    def _succeed(self, flight: Future[None], reading: Reading, began: float) -> None:
+    def _succeed(self, flight: futures.Future[None], reading: Reading, began: float) -> None:
         value = reading.value
         if isinstance(value, str):
             redaction.register(value, owner=self._what.key)
@@ -161,7 +143,7 @@ class Source:
         if reading.note and (before is None or before.note != reading.note):
             logger.warning("%s %s. It is served all the same.", self._what, reading.note)
 
-    def _fail(self, flight: Future[None], failure: Failure) -> None:
+    def _fail(self, flight: futures.Future[None], failure: Failure) -> None:
         grace = self._timing.grace
         with self._lock:
             if self._flight is not flight:
@@ -185,7 +167,7 @@ class Source:
             text = "%s: %s. The last value is kept %s. Repair: %s"
             logger.warning(text, self._what, failure.reason, kept, failure.repair)
 
-    def _end(self, flight: Future[None]) -> None:
+    def _end(self, flight: futures.Future[None]) -> None:
         with suppress(futures.InvalidStateError):  # those who waited for it gave up before
             flight.set_result(None)
         self._wake()

@@ -1,9 +1,9 @@
 """How often values are read, and how long they are kept. All times are in seconds."""
 
 import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Self
 
 from .errors import Failure, logger
@@ -28,17 +28,14 @@ class Timing:
     @classmethod
     def of(cls, settings: Mapping[str, str]) -> Self:
         """Read the timing from app settings. A setting that is no sensible number is not used."""
-        refresh = _seconds(settings, "SECRET_REFRESH_SECONDS", cls.refresh)
-        if refresh == 0:
-            logger.error("SECRET_REFRESH_SECONDS: 0 is too short. %g is used.", cls.refresh)
-        return cls(refresh or cls.refresh, _seconds(settings, "SECRET_GRACE_SECONDS", cls.grace))
+        refresh = _seconds(settings, "SECRET_REFRESH_SECONDS", cls.refresh, least=0.001)
+        return cls(refresh, _seconds(settings, "SECRET_GRACE_SECONDS", cls.grace))
 
     def back_off(self, failure: Failure, failures: int, cold: bool) -> float:
         """How long to wait after the last of so many failures in a row."""
-        pause = min(0.5 * 2.0 ** min(failures, 10), LONGEST_BACK_OFF)
-        longest = LONGEST_BACK_OFF
-        if not cold:
-            pause, longest = min(pause, self.refresh), max(self.refresh, longest)
+        longest = LONGEST_BACK_OFF if cold else max(self.refresh, LONGEST_BACK_OFF)
+        most = LONGEST_BACK_OFF if cold else min(self.refresh, LONGEST_BACK_OFF)
+        pause = min(0.5 * 2.0 ** min(failures, 10), most)
         return max(jitter(pause), min(failure.retry_after, longest))
 
 
@@ -47,13 +44,9 @@ def jitter(seconds: float) -> float:
     return seconds * random.uniform(0.5, 1.0)  # noqa: S311 # nosec B311 # no secret depends on it
 
 
-def _seconds(settings: Mapping[str, str], name: str, default: float) -> float:
-    text = settings.get(name, "").strip()
-    try:
-        seconds = float(text or default)
-    except ValueError:
-        seconds = -1.0
-    if isfinite(seconds) and seconds >= 0:
-        return seconds
-    logger.error("%s: %r is no number of seconds. %g is used.", name, text, default)
+def _seconds(settings: Mapping[str, str], name: str, default: float, least: float = 0) -> float:
+    text = settings.get(name, "").strip() or str(default)
+    if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII) and float(text) >= least:
+        return float(text)
+    logger.error("%s: %r is no sensible number of seconds. %g is used.", name, text, default)
     return default

@@ -1,6 +1,6 @@
 """Key Vaults: their names and addresses, their clients, and what their answers mean."""
 
-from __future__ import annotations
+from __future__ import annotations  # Lock is no type before Python 3.13
 
 import os
 import re
@@ -9,14 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from threading import BoundedSemaphore, Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from .credentials import CLIENT_OPTIONS, Credential, principal
+from .credentials import CLIENT_OPTIONS, Identity, open_credential, principal
 from .errors import Failure, ReadError, Reading
 from .grammar import Property
-
-if TYPE_CHECKING:
-    from azure.keyvault.secrets import KeyVaultSecret
 
 SUFFIXES = ("vault.azure.net", "vault.azure.cn", "vault.usgovcloudapi.net", "vault.sovcloud-api.fr")
 """Where vaults live: https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates"""
@@ -57,36 +54,26 @@ def vault_name(url: str) -> str:
     return url.removeprefix("https://").partition(".")[0]
 
 
-# What an answer of the vault means, by its code or status: reason and repair.
+# What an answer of the vault means, by its code or status, and what repairs it.
 # Source: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
-_REFUSALS = {
-    "Disabled": (
-        "the {it.noun} is disabled",
-        "az keyvault {it.noun} set-attributes --vault-name {vault} --name {name} --enabled true",
-    ),
-    "ForbiddenByFirewall": (
-        "the vault's firewall does not let the app in",
-        "'az keyvault network-rule list --name {vault}' shows whom it lets in",
-    ),
-    "ForbiddenByRbac": (
-        "the identity has no role for the vault's {it.noun}s",
-        'az role assignment create --role "{it.role}" --scope $(az keyvault show'
-        " --name {vault} --query id --output tsv) --assignee-principal-type ServicePrincipal"
-        " --assignee-object-id {principal}",
-    ),
-    "403": (
-        "no access policy of the vault lets the identity read {it.noun}s",
-        "az keyvault set-policy --name {vault} {it.permissions} --object-id {principal}",
-    ),
-    "404": (
-        "the vault has no such {it.noun} or version",
-        "az keyvault {it.noun} {it.create[0]} --vault-name {vault} --name {name} {it.create[1]}",
-    ),
-    "401": (
-        "the vault does not accept the identity's token",
-        "vault and identity must be of one tenant: az keyvault show --name {vault}"
-        " --query properties.tenantId",
-    ),
+_REASONS = {
+    "Disabled": "the {it.noun} is disabled",
+    "ForbiddenByFirewall": "the vault's firewall does not let the app in",
+    "ForbiddenByRbac": "the identity has no role for the vault's {it.noun}s",
+    "401": "the vault does not accept the identity's token",
+    "403": "no access policy of the vault lets the identity read {it.noun}s",
+    "404": "the vault has no such {it.noun} or version",
+}
+_REPAIRS = {
+    "Disabled": "az keyvault {it.noun} set-attributes {item} --enabled true",
+    "ForbiddenByFirewall": "'az keyvault network-rule list --name {vault}' shows whom it lets in",
+    "ForbiddenByRbac": 'az role assignment create --role "{it.role}" --scope $(az keyvault show'
+    " --name {vault} --query id --output tsv) --assignee-principal-type ServicePrincipal"
+    " --assignee-object-id {principal}",
+    "401": "vault and identity must be of one tenant: az keyvault show --name {vault}"
+    " --query properties.tenantId",
+    "403": "az keyvault set-policy --name {vault} {it.permissions} --object-id {principal}",
+    "404": "az keyvault {it.noun} {it.create[0]} {item} {it.create[1]}",
 }
 
 
@@ -98,9 +85,9 @@ class Vault:
     permissions = "--secret-permissions get"
     create = ("set", '--value "$VALUE"')
 
-    def __init__(self, url: str, credential: Credential) -> None:
+    def __init__(self, url: str, identity: Identity) -> None:
         self.url = url
-        self._credential = credential
+        self._credential = open_credential(identity)
         self._client: Any = None
         self._first = Lock()
         self._slots = BoundedSemaphore(_PARALLEL_READS)
@@ -153,14 +140,14 @@ class Vault:
         code, retry_after = _details(error.response)
         answer = f"HTTP {error.status_code} {code}".strip()
         kind = "Disabled" if code.endswith("Disabled") else code
-        texts = _REFUSALS.get(kind) or _REFUSALS.get(str(error.status_code))
-        if texts is None:
+        kind = kind if kind in _REASONS else str(error.status_code)
+        if kind not in _REASONS:
             repair = "the next read tries again; https://status.azure.com shows outages"
             return Failure("transient", f"the vault answered {answer}", repair, retry_after)
-        facts = {"vault": vault_name(self.url), "name": name, "it": self}
-        reader = principal(self._credential.identity)
-        reason, repair = (text.format(**facts, principal=reader) for text in texts)
-        return Failure("denied", f"{reason} ({answer})", repair)
+        vault, reader = vault_name(self.url), principal(self._credential.identity)
+        facts = {"it": self, "vault": vault, "item": f"--vault-name {vault} --name {name}"}
+        reason, repair = _REASONS[kind].format(it=self), _REPAIRS[kind]
+        return Failure("denied", f"{reason} ({answer})", repair.format(**facts, principal=reader))
 
 
 @contextmanager
@@ -174,7 +161,7 @@ def _patiently(lock: Lock | BoundedSemaphore) -> Iterator[None]:
             lock.release()
 
 
-def _reading(secret: KeyVaultSecret, pinned: bool) -> Reading:
+def _reading(secret: Any, pinned: bool) -> Reading:
     if secret.value is None:
         raise ReadError(_no_answer("its answer held no value"))
     expires, starts = secret.properties.expires_on, secret.properties.not_before

@@ -168,9 +168,8 @@ def _fits(kind: str, way: str, annotation: Any) -> bool:
 
 def _has_implicit_output(kind: str) -> bool:
     converter = _registry().get(kind)
-    if converter is None:
-        return kind != "durableClient"
-    return bool(getattr(converter, "has_implicit_output", lambda: False)())
+    default = converter is None and kind != "durableClient"
+    return bool(getattr(converter, "has_implicit_output", lambda: default)())
 
 
 def _is_out(annotation: Any) -> bool:

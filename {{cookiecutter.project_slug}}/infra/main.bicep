@@ -44,6 +44,9 @@ param storageAccountName string = 'st${uniqueString(resourceGroup().id, project)
 param vaultName string = 'kv-${uniqueString(resourceGroup().id, project)}'
 {%- endif %}
 
+@description('Resource id of the action group that hears of it when the app is denied a secret. Empty: nobody.')
+param alertActionGroupId string = ''
+
 @description('Existing vaults that the app may read too. By default in this resource group and subscription.')
 param otherVaults { name: string, resourceGroup: string?, subscription: string? }[] = []
 {%- if facts.vault_source == 'new' %}
@@ -126,6 +129,7 @@ module monitoring 'modules/monitoring.bicep' = {
     project: project
     location: location
     tags: allTags
+    alertActionGroupId: alertActionGroupId
   }
 }
 
@@ -305,6 +309,7 @@ module settings 'modules/settings.bicep' = {
     appName: app.outputs.name
     storageAccountName: storage.outputs.name
     insightsName: monitoring.outputs.insightsName
+    keepsTraces: !empty(alertActionGroupId)
     {%- if facts.identity == 'user' %}
     clientId: identity.properties.clientId
     {%- endif %}

@@ -3,6 +3,9 @@ using './main.bicep'
 
 // Serves `az deployment group create` and azd alike: azd sets the variables of its environment.
 param environmentName = readEnvironmentVariable('AZURE_ENV_NAME', '{{ facts.project_slug }}')
+
+// The resource id of the action group that hears of it when the app is denied a secret.
+param alertActionGroupId = readEnvironmentVariable('ALERT_ACTION_GROUP_ID', '')
 {%- if facts.identity_source == 'parameter' %}
 
 // The resource id of the identity that the app runs as.

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+INFRA = Path(__file__).resolve().parent.parent / "infra"
 # The first version known to have the types of every resource in infra/.
 OLDEST = (0, 49)
 
@@ -52,6 +53,7 @@ class Bicep:
     def __init__(self, command: str, variables: Mapping[str, str]) -> None:
         """Start the compiler; of the variables that infra/ reads, it sees only `variables`."""
         read_by_infra = ("AZURE_ENV_NAME", "SECRET_SETTER_OBJECT_ID", "RECOVER_VAULT")
+        read_by_infra += ("ALERT_ACTION_GROUP_ID",)
         inherited = {name: v for name, v in os.environ.items() if name not in read_by_infra}
         self._process = subprocess.Popen(
             [command, "jsonrpc", "--stdio"],
@@ -105,6 +107,13 @@ class Bicep:
         if "result" not in answer:
             raise RuntimeError(f"bicep {method}: {answer.get('error', 'the compiler ended')}")
         return dict(answer["result"])
+
+
+def alert_words() -> str:
+    """Read which words the alert in infra/ looks for in the app's log."""
+    text = (INFRA / "modules" / "monitoring.bicep").read_text("utf-8")
+    (words,) = re.findall(r"""'traces \| where message has "([^"]+)"'""", text)
+    return str(words)
 
 
 class Grant(NamedTuple):

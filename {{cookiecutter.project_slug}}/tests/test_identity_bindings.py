@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import bicep
 import pytest
 import worker
 from key_vault_double import Double
@@ -161,6 +163,32 @@ def test_an_identity_that_is_not_assigned(
     worker.restart()
     monkeypatch.delenv("IDENTITY_ENDPOINT")
     assert "az functionapp identity assign" in failure(tmp_path)
+
+
+def test_the_alert_hears_a_denial_and_no_outage(
+    double: Double,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What the host finds on stderr is what the alert in infra/ searches."""
+    monkeypatch.setenv("SECRET_REFRESH_SECONDS", "0.1")
+    for vault in ("contoso", "fabrikam"):
+        double.vault(vault).set("api-key", VALUE)
+        declare(tmp_path, vault, ECHO, key_vault(vaultName=vault))
+    functions = load_folder(tmp_path)
+    assert {call(function).get_body() for function in functions.values()} == {VALUE.encode()}
+
+    double.vault("contoso").readers = set()
+    double.fail("fabrikam", status=503)
+
+    told, deadline = "", time.monotonic() + 20
+    while told.count("The last value is kept") < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+        told += capsys.readouterr().err
+    (heard,) = (line for line in told.splitlines() if bicep.alert_words() in line)
+    assert heard.startswith("WARNING identity_bindings: secret 'api-key' of vault 'https://contoso")
+    assert "Repair: az keyvault set-policy --name contoso" in heard
 
 
 def test_one_read_serves_many_callers(double: Double, tmp_path: Path) -> None:

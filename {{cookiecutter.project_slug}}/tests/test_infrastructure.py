@@ -14,7 +14,7 @@ import bicep
 import pytest
 import worker
 
-INFRA = worker.PROJECT / "infra"
+INFRA = bicep.INFRA
 {%- if facts.identity_source == 'parameter' %}
 # The deployment reads the identity's id from the environment.
 VARIABLES = {

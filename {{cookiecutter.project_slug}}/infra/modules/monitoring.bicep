@@ -3,6 +3,9 @@ param project string
 param location string
 param tags object
 
+@description('Resource id of the action group that an alert on denials goes to. Empty: no alert.')
+param alertActionGroupId string
+
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
   name: 'log-${project}'
   location: location
@@ -23,6 +26,39 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
     Application_Type: 'web'
     WorkspaceResourceId: workspace.id
     DisableLocalAuth: true
+  }
+}
+
+// Looks for the words of the one line that the engine logs when it is denied what it has read before.
+// No identity: the rule may read what whoever deploys it may read at that time.
+// https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule#configure-the-alert-rule-details
+resource denied 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (!empty(alertActionGroupId)) {
+  name: 'alert-denied-${project}'
+  location: location
+  tags: tags
+  kind: 'LogAlert'
+  properties: {
+    displayName: '${project} is denied a secret'
+    description: 'The message says what is denied, why, and after "Repair:" the command to run. Until the time in it has passed, the app works on with the last value; then the functions that need it fail. Once it is repaired, the app reads by itself: no restart is needed.'
+    severity: 1
+    scopes: [insights.id]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT5M'
+    criteria: {
+      allOf: [
+        {
+          query: 'traces | where message has "The last value is kept for"'
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+          // Each message is an alert of its own, and stands in it.
+          dimensions: [{ name: 'message', operator: 'Include', values: ['*'] }]
+        }
+      ]
+    }
+    // The line is logged once. That it does not come again does not mean that the secret can be read.
+    autoMitigate: false
+    actions: { actionGroups: [alertActionGroupId] }
   }
 }
 

@@ -6,6 +6,9 @@ param insightsName string
 param clientId string
 {%- endif %}
 
+@description('Whether sampling must leave out no log line. It is more to store.')
+param keepsTraces bool
+
 @description('The settings that the declarations of the functions name.')
 param declared object
 
@@ -37,6 +40,11 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     {%- else %}
     APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${clientId};Authorization=AAD'
     {%- endif %}
+    // In the place of what host.json says.
+    // https://learn.microsoft.com/azure/azure-functions/functions-host-json#override-hostjson-values
+    ...(keepsTraces
+      ? { AzureFunctionsJobHost__logging__applicationInsights__samplingSettings__excludedTypes: 'Request;Trace' }
+      : {})
     ...declared
   }
 }

@@ -1,0 +1,59 @@
+"""The engine stays small enough to be read: it stands in every project."""
+
+import ast
+import io
+import tokenize
+from collections.abc import Callable
+from pathlib import Path
+
+from baking import TEMPLATE
+
+ENGINE = TEMPLATE / "{{cookiecutter.project_slug}}" / "identity_bindings"
+MOST_LINES_OF_CODE = 1_500
+MOST_LINES_OF_A_FILE = 250
+
+_NO_CODE = {
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENDMARKER,
+}
+
+
+def lines_of_code(source: str) -> int:
+    """Count the lines that hold code: no blank line, comment or docstring."""
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in _NO_CODE:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(lines)
+
+
+def test_lines_of_code() -> None:
+    source = '"""A docstring\n\nof lines."""\n\n# why\nx = (\n    1,\n)\n\ndef f():\n    "doc"\n    return x\n'
+
+    assert lines_of_code(source) == 5
+
+
+def test_the_engine_is_within_its_budget(
+    record_testsuite_property: Callable[[str, object], None],
+) -> None:
+    # The files of optional bindings, whose names are conditional, come on top where asked for.
+    files: dict[Path, str] = {
+        file: file.read_text(encoding="utf-8")
+        for file in ENGINE.glob("*.py")
+        if not file.name.startswith("{")
+    }
+    code = sum(map(lines_of_code, files.values()))
+    longest = max(len(text.splitlines()) for text in files.values())
+    record_testsuite_property("engine.lines_of_code", code)
+    record_testsuite_property("engine.longest_file", longest)
+
+    assert len(files) > 10
+    assert code <= MOST_LINES_OF_CODE
+    assert longest <= MOST_LINES_OF_A_FILE

@@ -56,10 +56,7 @@ def matching(pattern: str, allowed: str, required: bool = True) -> Property:
     return Property(check, allowed, required)
 
 
-_ALLOWED_ID = (
-    "the resource id of a user-assigned identity: /subscriptions/…/userAssignedIdentities/…"
-)
-_IDENTITY_ID = matching(RESOURCE_ID, _ALLOWED_ID)
+_IDENTITY_ID = matching(RESOURCE_ID, "the resource id /subscriptions/…/userAssignedIdentities/…")
 
 
 @cache

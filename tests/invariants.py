@@ -119,6 +119,9 @@ def the_rights_are_exactly_these(forecast: Forecast, want: Expected) -> Iterator
             yield f"{policy['id']} takes away the policies of others"
 
 
+# The vault
+
+
 def the_vault_is_safe(forecast: Forecast, want: Expected) -> Iterator[str]:
     """A vault that is made cannot be purged, has one access mode, and its use is logged."""
     for vault in bicep.resources(forecast, VAULT):
@@ -143,6 +146,15 @@ def the_vault_is_safe(forecast: Forecast, want: Expected) -> Iterator[str]:
             yield f"the vault's log is {logs['properties']}"
 
 
+def a_key_that_is_made_signs_and_no_more(forecast: Forecast, want: Expected) -> Iterator[str]:
+    """RSA with 3072 bits, in the vault that is made with it."""
+    for key in bicep.resources(forecast, KEY):
+        if key["id"] != f"{want.vault}/keys/{want.key}":
+            yield f"the key is {key['id']}"
+        if key["properties"] != {"kty": "RSA", "keySize": 3072, "keyOps": ["sign", "verify"]}:
+            yield f"the key is {key['properties']}"
+
+
 def a_vault_in_the_other_mode_is_refused(forecast: Forecast, want: Expected) -> Iterator[str]:
     """An existing vault may ignore the right that it is given: then the deployment must fail."""
     uri = forecast["outputs"]["vaultUri"]
@@ -161,6 +173,9 @@ def a_vault_in_the_other_mode_is_refused(forecast: Forecast, want: Expected) -> 
     branches = f"{good}, {bad}" if want.by_role else f"{bad}, {good}"
     if not re.fullmatch(rf"{by_role}{branches}\)\]", uri):
         yield f"the vault's URI is {uri}"
+
+
+# No key, no password, nothing unencrypted
 
 
 def storage_knows_no_keys(forecast: Forecast, want: Expected) -> Iterator[str]:
@@ -193,26 +208,6 @@ def services_know_no_keys(forecast: Forecast, want: Expected) -> Iterator[str]:
             yield f"the Service Bus namespace is {namespace['properties']}"
 
 
-def no_message_is_lost(forecast: Forecast, want: Expected) -> Iterator[str]:
-    """What cannot be handled, or is not taken in time, is kept in the dead-letter queue."""
-    for queue in bicep.resources(forecast, f"{BUS}/queues"):
-        if queue["properties"] != {
-            "maxDeliveryCount": 5,
-            "defaultMessageTimeToLive": "P14D",
-            "deadLetteringOnMessageExpiration": True,
-        }:
-            yield f"the queue {queue['name']} is {queue['properties']}"
-
-
-def a_key_that_is_made_signs_and_no_more(forecast: Forecast, want: Expected) -> Iterator[str]:
-    """RSA with 3072 bits, in the vault that is made with it."""
-    for key in bicep.resources(forecast, KEY):
-        if key["id"] != f"{want.vault}/keys/{want.key}":
-            yield f"the key is {key['id']}"
-        if key["properties"] != {"kty": "RSA", "keySize": 3072, "keyOps": ["sign", "verify"]}:
-            yield f"the key is {key['properties']}"
-
-
 def logs_know_no_keys(forecast: Forecast, want: Expected) -> Iterator[str]:
     """Application Insights and its workspace take data from identities only."""
     insights, workspace = only(forecast, INSIGHTS), only(forecast, WORKSPACE)
@@ -222,34 +217,6 @@ def logs_know_no_keys(forecast: Forecast, want: Expected) -> Iterator[str]:
         yield "the workspace lets in whoever has its key"
     if insights["properties"]["WorkspaceResourceId"] != workspace["id"]:
         yield "Application Insights has no workspace"
-
-
-def the_alert_hears_of_a_denial_in_time(forecast: Forecast, want: Expected) -> Iterator[str]:
-    """It looks for the app's own log line every 5 min, and tells whom the deployer named."""
-    for alert in bicep.resources(forecast, ALERT):
-        told = dict(alert["properties"])
-        words = {name: told.pop(name) for name in ("displayName", "description")}
-        if not all(words.values()):
-            yield f"the alert does not say what to do: {words}"
-        (condition,) = told.pop("criteria")["allOf"]
-        if told != {
-            "severity": 1,
-            "scopes": [only(forecast, INSIGHTS)["id"]],
-            "evaluationFrequency": "PT5M",
-            "windowSize": "PT5M",
-            # The line comes once. No second one does not mean that all is well again.
-            "autoMitigate": False,
-            "actions": {"actionGroups": [want.action_group]},
-        }:
-            yield f"the alert is {told}"
-        if condition != {
-            "query": f'traces | where message has "{bicep.alert_words()}"',
-            "timeAggregation": "Count",
-            "operator": "GreaterThan",
-            "threshold": 0,
-            "dimensions": [{"name": "message", "operator": "Include", "values": ["*"]}],
-        }:
-            yield f"the alert looks for {condition}"
 
 
 def the_site_has_no_other_door(forecast: Forecast, want: Expected) -> Iterator[str]:
@@ -269,29 +236,7 @@ def the_site_has_no_other_door(forecast: Forecast, want: Expected) -> Iterator[s
         yield f"publishing with a password is {closed}"
 
 
-def the_site_runs_on_flex_consumption(forecast: Forecast, want: Expected) -> Iterator[str]:
-    """The plan, the runtime, the scale, and a package that the identity itself fetches."""
-    plan, site = only(forecast, "Microsoft.Web/serverfarms"), only(forecast, SITE)
-    if plan["sku"] != {"name": "FC1", "tier": "FlexConsumption"}:
-        yield f"the plan is {plan['sku']}"
-    config = site["properties"]["functionAppConfig"]
-    storage = config["deployment"]["storage"]
-    if want.identity == "system":
-        fetched_by = {"type": "SystemAssignedIdentity"}
-    else:
-        fetched_by = {
-            "type": "UserAssignedIdentity",
-            "userAssignedIdentityResourceId": want.identity,
-        }
-    if storage["authentication"] != fetched_by:
-        yield f"the package is fetched by {storage['authentication']}"
-    account = host_storage(forecast)["id"]
-    if f"'{account}'" not in storage["value"] or "'app-package'" not in storage["value"]:
-        yield f"the package lies at {storage['value']}"
-    if config["scaleAndConcurrency"] != {"instanceMemoryMB": 2048, "maximumInstanceCount": 100}:
-        yield f"the scale is {config['scaleAndConcurrency']}"
-    if site["tags"].get("azd-service-name") != "api":
-        yield "azd does not find the site"
+# What is told: to the app, and to whoever deploys it
 
 
 def the_settings_are_exactly_these(forecast: Forecast, want: Expected) -> Iterator[str]:
@@ -332,17 +277,6 @@ def the_settings_are_exactly_these(forecast: Forecast, want: Expected) -> Iterat
             yield f"{name} is set"
 
 
-def names_are_unique_and_short(forecast: Forecast, want: Expected) -> Iterator[str]:
-    """What must be unique in the world ends in a hash of the resource group, within its limit."""
-    limits = {SITE: 32, STORAGE: 24, COSMOS: 44, BUS: 50}
-    if want.makes_vault and not want.vault.endswith("/contoso-vault"):
-        limits[VAULT] = 24
-    for kind, limit in limits.items():
-        for name in (one["name"] for one in bicep.resources(forecast, kind)):
-            if len(name) > limit or not UNIQUE.fullmatch(name[-13:]):
-                yield f"{kind} is named {name}"
-
-
 def nothing_secret_leaves(forecast: Forecast, want: Expected) -> Iterator[str]:
     """The outputs are names, addresses and commands; no key is asked for anywhere."""
     if forecast["outputs"].keys() != {
@@ -356,6 +290,84 @@ def nothing_secret_leaves(forecast: Forecast, want: Expected) -> Iterator[str]:
         yield f"the outputs are {sorted(forecast['outputs'])}"
     if keys := re.findall(r"list[A-Z]\w*\(|AccountKey=|SharedAccessKey|getSecret", str(forecast)):
         yield f"asks for keys: {keys}"
+
+
+# What works
+
+
+def the_site_runs_on_flex_consumption(forecast: Forecast, want: Expected) -> Iterator[str]:
+    """The plan, the runtime, the scale, and a package that the identity itself fetches."""
+    plan, site = only(forecast, "Microsoft.Web/serverfarms"), only(forecast, SITE)
+    if plan["sku"] != {"name": "FC1", "tier": "FlexConsumption"}:
+        yield f"the plan is {plan['sku']}"
+    config = site["properties"]["functionAppConfig"]
+    storage = config["deployment"]["storage"]
+    if want.identity == "system":
+        fetched_by = {"type": "SystemAssignedIdentity"}
+    else:
+        fetched_by = {
+            "type": "UserAssignedIdentity",
+            "userAssignedIdentityResourceId": want.identity,
+        }
+    if storage["authentication"] != fetched_by:
+        yield f"the package is fetched by {storage['authentication']}"
+    account = host_storage(forecast)["id"]
+    if f"'{account}'" not in storage["value"] or "'app-package'" not in storage["value"]:
+        yield f"the package lies at {storage['value']}"
+    if config["scaleAndConcurrency"] != {"instanceMemoryMB": 2048, "maximumInstanceCount": 100}:
+        yield f"the scale is {config['scaleAndConcurrency']}"
+    if site["tags"].get("azd-service-name") != "api":
+        yield "azd does not find the site"
+
+
+def names_are_unique_and_short(forecast: Forecast, want: Expected) -> Iterator[str]:
+    """What must be unique in the world ends in a hash of the resource group, within its limit."""
+    limits = {SITE: 32, STORAGE: 24, COSMOS: 44, BUS: 50}
+    if want.makes_vault and not want.vault.endswith("/contoso-vault"):
+        limits[VAULT] = 24
+    for kind, limit in limits.items():
+        for name in (one["name"] for one in bicep.resources(forecast, kind)):
+            if len(name) > limit or not UNIQUE.fullmatch(name[-13:]):
+                yield f"{kind} is named {name}"
+
+
+def no_message_is_lost(forecast: Forecast, want: Expected) -> Iterator[str]:
+    """What cannot be handled, or is not taken in time, is kept in the dead-letter queue."""
+    for queue in bicep.resources(forecast, f"{BUS}/queues"):
+        if queue["properties"] != {
+            "maxDeliveryCount": 5,
+            "defaultMessageTimeToLive": "P14D",
+            "deadLetteringOnMessageExpiration": True,
+        }:
+            yield f"the queue {queue['name']} is {queue['properties']}"
+
+
+def the_alert_hears_of_a_denial_in_time(forecast: Forecast, want: Expected) -> Iterator[str]:
+    """It looks for the app's own log line every 5 min, and tells whom the deployer named."""
+    for alert in bicep.resources(forecast, ALERT):
+        told = dict(alert["properties"])
+        words = {name: told.pop(name) for name in ("displayName", "description")}
+        if not all(words.values()):
+            yield f"the alert does not say what to do: {words}"
+        (condition,) = told.pop("criteria")["allOf"]
+        if told != {
+            "severity": 1,
+            "scopes": [only(forecast, INSIGHTS)["id"]],
+            "evaluationFrequency": "PT5M",
+            "windowSize": "PT5M",
+            # The line comes once. No second one does not mean that all is well again.
+            "autoMitigate": False,
+            "actions": {"actionGroups": [want.action_group]},
+        }:
+            yield f"the alert is {told}"
+        if condition != {
+            "query": f'traces | where message has "{bicep.alert_words()}"',
+            "timeAggregation": "Count",
+            "operator": "GreaterThan",
+            "threshold": 0,
+            "dimensions": [{"name": "message", "operator": "Include", "values": ["*"]}],
+        }:
+            yield f"the alert looks for {condition}"
 
 
 # A private network
@@ -545,18 +557,18 @@ INFRASTRUCTURE = (
     the_site_carries_the_one_identity,
     the_rights_are_exactly_these,
     the_vault_is_safe,
+    a_key_that_is_made_signs_and_no_more,
     a_vault_in_the_other_mode_is_refused,
     storage_knows_no_keys,
     services_know_no_keys,
-    no_message_is_lost,
-    a_key_that_is_made_signs_and_no_more,
     logs_know_no_keys,
-    the_alert_hears_of_a_denial_in_time,
     the_site_has_no_other_door,
-    the_site_runs_on_flex_consumption,
     the_settings_are_exactly_these,
-    names_are_unique_and_short,
     nothing_secret_leaves,
+    the_site_runs_on_flex_consumption,
+    names_are_unique_and_short,
+    no_message_is_lost,
+    the_alert_hears_of_a_denial_in_time,
 )
 PRIVATE = (
     nothing_is_open,

@@ -72,10 +72,10 @@ def start_compiler(variables: dict[str, str]) -> Iterator[Any]:
 _formatted: set[str] = set()  # Most files are the same in many projects.
 
 
-def warnings(compiler: Any, infra: Path) -> list[str]:
-    """List every warning and error of the compiler."""
-    files = (infra / "main.bicep", infra / "main.bicepparam")
-    return [one for file in files for one in compiler.compile(file)[0]]
+def compiled(compiler: Any, infra: Path) -> tuple[list[str], dict[str, Any]]:
+    """Compile all of it: every warning and error, and the template."""
+    warnings, template = compiler.compile(infra / "main.bicep")
+    return warnings + compiler.compile(infra / "main.bicepparam")[0], template
 
 
 def unformatted(compiler: Any, infra: Path) -> list[str]:

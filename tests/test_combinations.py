@@ -4,32 +4,49 @@ Each set of answers is rendered, compiled without a warning, forecast, and held 
 app is loaded beside the forecast. tests/test_generated_suites.py runs the suites of the same sets.
 """
 
+import copy
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import choices
 import pytest
+import test_infrastructure
+import test_network
 from baking import Bake
 from choices import CHOICES, PAIRS, SETS, TEXTS, allowed, answers_of, row_of
 from covering import held, possible
-from expectation import expected
-from infrastructure import bicep, unformatted, warnings
-from invariants import wrong, wrong_app, wrong_template
+from expectation import App, Declared, expected
+from infrastructure import SITE, VAULT, Forecast, bicep, compiled, only, unformatted
+from invariants import (
+    APP,
+    INFRASTRUCTURE,
+    PRIVATE,
+    TEMPLATE,
+    Template,
+    wrong,
+    wrong_app,
+    wrong_template,
+)
 from loading import load_app
 from test_answers import DEFAULTS
 
 from local_extensions.answers import QUESTIONS
 
 
-def wrong_of(compiler: Any, project: Path, answers: dict[str, str]) -> list[str]:
+def wrong_of(
+    compiler: Any, project: Path, answers: dict[str, str], figures: Counter[str]
+) -> list[str]:
     """Say everything that does not hold for a rendered project."""
     infra = project / "infra"
-    _, template = compiler.compile(infra / "main.bicep")
+    warnings, template = compiled(compiler, infra)
+    figures["warnings"] += len(warnings)
     forecast = compiler.snapshot(infra / "main.bicepparam")
     want = expected(answers, forecast)
     app = load_app(project, bicep.app_settings(forecast))
     return [
+        *warnings,
         *unformatted(compiler, infra),
         *wrong(forecast, want),
         *wrong_template(template, want),
@@ -41,31 +58,25 @@ def wrong_of(compiler: Any, project: Path, answers: dict[str, str]) -> list[str]
 def test_every_pair(
     bake: Bake, compiler: Any, figures: Counter[str], answers: dict[str, str]
 ) -> None:
-    project = bake(**answers)
-
-    told = warnings(compiler, project / "infra")
-
-    figures["warnings"] += len(told)
-    assert told == []
-    assert wrong_of(compiler, project, answers) == []
-    figures["pairs.compiled"] += 1
     figures["pairs.rows"] = len(PAIRS)
+
+    assert wrong_of(compiler, bake(**answers), answers, figures) == []
+    figures["pairs.compiled"] += 1
 
 
 @pytest.mark.slow
 def test_every_triple(bake: Bake, compiler: Any, figures: Counter[str]) -> None:
     """Those that test_every_pair has not shown already."""
     triples = choices.triples()
-    found = {}
-    for name, answers in triples.items():
-        if name not in PAIRS:
-            project = bake(**answers)
-            told = warnings(compiler, project / "infra")
-            figures["warnings"] += len(told)
-            found[name] = told + wrong_of(compiler, project, answers)
     figures["triples.rows"] = len(triples)
+    further = {name: answers for name, answers in triples.items() if name not in PAIRS}
 
+    found = {
+        name: wrong_of(compiler, bake(**answers), answers, figures)
+        for name, answers in further.items()
+    }
     assert {name: what for name, what in found.items() if what} == {}
+    figures["triples.compiled"] = len(PAIRS) + len(found)
 
 
 def test_every_prompt_has_its_choices() -> None:
@@ -112,3 +123,132 @@ def test_the_sets_hold_every_combination(
 )
 def test_what_goes_together_is_what_the_template_says(pair: dict[str, str], goes: bool) -> None:
     assert allowed(pair) == goes
+
+
+# What must not slip through: each breaks something good in one place, and names who must notice.
+# Those of a forecast stand in test_infrastructure.py and in test_network.py.
+
+
+@pytest.fixture(scope="module")
+def good(bake: Bake, compiler: Any) -> tuple[App, Forecast, Template]:
+    """The default project, with a key."""
+    project = bake(key="signing-key")
+    _, template = compiled(compiler, project / "infra")
+    forecast = compiler.snapshot(project / "infra" / "main.bicepparam")
+    return load_app(project, bicep.app_settings(forecast)), forecast, template
+
+
+def _declare_another_vault(app: App, forecast: Forecast, template: Template) -> None:
+    url = "https://another-vault.vault.azure.net"
+    app.declared.add(Declared("keyVault", "my-application-secret", url, "system"))
+
+
+def _declare_another_identity(app: App, forecast: Forecast, template: Template) -> None:
+    one = app.declared.pop()
+    app.declared.add(one._replace(identity=choices.LITERAL_ID))
+
+
+def _declare_no_key(app: App, forecast: Forecast, template: Template) -> None:
+    (key,) = (one for one in app.declared if one.type == "keyVaultKey")
+    app.declared.remove(key)
+
+
+def _make_a_mistake(app: App, forecast: Forecast, template: Template) -> None:
+    app.mistakes.append("functions/read_secret/function.json: wrong")
+
+
+def _lose_a_function(app: App, forecast: Forecast, template: Template) -> None:
+    del app.functions["read_secret"]
+
+
+def _send_a_declaration_to_the_host(app: App, forecast: Forecast, template: Template) -> None:
+    app.functions["read_secret"].append("keyVault")
+
+
+def _start_a_function_by_nothing(app: App, forecast: Forecast, template: Template) -> None:
+    app.functions["read_secret"].remove("httpTrigger")
+
+
+def _carry_another_identity(app: App, forecast: Forecast, template: Template) -> None:
+    only(forecast, SITE)["identity"] = {
+        "type": "SystemAssigned, UserAssigned",
+        "userAssignedIdentities": {choices.LITERAL_ID: {}},
+    }
+
+
+def _let_in_another_identity(app: App, forecast: Forecast, template: Template) -> None:
+    (policy,) = only(forecast, f"{VAULT}/accessPolicies")["properties"]["accessPolicies"]
+    policy["objectId"] = f"[reference('{choices.LITERAL_ID}', '2024-11-30').principalId]"
+
+
+def _let_in_elsewhere(app: App, forecast: Forecast, template: Template) -> None:
+    policy = only(forecast, f"{VAULT}/accessPolicies")
+    policy["id"] = policy["id"].replace("/kv-", "/ww-")
+
+
+def _ask_for_a_password(app: App, forecast: Forecast, template: Template) -> None:
+    template["parameters"]["password"] = {"type": "securestring"}
+
+
+def _ask_for_a_password_in_a_module(app: App, forecast: Forecast, template: Template) -> None:
+    vault = template["resources"]["vault"]["properties"]["template"]
+    vault["parameters"]["password"] = {"type": "secureObject"}
+
+
+def _write_the_vault_again(app: App, forecast: Forecast, template: Template) -> None:
+    vault = template["resources"]["vault"]["properties"]["template"]["resources"]["vault"]
+    del vault["@options"]
+
+
+BREAKAGES: list[tuple[Callable[[App, Forecast, Template], None], str]] = [
+    (_declare_another_vault, "what_is_declared_is_granted_and_no_more"),
+    (_declare_another_vault, "the_app_is_what_was_asked_for"),
+    (_declare_another_identity, "one_identity_is_declared_carried_and_granted"),
+    (_declare_another_identity, "what_is_declared_is_granted_and_no_more"),
+    (_declare_no_key, "what_is_declared_is_granted_and_no_more"),
+    (_make_a_mistake, "the_app_is_what_was_asked_for"),
+    (_lose_a_function, "the_app_is_what_was_asked_for"),
+    (_send_a_declaration_to_the_host, "no_declaration_reaches_the_host"),
+    (_start_a_function_by_nothing, "no_declaration_reaches_the_host"),
+    (_carry_another_identity, "one_identity_is_declared_carried_and_granted"),
+    (_let_in_another_identity, "one_identity_is_declared_carried_and_granted"),
+    (_let_in_another_identity, "what_is_declared_is_granted_and_no_more"),
+    (_let_in_elsewhere, "what_is_declared_is_granted_and_no_more"),
+    (_ask_for_a_password, "no_parameter_is_a_secret"),
+    (_ask_for_a_password_in_a_module, "no_parameter_is_a_secret"),
+    (_write_the_vault_again, "a_vault_with_policies_is_written_once"),
+]
+
+
+@pytest.mark.parametrize(("breaks", "noticed_by"), BREAKAGES)
+def test_the_invariants_notice(
+    good: tuple[App, Forecast, Template],
+    breaks: Callable[[App, Forecast, Template], None],
+    noticed_by: str,
+) -> None:
+    app, forecast, template = copy.deepcopy(good)
+    want = expected({"key": "signing-key"}, forecast)
+    assert wrong_template(template, want) + wrong_app(app, forecast, want) == []
+
+    breaks(app, forecast, template)
+
+    found = wrong_template(template, want) + wrong_app(app, forecast, want)
+    assert noticed_by in [sentence.partition(":")[0] for sentence in found]
+
+
+def test_each_invariant_notices_something() -> None:
+    """So none of them is an empty sentence."""
+    noticed = {
+        name
+        for breakages in (
+            BREAKAGES,
+            test_infrastructure.BREAKAGES,
+            test_infrastructure.OPTION_BREAKAGES,
+            test_network.BREAKAGES,
+        )
+        for _, name in breakages
+    }
+    stated = {check.__name__ for check in (*INFRASTRUCTURE, *PRIVATE, *TEMPLATE, *APP)}
+
+    # Its four breakages need a deployer who names whom it tells.
+    assert stated - noticed == {"the_alert_hears_of_a_denial_in_time"}

@@ -25,7 +25,7 @@ from choices import (
     VAULT_SUBSCRIPTION,
 )
 from expectation import expected
-from infrastructure import SITE, bicep, host_storage, only, start_compiler, unformatted, warnings
+from infrastructure import SITE, bicep, compiled, host_storage, only, start_compiler, unformatted
 from invariants import wrong, wrong_template
 
 SETTER = "44444444-4444-4444-4444-444444444444"
@@ -77,12 +77,13 @@ RUN = [
 def test_a_combination(bake: Bake, compiler: Any, answers: dict[str, str]) -> None:
     infra = bake(**answers) / "infra"
 
-    assert warnings(compiler, infra) == []
+    warnings, template = compiled(compiler, infra)
+    assert warnings == []
     assert unformatted(compiler, infra) == []
     forecast = compiler.snapshot(infra / "main.bicepparam")
     want = expected(answers, forecast)
     assert wrong(forecast, want) == []
-    assert wrong_template(compiler.compile(infra / "main.bicep")[1], want) == []
+    assert wrong_template(template, want) == []
 
 
 NEW = [answers for answers in COMBINATIONS if answers["vault_source"] == "new"]
@@ -337,6 +338,24 @@ def _connect_with_a_key(forecast: dict[str, Any]) -> None:
     settings["ORDERS_BUS"] = "Endpoint=sb://x/;SharedAccessKeyName=x;SharedAccessKey=x"
 
 
+def _ignore_the_vaults_mode(forecast: dict[str, Any]) -> None:
+    uri = forecast["outputs"]["vaultUri"]
+    forecast["outputs"]["vaultUri"] = uri.replace(".vaultUri", ".properties.vaultUri")
+
+
+def _move_to_another_plan(forecast: dict[str, Any]) -> None:
+    only(forecast, "Microsoft.Web/serverfarms")["sku"] = {"name": "Y1", "tier": "Dynamic"}
+
+
+def _fetch_the_package_with_a_key(forecast: dict[str, Any]) -> None:
+    config = only(forecast, SITE)["properties"]["functionAppConfig"]
+    config["deployment"]["storage"]["authentication"] = {"type": "StorageAccountConnectionString"}
+
+
+def _take_a_name_of_others(forecast: dict[str, Any]) -> None:
+    host_storage(forecast)["name"] = "storage"
+
+
 BREAKAGES: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     (_grant_more, "the_rights_are_exactly_these"),
     (_grant_keys, "the_rights_are_exactly_these"),
@@ -355,6 +374,10 @@ BREAKAGES: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     (_name_another_vault, "the_settings_are_exactly_these"),
     (_add_a_resource, "it_makes_nothing_else"),
     (_tell_a_key, "nothing_secret_leaves"),
+    (_ignore_the_vaults_mode, "a_vault_in_the_other_mode_is_refused"),
+    (_move_to_another_plan, "the_site_runs_on_flex_consumption"),
+    (_fetch_the_package_with_a_key, "the_site_runs_on_flex_consumption"),
+    (_take_a_name_of_others, "names_are_unique_and_short"),
 ]
 # The same in a project with every option.
 OPTION_BREAKAGES: list[tuple[Callable[[dict[str, Any]], None], str]] = [

@@ -455,7 +455,11 @@ class Terminal:
         """Wait for a prompt, and type a line."""
         self.wait_for(prompt)
         self.wait_for(": ")
-        os.write(self._ours, f"{line}\n".encode())
+        self.type(f"{line}\n")
+
+    def type(self, text: str) -> None:
+        """Type without waiting."""
+        os.write(self._ours, text.encode())
 
     def answer_all(self, **answers: str) -> None:
         """Answer cookiecutter's prompts, most of them with Enter."""

@@ -1,0 +1,597 @@
+"""Whatever somebody answers is refused in clear lines, or becomes a project that holds it intact.
+
+Sets of answers to all prompts come in the three ways that there are: as arguments, typed, and from
+a replay file. tests/answer_strategies.py says what is tried, and what must be refused.
+"""
+
+import ast
+import functools
+import itertools
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from answer_strategies import (
+    CANARY,
+    CHOICES,
+    Answers,
+    AnswerSet,
+    answer_sets,
+    surely_wrong,
+)
+from baking import TEMPLATE
+from click.testing import CliRunner, Result
+from cookiecutter.cli import main as cookiecutter_command
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+from infrastructure import bicep
+from markdown_it import MarkdownIt
+from slugify import slugify
+from test_answers import DEFAULTS, Terminal
+
+from local_extensions.answers import QUESTIONS
+from local_extensions.facts import Facts, facts_of
+from local_extensions.refusal import as_argument
+
+REFUSED = "These answers cannot stand:\n"
+COMMAND = "The same with good values (change them as you need):\n"
+# Of a pair that cannot go together, only one answer is named.
+RELATED = (
+    {"identity", "identity_id", "vault", "vault_source", "vault_resource_group"},
+    {"function_name", "programming_model", "key", "services", "api_scope", "network"},
+    {"project_name", "project_slug"},
+)
+# Sets are drawn in small batches, each by a seed of its own: in a long run most would be variations
+# of a few. The same seeds draw the same sets each time.
+BATCH = settings(
+    max_examples=10, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
+
+
+# The ways in
+
+
+def in_arguments(prompt: str, answer: str) -> str:
+    """Write an answer as an argument that cookiecutter renders to what it was."""
+    if prompt in CHOICES:  # compared as they are
+        return answer
+    if re.search(r"\r|{%[-+]?\s*endraw", answer):
+        return as_argument(answer)
+    return f"{{% raw %}}{answer}{{% endraw %}}"
+
+
+def delivered(given: AnswerSet) -> Answers:
+    """What the template gets of a set."""
+    answers = dict(given.answers)
+    if given.way == "typed":
+        for prompt, text in given.answers.items():
+            if prompt in CHOICES:
+                answers[prompt] = _chosen(prompt, text)
+            else:
+                answers[prompt] = text.strip() if text else DEFAULTS[prompt]
+        if not given.answers.get("project_slug"):
+            answers.pop("project_slug", None)
+    if "project_slug" not in answers:
+        slug = slugify(answers["project_name"], max_length=32)
+        answers["project_slug"] = slug or "secure-function-app"
+    return answers
+
+
+def _chosen(prompt: str, text: str) -> str:
+    """A choice is typed as its number. Anything else is asked again, and then comes Enter."""
+    numbers = {str(number): choice for number, choice in enumerate(CHOICES[prompt], 1)}
+    return text if text in CHOICES[prompt] else numbers.get(text.strip(), CHOICES[prompt][0])
+
+
+def lines(answers: Answers) -> str:
+    """Type a set: a line for each prompt, and one more where cookiecutter asks again."""
+    typed = []
+    for prompt in QUESTIONS:
+        text = answers.get(prompt, "")
+        if prompt not in CHOICES:
+            typed.append(text)
+        elif text in CHOICES[prompt]:
+            typed.append(str(CHOICES[prompt].index(text) + 1))
+        else:
+            typed.append(text)
+            numbers = [str(number) for number, _ in enumerate(CHOICES[prompt], 1)]
+            typed += [""] if text and text.strip() not in numbers else []
+    return "\n".join([*typed, ""])
+
+
+class Room:
+    """A place of its own for each call, where nothing stands that was not put there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        # Deep down, so that what climbs out of it is found.
+        self.here = folder / "a" / "b" / "c"
+        self.out, self.temp = self.here / "out", self.here / "temp"
+        self.replay = self.here / "replay" / "answers.json"
+        self._kept: Answers = {}
+
+    def empty(self) -> None:
+        """Throw everything away, and begin anew."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for place in (self.here / "work", self.temp, self.replay.parent):
+            place.mkdir(parents=True)
+        (self.here / "config.yaml").write_text(f"replay_dir: {self.replay.parent}\n")
+        self._before = self._files()
+        os.chdir(self.here / "work")
+        tempfile.tempdir = str(self.temp)
+
+    def call(self, given: AnswerSet) -> Result:
+        """Call cookiecutter's own command in an empty room."""
+        self.empty()
+        words = self.words(given)
+        typed = lines(given.answers) if given.way == "typed" else None
+        return CliRunner().invoke(cookiecutter_command, words, input=typed)
+
+    def words(self, given: AnswerSet) -> list[str]:
+        """The words of a call."""
+        words = [str(TEMPLATE), "--output-dir", str(self.out)]
+        words += ["--config-file", str(self.here / "config.yaml")]
+        words += [] if given.hooks else ["--accept-hooks", "no"]
+        if given.way == "arguments":
+            answers = given.answers.items()
+            words += ["--no-input", *(f"{p}={in_arguments(p, answer)}" for p, answer in answers)]
+        elif given.way == "replay":
+            kept = self._a_replay()
+            kept = kept | {"cookiecutter": kept["cookiecutter"] | given.answers}
+            self.replay.write_text(json.dumps(kept))
+            words += ["--replay-file", str(self.replay)]
+        return words
+
+    def _a_replay(self) -> Answers:
+        """What cookiecutter keeps of a call: private variables too, which nobody renders again."""
+        if not self._kept:
+            told = self.call(AnswerSet("arguments", {}, frozenset()))
+            assert told.exit_code == 0
+            (kept,) = self.replay.parent.iterdir()
+            self._kept = json.loads(kept.read_text("utf-8"))
+            self.empty()
+        return self._kept
+
+    def left(self, *expected: Path) -> list[str]:
+        """List what a call has left anywhere but in the folders `expected`."""
+        # Cookiecutter's own: the answers for another time, and a copy of each hook.
+        own = {file for file in self.temp.glob("tmp*.py") if file.read_text("utf-8")[:3] == '"""'}
+        new = self._files() - self._before - own - set(self.replay.parent.rglob("*"))
+        new -= {self.out} if expected else set()
+        return sorted(
+            str(file)
+            for file in new
+            if not any(file == one or one in file.parents for one in expected)
+        )
+
+    def _files(self) -> set[Path]:
+        return set(self.folder.rglob("*"))
+
+
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.chdir(tmp_path)
+    yield Room(tmp_path / "room")
+    CANARY.unlink(missing_ok=True)
+
+
+# What must hold
+
+
+def check_refusal(output: str) -> set[str]:
+    """Expect a line for each wrong answer, then a command; return the prompts that are named."""
+    _, found, told = output.partition(REFUSED)
+    assert found, output
+    problems, found, command = told.partition(COMMAND)
+    assert found, output
+    prompts = []
+    for line in problems.removesuffix("\n").split("\n"):
+        named = re.fullmatch(r"  (\w+): .+; good: .+", line)
+        assert named, line
+        assert named[1] in QUESTIONS, line
+        assert line.isprintable(), line
+        assert len(line) < 500, line
+        prompts.append(named[1])
+    assert prompts == [prompt for prompt in QUESTIONS if prompt in prompts]
+    assert re.fullmatch(r"  cookiecutter .+\n", command), command
+    assert command.strip().isprintable(), command
+    return set(prompts)
+
+
+def check_project(project: Path, answers: Answers) -> None:
+    """Expect a project that parses, and that holds the answers as they were given."""
+    answer = {prompt: text.strip() for prompt, text in answers.items()}
+    files = {file for file in project.rglob("*") if file.is_file()}
+    texts = {
+        file.relative_to(project).as_posix(): file.read_bytes().decode("utf-8") for file in files
+    }
+    check_texts(texts, answer)
+    assert not any(file.is_symlink() for file in files)
+    assert not any(re.search(r"[^A-Za-z0-9_./-]", name) for name in texts)
+    for name, text in texts.items():
+        parse(Path(name).suffix, text)
+        free = {"README.md": text.partition("```mermaid")[0]}
+        free |= {
+            ".devcontainer/devcontainer.json": json.dumps(
+                answer["project_name"], ensure_ascii=False
+            )
+        }
+        left = re.search(r"(?<!\$){[{%#]", text.replace(free.get(name, "\0"), "", 1))
+        assert not left, f"{name}: {left}"
+
+    check_declarations(project, answer)
+    assert re.search(
+        f"^param project string = '{answer['project_slug']}'$", texts["infra/main.bicep"], re.M
+    )
+    assert yaml.safe_load(texts["azure.yaml"])["name"] == answer["project_slug"]
+    secrets = [name.strip() for name in answer["secrets"].split(",")]
+    assert list(json.loads(texts["secrets.local.example.json"])) == secrets
+    named = {
+        text.strip("%") for text in (answer["vault"], answer["identity_id"]) if text[:1] == "%"
+    }
+    assert named <= json.loads(texts["local.settings.json"])["Values"].keys()
+
+
+def check_texts(texts: dict[str, str], answer: Answers) -> None:
+    """Expect name and description where people read them, and nothing hidden behind them."""
+    name, description = answer["project_name"], answer["description"]
+    assert json.loads(texts[".devcontainer/devcontainer.json"])["name"] == name
+    readme = texts["README.md"]
+    shown, rest = readme.split("\n\n```mermaid\n", 1)[0], readme.rsplit("```mermaid\n", 1)[1]
+    title, _, paragraph = shown.partition("\n\n")
+    assert title == f"# {name}"
+    assert paragraph == description or _as_typed(paragraph) == _as_typed(description)
+
+    tokens, plain = (_structure(text) for text in (readme, f"# x\n\nx\n\n```mermaid\n{rest}"))
+    behind = plain.index(("fence", "code", "mermaid"))
+    assert tokens[-len(plain) + behind :] == plain[behind:]
+
+
+def _as_typed(text: str) -> str:
+    return re.sub(r"^( {0,3})\\(?=[`~<\[])", r"\1", text, flags=re.M)
+
+
+def _structure(markdown: str) -> list[tuple[str, str, str]]:
+    return [(one.type, one.tag, one.info) for one in MarkdownIt("commonmark").parse(markdown)]
+
+
+@functools.lru_cache(maxsize=2000)
+def parse(suffix: str, text: str) -> None:
+    """Expect a text that a file of its kind may hold; most files are the same in many projects."""
+    parsers: dict[str, Callable[[str], Any]] = {
+        ".json": json.loads,
+        ".yaml": yaml.safe_load,
+        ".yml": yaml.safe_load,
+        ".toml": tomllib.loads,
+        ".py": functools.partial(compile, filename="a file", mode="exec"),
+    }
+    if suffix in parsers:
+        parsers[suffix](text)
+
+
+def check_declarations(project: Path, answer: Answers) -> None:
+    """Expect each declaration, and each with the vault and the identity of the answers."""
+    by_user = {"identityId": answer["identity_id"] or "%KEY_VAULT_IDENTITY_ID%"}
+    who = {"identity": answer["identity"], **(by_user if answer["identity"] == "user" else {})}
+    vault = {"vaultName": answer["vault"]}
+    expected = [{"secretName": n.strip(), **vault, **who} for n in answer["secrets"].split(",")]
+    expected += [{"keyName": answer["key"], **vault, **who}] if answer["key"] else []
+    expected += [{"scope": answer["api_scope"], **who}] if answer["api_scope"] else []
+
+    declared = list(
+        _by_decorators(project)
+        if answer["programming_model"] == "decorators"
+        else _in_files(project)
+    )
+    assert sorted(map(json.dumps, map(_sorted, declared))) == sorted(
+        map(json.dumps, map(_sorted, expected))
+    )
+
+
+def _sorted(declaration: dict[str, Any]) -> dict[str, Any]:
+    return dict(sorted(declaration.items()))
+
+
+def _in_files(project: Path) -> Iterator[dict[str, Any]]:
+    for file in project.glob("functions/*/function.json"):
+        for binding in json.loads(file.read_text("utf-8"))["bindings"]:
+            if "identity" in binding:
+                common = ("name", "type", "direction")
+                yield {name: value for name, value in binding.items() if name not in common}
+
+
+def _by_decorators(project: Path) -> Iterator[dict[str, Any]]:
+    for file in [project / "function_app.py", *project.glob("blueprints/*.py")]:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and "identity" in {one.arg for one in node.keywords}:
+                yield {
+                    re.sub("_(.)", lambda found: found[1].upper(), str(one.arg)): ast.literal_eval(
+                        one.value
+                    )
+                    for one in node.keywords
+                }
+
+
+def check_quoted(facts: Facts) -> None:
+    """Expect texts that are the same in every language that a template may place them in."""
+    for text, literal in (
+        (facts.project_name, facts.project_name_quoted),
+        (facts.description, facts.description_quoted),
+    ):
+        assert json.loads(literal) == text
+        assert yaml.safe_load(literal) == text
+        assert tomllib.loads(f"text = {literal}")["text"] == text
+        assert ast.literal_eval(literal) == text
+
+
+def check_bicep(compiler: Any, project: Path, facts: Facts, folder: Path) -> None:
+    """Expect an infrastructure without a warning, and texts that Bicep reads as they were given."""
+    for file in ("main.bicep", "main.bicepparam"):
+        assert compiler.compile(project / "infra" / file)[0] == []
+    texts = folder / "texts.bicep"
+    texts.write_text(
+        f"output name string = {facts.project_name_bicep}\n"
+        f"output description string = {facts.description_bicep}\n",
+        "utf-8",
+    )
+    diagnostics, template = compiler.compile(texts)
+    assert diagnostics == []
+    for output in ("name", "description"):
+        value = template["outputs"][output]["value"]
+        # A text that would be an expression of the deployment engine begins with two brackets.
+        text = value[1:] if value.startswith("[[") else value
+        assert text == (facts.project_name if output == "name" else facts.description)
+
+
+SHELLCHECK = str(Path(sys.executable).with_name("shellcheck"))
+
+
+def check_shell(project: Path, *tools: str) -> None:
+    """Expect scripts, and commands in the README, that a shell can read."""
+    blocks = re.findall(
+        "^```sh\n(.+?)^```$", (project / "README.md").read_text("utf-8"), re.M | re.S
+    )
+    assert blocks
+    run("bash", "-n", typed="\n".join(blocks))
+    for script in project.glob("scripts/*.sh"):
+        run("bash", "-n", str(script))
+        for tool in tools:
+            run(tool, str(script))
+
+
+def run(*words: str, typed: str = "") -> None:
+    done = subprocess.run(words, input=typed, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+class Indexer:
+    """A process that loads apps: tests/index_apps.py."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("index_apps.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONUTF8": "1"},
+            text=True,
+            encoding="utf-8",
+        )
+
+    def check(self, project: Path, answers: Answers) -> None:
+        """Expect an app of the functions that were asked for, each with what it declares."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(json.dumps(str(project)) + "\n")
+        self._process.stdin.flush()
+        found = json.loads(self._process.stdout.readline())
+        assert "error" not in found, found["error"]
+        assert found["mistakes"] == []
+        assert found["signs_with_its_secrets"]
+
+        answer = {prompt: text.strip() for prompt, text in answers.items()}
+        first, services = answer["function_name"], answer["services"]
+        brought = {
+            "sign_document": answer["key"],
+            "call_api": answer["api_scope"],
+            "summarize_blob": "blob-storage" in services,
+            "read_order": "cosmos-db" in services,
+            "ship_order": "service-bus" in services,
+        }
+        assert found["functions"].keys() == {first, *(name for name in brought if brought[name])}
+        receives = [(function, source) for function, _, source in found["receives"]]
+        expected = [(first, name.strip()) for name in answer["secrets"].split(",")]
+        expected += [("sign_document", answer["key"])] if answer["key"] else []
+        expected += [("call_api", answer["api_scope"])] if answer["api_scope"] else []
+        assert sorted(receives) == sorted(expected)
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+@pytest.fixture
+def indexer() -> Iterator[Indexer]:
+    indexer = Indexer()
+    yield indexer
+    indexer.close()
+
+
+@pytest.fixture
+def compiler() -> Iterator[Any]:
+    """The Bicep compiler, where there is one."""
+    command = bicep.find_bicep()
+    compiler = bicep.Bicep(command, {}) if command else None
+    yield compiler
+    if compiler:
+        compiler.close()
+
+
+def check_ending(room: Room, given: AnswerSet, exit_code: int, output: str) -> Path | None:
+    """Expect a refusal of what is wrong, and nothing left; or the folder of a project alone."""
+    answers = delivered(given)
+    wrong = {prompt for prompt in QUESTIONS if surely_wrong(prompt, answers[prompt])}
+    assert not CANARY.exists()
+    assert "Traceback" not in output
+    if exit_code == 0:
+        assert not wrong
+        (project,) = room.out.iterdir()
+        assert project.name == answers["project_slug"]
+        assert room.left(project) == []
+        return project
+    assert exit_code == 1
+    named = check_refusal(output)
+    assert wrong <= named
+    for prompt in named - given.hostile:
+        assert any(prompt in group and group & given.hostile for group in RELATED), prompt
+    assert room.left() == []
+    return None
+
+
+def draw(
+    number: int, sets: st.SearchStrategy[AnswerSet], check: Callable[[AnswerSet], None]
+) -> None:
+    """Check so many different sets, in batches."""
+    seen: set[str] = set()
+
+    @BATCH
+    @given(sets)
+    def batch(given: AnswerSet) -> None:
+        if repr(given) not in seen:  # each batch begins with the simplest set
+            check(given)
+            seen.add(repr(given))
+
+    batches = itertools.count()
+    while len(seen) < number:
+        seed(next(batches))(batch)()
+
+
+@pytest.mark.parametrize("number", [200, pytest.param(2000, marks=pytest.mark.slow)])
+def test_every_set_is_refused_or_rendered(
+    room: Room,
+    indexer: Indexer,
+    compiler: Any,
+    record_property: Callable[[str, object], None],
+    number: int,
+) -> None:
+    counted: Counter[str] = Counter(executed=0)
+
+    def check(given: AnswerSet) -> None:
+        counted["sets"] += 1
+        result = room.call(given)
+        counted["executed"] += CANARY.exists()
+        if isinstance(result.exception, ValueError):
+            check_cookiecutters_own(given, result.exception)
+            counted["refused_by_cookiecutter"] += 1
+            return
+        assert isinstance(result.exception, SystemExit | None), result.exception
+        project = check_ending(room, given, result.exit_code, result.output)
+        if project is None:
+            counted["refused"] += 1
+            if given.one_in(5):
+                check_command(result.output)
+                counted["commands"] += 1
+            return
+        counted["rendered"] += 1
+        answers = delivered(given)
+        check_project(project, answers)
+        facts = facts_of(answers)
+        check_quoted(facts)
+        check_shell(project, *([SHELLCHECK] if given.one_in(10) else []))
+        if compiler and given.one_in(20):
+            check_bicep(compiler, project, facts, room.here)
+            counted["compiled"] += 1
+        indexer.check(project, answers)
+        assert not CANARY.exists()
+
+    def check_cookiecutters_own(given: AnswerSet, error: ValueError) -> None:
+        """An argument that is no choice is refused before any of the template runs."""
+        named = re.fullmatch(
+            r"(?s).* provided for choice variable (\w+), but the choices .*", str(error)
+        )
+        assert given.way == "arguments"
+        assert named
+        assert surely_wrong(named[1], given.answers[named[1]])
+        assert not CANARY.exists()
+        assert room.left() == []
+
+    def check_command(output: str) -> None:
+        command = shlex.split(output.rpartition(COMMAND)[2])
+        enter = "\n" * len(QUESTIONS)
+        again = CliRunner().invoke(cookiecutter_command, command[1:], input=enter)
+        assert again.exit_code == 0, again.output
+
+    draw(number, answer_sets(), check)
+
+    for name, count in counted.items():
+        record_property(f"answers.{name}", count)
+    assert counted["executed"] == 0
+    assert counted["rendered"] >= 0.4 * counted["sets"]
+    assert counted["refused"] >= 0.2 * counted["sets"]
+
+
+@pytest.mark.parametrize("number", [10, pytest.param(100, marks=pytest.mark.slow)])
+def test_the_command_line_ends_without_a_traceback(room: Room, number: int) -> None:
+    def check(given: AnswerSet) -> None:
+        room.empty()
+        done = subprocess.run(
+            [sys.executable, "-m", "cookiecutter", *room.words(given)],
+            cwd=room.here / "work",
+            env=os.environ | {"TMPDIR": str(room.temp), "PYTHONUTF8": "1"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+        )
+        assert done.stderr == ""
+        check_ending(room, given, done.returncode, done.stdout)
+
+    draw(number, answer_sets(("arguments", "replay")).filter(_fits_a_call), check)
+
+
+def _fits_a_call(given: AnswerSet) -> bool:
+    """Whether a system can call cookiecutter so, and cookiecutter then calls the template."""
+    if given.way == "replay":
+        return True
+    wrong_choice = any(surely_wrong(prompt, given.answers[prompt]) for prompt in CHOICES)
+    words = "".join(given.answers.values())
+    return not wrong_choice and "\0" not in words and not re.search("[\ud800-\udfff]", words)
+
+
+@pytest.mark.parametrize("number", [10, pytest.param(40, marks=pytest.mark.slow)])
+def test_who_is_asked_again_gets_a_project_in_the_end(room: Room, number: int) -> None:
+    """In a terminal nobody is refused: each wrong answer is asked again, with a good one offered."""
+
+    def check(given: AnswerSet) -> None:
+        room.empty()
+        answers = {
+            prompt: "".join(filter(str.isprintable, text))[:500].strip()
+            for prompt, text in delivered(given).items()
+        }
+        numbers = {p: str(known.index(answers[p]) + 1) for p, known in CHOICES.items()}
+        terminal = Terminal(
+            "--output-dir", str(room.out), TMPDIR=str(room.temp), HOME=str(room.replay.parent)
+        )
+        terminal.answer_all(**answers | numbers)
+        terminal.type("\n" * 40)  # whatever is asked again
+        assert terminal.finish() == 0, terminal.screen
+        assert "Traceback" not in terminal.screen
+        assert not CANARY.exists()
+        (project,) = room.out.iterdir()
+        assert room.left(project) == []
+        readme = (project / "README.md").read_text("utf-8")
+        for prompt in ("project_name", "description"):
+            assert surely_wrong(prompt, answers[prompt]) or answers[prompt] in _as_typed(readme)
+
+    draw(number, answer_sets(("typed",)), check)

@@ -6,6 +6,7 @@ import importlib
 import json
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,6 +132,34 @@ class Host(worker.Runtime):
         if "string" in vars(sent):
             return "200", sent.string
         return sent.http.status_code, sent.http.body.bytes.decode()
+
+
+def hasten(patch: pytest.MonkeyPatch, times: float, back_off: float) -> dict[str, float]:
+    """Make the engine's patience that many times shorter; all else is as in production.
+
+    Args:
+        patch: What undoes it.
+        times: How many times.
+        back_off: The longest pause after a failure.
+
+    Returns:
+        What callers feel of it: how late a refresh may be, how long they wait, the longest pause.
+    """
+    rooms = ("credentials", "injection", "report", "sources", "timing", "vaults")
+    for room in [importlib.import_module(f"identity_bindings.{name}") for name in rooms]:
+        for seconds in ("LATE", "WAIT", "_COLD_BUDGET", "_PATIENCE_SECONDS"):
+            if hasattr(room, seconds):  # a name that a room imports is one of its own
+                patch.setattr(room, seconds, getattr(room, seconds) / times)
+    timing = importlib.import_module("identity_bindings.timing")
+    options = importlib.import_module("identity_bindings.credentials").CLIENT_OPTIONS
+    patch.setitem(options, "read_timeout", options["read_timeout"] / times)
+    patch.setattr(timing, "LONGEST_BACK_OFF", back_off)
+    return {"late": timing.LATE, "wait": timing.WAIT, "back_off": back_off}
+
+
+def engine_threads() -> list[str]:
+    """The names of the engine's threads that run now."""
+    return [one.name for one in threading.enumerate() if one.name.startswith("identity")]
 
 
 def told(caplog: pytest.LogCaptureFixture, function: str = "", level: int = logging.ERROR) -> Any:

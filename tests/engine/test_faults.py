@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any
 import bicep
 import pytest
 import worker
+from apps import engine_threads
 from key_vault_double import Double
 from worker import IDENTITY, call, declare, key_vault
 
@@ -291,10 +291,6 @@ def test_at_refresh_a_repair_is_seen_without_a_restart(
 
 def test_no_thread_outlives_the_faults(cold: dict[str, Seen], refreshed: dict[str, Seen]) -> None:
     deadline = time.monotonic() + 15  # a read that hangs ends by its own timeout
-    while time.monotonic() < deadline and (left := _engine_threads()):
+    while time.monotonic() < deadline and (left := engine_threads()):
         time.sleep(0.1)
     assert left == []
-
-
-def _engine_threads() -> list[str]:
-    return [one.name for one in threading.enumerate() if one.name.startswith("identity-")]

@@ -13,15 +13,12 @@ from typing import Any
 
 import pytest
 import worker
+from apps import engine_threads, hasten
 from key_vault_double import Double
 from worker import declare, key_vault
 
 ECHO = "def main(req, mySecret):\n    return mySecret\n"
 App = Callable[..., dict[str, Any]]
-
-
-def engine_threads() -> list[str]:
-    return [one.name for one in threading.enumerate() if one.name.startswith("identity")]
 
 
 def test_a_restart_leaves_no_thread(double: Double, app: App, tmp_path: Path) -> None:
@@ -56,14 +53,7 @@ def test_an_outage_piles_up_no_threads(
     double: Double, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twenty secrets of a vault that hangs, called all the time: the threads stay as many."""
-    from identity_bindings import credentials, sources, timing, vaults
-
-    # The same as in production, ten times faster.
-    monkeypatch.setitem(credentials.CLIENT_OPTIONS, "read_timeout", 0.8)
-    monkeypatch.setattr(vaults, "_PATIENCE_SECONDS", 0.4)
-    monkeypatch.setattr(sources, "WAIT", 0.95)
-    monkeypatch.setattr(sources, "_COLD_BUDGET", 0.6)
-    monkeypatch.setattr(timing, "LONGEST_BACK_OFF", 0.5)
+    hasten(monkeypatch, 10, back_off=0.5)
     for number in range(20):
         double.vault("contoso").set(f"key-{number}", "the-value")
         declare(tmp_path, f"f{number}", ECHO, key_vault(secretName=f"key-{number}"))

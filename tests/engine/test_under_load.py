@@ -1,0 +1,206 @@
+"""The engine under load: rotations, faults and clock jumps at random, judged by a model.
+
+Threads and coroutines call injected functions all the time, over the real SDK and TLS, while the
+double changes, fails, refuses and recovers. A plan is made of a seed and is the same each time; in
+what order threads meet is not. LOAD_SECONDS and LOAD_SEED repeat a run for longer, or once more.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import worker
+from apps import engine_threads, hasten
+from load_callers import FUNCTIONS, Callers, Pulse, Watch
+from load_model import Promise, crowd, mistake
+from load_world import DECLARED, MARK, SYSTEM, VAULTS, Event, World, identity_of, plan
+from worker import declare, key_vault
+
+SLACK = 1.0
+"""The one tolerance, in seconds: between the double's answer and the engine's taking note of it lie
+the way over TLS, the SDK, and the turns of some 60 threads. To it is added by how much the machine
+itself was late in that time, which a thread of its own measures (`Pulse`)."""
+
+
+def write(folder: Path) -> None:
+    """Write two functions, of either kind, for each choice of secrets."""
+    for names in FUNCTIONS:
+        entries = [
+            key_vault(
+                name,
+                secretName=name,
+                vaultName=vault,
+                identity="system" if vault == SYSTEM else "user",
+                identityId=identity_of(vault),
+                **more,
+            )
+            for name in names
+            for vault, more in [DECLARED[name]]
+        ]
+        given = ", ".join(names)
+        for kind, wait in (("", ""), ("async ", "await ")):
+            source = f"{kind}def main(req, {given}):\n    return {wait}req({given})\n"
+            declare(folder, f"{kind.strip()}_{'_'.join(names)}".strip("_"), source, *entries)
+
+
+def connections(world: World) -> int:
+    """How many connections to the double the engine holds open."""
+    table = Path("/proc/net/tcp")  # Linux
+    lines = table.read_text().splitlines()[1:] if table.exists() else []
+    ports = {f"{port:04X}" for port in (world.vault_port, world.identity_port)}
+    rows = [line.split() for line in lines]
+    return sum(row[2].partition(":")[2] in ports and row[9] != "0" for row in rows)
+
+
+def judge(
+    world: World, callers: Callers, pulse: Pulse, held: int, promise: Promise
+) -> Iterator[str]:
+    """Tell every call that was wrong, and whatever became too many: `held` are the connections."""
+    for history in world.histories.values():
+        history.told.sort()
+        history.asked.sort()
+    for name, call in callers.calls:
+        late = pulse.late(call.began - promise.notice - promise.grace, call.ended)
+        if wrong := mistake(call, world.histories[name], promise, SLACK + late):
+            yield f"{name}: {wrong}: {call}, the machine was {late:.2f} s late"
+    lasted = pulse.times[-1] - pulse.times[0]
+    for name, history in world.histories.items():
+        # In a window of this length at most two reads begin; cold, each tries three times.
+        if (most := crowd(history.asked, promise.quiet)) > 2 * 3:
+            yield f"{name}: {most} requests within {promise.quiet:g} s"
+        # Cold, three tries take 0.6 s and a pause: that is a half more than refreshes take.
+        if len(history.asked) > 1 + 1.5 * lasted / promise.quiet:
+            yield f"{name}: {len(history.asked)} requests within {lasted:.0f} s"
+        if history.pinned and history.asked[-1] > history.told[0][0] + SLACK:
+            yield f"{name}: a pinned version was read again"
+    # A read that was given up may overlap with the next one; beside them: refresh and report.
+    if pulse.most_threads > 2 * len(DECLARED) + 2:
+        yield f"{pulse.most_threads} threads of the engine at once"
+    # Each read needs one to the identity endpoint and one to the vault.
+    if held > 2 * len(DECLARED):
+        yield f"{held} connections are held open"
+
+
+def bustle(
+    functions: Path, patch: pytest.MonkeyPatch, watch: Watch, events: list[Event], promise: Promise
+) -> tuple[dict[str, float], list[str]]:
+    """Load the app, let everything happen at once, and return figures and what was wrong."""
+    with World() as world:
+        real, pulse = time.time, Pulse()
+        patch.setattr(time, "time", lambda: real() + world.offset)
+        began = time.monotonic()
+        for event in events:
+            if event.at == 0:  # the app starts while something is broken
+                world.apply(event)
+        callers = Callers(worker.load_folder(functions), watch)
+        runs = [threading.Thread(target=run) for run in (pulse.run, *callers.runs())]
+        for one in runs:
+            one.start()
+        for event in events:
+            if event.at > 0:
+                time.sleep(max(0.0, began + event.at - time.monotonic()))
+                world.apply(event)
+        for vault in VAULTS:
+            world.apply(Event(0, "heal", vault))
+        time.sleep(promise.notice + promise.refresh + SLACK)  # then all must be well
+        held = connections(world)
+        callers.stop.set()
+        for one in runs[1:]:
+            one.join()
+        pulse.stop.set()
+        runs[0].join()
+        end()
+    figures = {
+        "seconds": pulse.times[-1] - pulse.times[0],
+        "late": pulse.sums[-1],
+        "calls": len(callers.calls) + callers.cancelled,
+        "failed": sum(call.value is None for _, call in callers.calls),
+        "cancelled": callers.cancelled,
+        "rotations": sum(event.what == "rotate" for event in events),
+        "faults": sum(event.what == "strike" for event in events),
+        "jumps": sum(event.what == "jump" for event in events),
+        "requests": len(world.requests),
+        "records": watch.records,
+        "threads": pulse.most_threads,
+        "connections": held,
+    }
+    return figures, list(judge(world, callers, pulse, held, promise))
+
+
+def end() -> None:
+    """End the worker, after the reads that are on their way: one that hangs has its own timeout."""
+    importlib.import_module("identity_bindings.sources").pool.close()
+    wait_for(lambda: not engine_threads())
+    worker.restart()
+
+
+def wait_for(done: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 15
+    while not done() and time.monotonic() < ends:
+        time.sleep(0.05)
+
+
+def run(
+    folder: Path, seed: int, seconds: float, times: float, refresh: float, grace: float
+) -> tuple[dict[str, float], list[str]]:
+    """Do it, and look for what it leaves behind.
+
+    Args:
+        folder: Where the functions are written.
+        seed: Of the plan, and of what each caller does.
+        seconds: How long it lasts, without the end, when all must be well again.
+        times: How many times faster than in production the engine loses patience.
+        refresh: SECRET_REFRESH_SECONDS.
+        grace: SECRET_GRACE_SECONDS.
+    """
+    write(folder)
+    threads, watch = set(threading.enumerate()), Watch(seed)
+    with watch.on_everything():
+        with pytest.MonkeyPatch.context() as patch:
+            promise = Promise(refresh, grace, **hasten(patch, times, back_off=refresh))
+            patch.setenv("SECRET_REFRESH_SECONDS", str(refresh))
+            patch.setenv("SECRET_GRACE_SECONDS", str(grace))
+            figures, wrong = bustle(folder, patch, watch, plan(seed, seconds, refresh), promise)
+        wait_for(lambda: set(threading.enumerate()) <= threads)
+        gc.collect()
+    wrong += [f"a thread is left: {one.name}" for one in set(threading.enumerate()) - threads]
+    wrong += [f"a value was shown: {text}" for text in watch.leaks]
+    wrong += [f"nobody caught: {text}" for text in watch.uncaught]
+    figures |= {"seed": seed, "violations": len(wrong)}
+    return {name: round(figure, 2) for name, figure in figures.items()}, wrong
+
+
+def verdict(seed: int, wrong: list[str]) -> str:
+    return "\n".join([f"LOAD_SEED={seed}: {len(wrong)} mistakes, the first are:", *wrong[:20]])
+
+
+def test_for_some_seconds(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    _, wrong = run(tmp_path, seed=1, seconds=3.0, times=10, refresh=0.3, grace=0.8)
+
+    assert not wrong, verdict(1, wrong)
+    assert MARK not in "".join(capfd.readouterr())
+
+
+@pytest.mark.slow
+def test_for_minutes(
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    record_testsuite_property: Callable[[str, object], None],
+) -> None:
+    seed = int(os.environ.get("LOAD_SEED", secrets.randbelow(10**6)))
+    seconds = float(os.environ.get("LOAD_SECONDS", 180))
+
+    figures, wrong = run(tmp_path, seed, seconds, times=5, refresh=1.0, grace=3.0)
+
+    for name, figure in figures.items():
+        record_testsuite_property(f"load.{name}", figure)
+    assert not wrong, verdict(seed, wrong)
+    assert MARK not in "".join(capfd.readouterr())

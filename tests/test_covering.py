@@ -74,4 +74,6 @@ def test_what_can_stand_in_no_whole_row_is_left_out() -> None:
 
 
 def test_nothing_goes_together() -> None:
-    assert covering(SWITCHES, 2, lambda row: len(row) < 5) == []
+    choices = {"a": ("1", "2"), "b": ("1", "2"), "c": ("1", "2")}
+
+    assert covering(choices, 2, lambda row: len(row) < 3) == []

@@ -45,7 +45,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     **{service: ("", service) for service in SERVICES},
     "api_scope": ("", "api://contoso/.default"),
 }
-# Texts that are the same in every row: they choose nothing.
+# Texts, which choose nothing.
 TEXTS = ("project_name", "project_slug", "description", "function_name")
 
 

@@ -22,7 +22,8 @@ SLUG = re.compile(r"(?=.{2,32}$)[a-z0-9](?:-?[a-z0-9])*")
 FUNCTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 SECRET_NAME = re.compile(r"[A-Za-z0-9-]{1,127}")
 KEY_NAME = SECRET_NAME
-API_SCOPE = re.compile(r"(?:api|https)://[A-Za-z0-9][A-Za-z0-9._~:/-]*/\.default")
+# The address of an API in Entra ID has at most 255 characters.
+API_SCOPE = re.compile(r"(?=.{1,264}$)(?:api|https)://[A-Za-z0-9][A-Za-z0-9._~:/-]*/\.default")
 VAULT_NAME = re.compile(r"(?=.{3,24}$)[A-Za-z](?:-?[A-Za-z0-9])*")
 VAULT_URI = re.compile(
     r"https://(?P<name>[A-Za-z0-9-]+)"

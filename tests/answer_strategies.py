@@ -22,6 +22,7 @@ CHOICES: dict[str, list[str]] = {
     prompt: first for prompt, first in QUESTIONS.items() if isinstance(first, list)
 }
 FREE_TEXT = {"project_name": 100, "description": 1000}  # and how long it may be
+LONGEST = {"project_slug": 32, "function_name": 64, "secrets": 127, "key": 127, "api_scope": 264}
 MAY_BE_EMPTY = {"identity_id", "vault_resource_group", "key", "services", "api_scope"}
 # Azure lets letters of any language into the names of resource groups, and nowhere else.
 ANY_LANGUAGE = {*FREE_TEXT, "vault_resource_group", "identity_id"}
@@ -239,7 +240,8 @@ def surely_wrong(prompt: str, answer: Any) -> bool:
         return prompt not in MAY_BE_EMPTY
     if not text.isascii() and (prompt not in ANY_LANGUAGE or any(map(_misleads, text))):
         return True
-    if NEVER_IN_A_NAME.intersection(text):
+    names = text.split(",") if prompt == "secrets" else [text]
+    if NEVER_IN_A_NAME.intersection(text) or max(map(len, names)) > LONGEST.get(prompt, 1000):
         return True
     check = {"project_slug": _no_slug, "function_name": _no_function, "vault": _no_vault}
     return prompt in check and check[prompt](answer if prompt != "vault" else text)
@@ -256,11 +258,11 @@ def _misleads(character: str) -> bool:
 
 
 def _no_slug(slug: str) -> bool:
-    return _is_device(slug) or not 2 <= len(slug) <= 32 or bool(re.search("[^a-z0-9-]", slug))
+    return _is_device(slug) or len(slug) < 2 or bool(re.search("[^a-z0-9-]", slug))
 
 
 def _no_function(name: str) -> bool:
-    return _is_device(name) or not name.isidentifier() or keyword.iskeyword(name) or len(name) > 64
+    return _is_device(name) or not name.isidentifier() or keyword.iskeyword(name)
 
 
 def _no_vault(vault: str) -> bool:

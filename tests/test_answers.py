@@ -168,6 +168,7 @@ REFUSED: list[tuple[Answers, str, str]] = [
     ({"api_scope": "api://{name}/.default"}, "api_scope", "no scope"),
     ({"api_scope": "api://my api/.default"}, "api_scope", "no scope"),
     ({"api_scope": "api://a/.default\nx"}, "api_scope", "no scope"),
+    ({"api_scope": f"api://{'x' * 250}/.default"}, "api_scope", "no scope"),
     ({"key": "k", "function_name": "Sign_Document"}, "function_name", "that key brings"),
     (
         {"services": "cosmos-db", "function_name": "read_order"},
@@ -231,6 +232,7 @@ ACCEPTED: list[Answers] = [
         "vault": "my-kv",
         "vault_resource_group": "11111111-2222-3333-4444-555555555555/group",
     },
+    {"api_scope": f"api://{'x' * 249}/.default"},
     {"secrets": " one , two-2 , 3three "},
     {"secrets": ",".join(f"s{n}" for n in range(20))},
 ]

@@ -10,7 +10,7 @@ EVERYTHING := key=signing-key services=blob-storage,cosmos-db,service-bus api_sc
 # Byte code in the template's folder would be rendered with it.
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help project test test-all lint benchmarks
+.PHONY: help project test test-all lint benchmarks quality
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -37,6 +37,9 @@ lint: $(VENV)/installed  ## Check style and types
 
 benchmarks:  ## Measure against the peers, and write docs/benchmarks.md
 	$(PYTHON) -m benchmarks
+
+quality: $(VENV)/installed  ## Run everything, break the engine in every place, and write docs/quality.md
+	$(RUN) -m quality
 
 # One environment for the template and the projects that it renders.
 $(VENV)/renders: pyproject.toml

@@ -1,0 +1,1 @@
+"""What the tests prove over all answers, in figures: ``python -m quality`` writes docs/quality.md."""

@@ -61,7 +61,7 @@ FILES = {
         "tests/test_grant_api_role.py",
     },
 }
-REQUIREMENTS = {"key": {"azure-keyvault-keys>=4.9"}, "api": {"requests>=2.32"}}
+REQUIREMENTS = {"key": {"azure-keyvault-keys>=4.10"}, "api": {"requests>=2.32.2"}}
 # How to tell that a file speaks of an option.
 WORDS = {
     "key": r"keyVaultKey|CryptographyClient|sign_document|double_of_keys|Crypto User",

@@ -23,6 +23,7 @@ CHOICES: dict[str, list[str]] = {
 }
 FREE_TEXT = {"project_name": 100, "description": 1000}  # and how long it may be
 LONGEST = {"project_slug": 32, "function_name": 64, "secrets": 127, "key": 127, "api_scope": 264}
+LISTS = {"secrets", "services"}  # with commas, and spaces around each name
 MAY_BE_EMPTY = {"identity_id", "vault_resource_group", "key", "services", "api_scope"}
 # Azure lets letters of any language into the names of resource groups, and nowhere else.
 ANY_LANGUAGE = {*FREE_TEXT, "vault_resource_group", "identity_id"}
@@ -238,9 +239,10 @@ def surely_wrong(prompt: str, answer: Any) -> bool:
         return lines or not 1 <= len(text) <= FREE_TEXT[prompt] or any(map(_misleads, text))
     if not text:
         return prompt not in MAY_BE_EMPTY
+    names = [name.strip() for name in text.split(",")] if prompt in LISTS else [text]
+    text = ",".join(names)
     if not text.isascii() and (prompt not in ANY_LANGUAGE or any(map(_misleads, text))):
         return True
-    names = text.split(",") if prompt == "secrets" else [text]
     if NEVER_IN_A_NAME.intersection(text) or max(map(len, names)) > LONGEST.get(prompt, 1000):
         return True
     check = {"project_slug": _no_slug, "function_name": _no_function, "vault": _no_vault}

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ import yaml
 from answer_strategies import (
     CANARY,
     CHOICES,
+    PAYLOADS,
     Answers,
     AnswerSet,
     answer_sets,
@@ -41,7 +42,7 @@ from markdown_it import MarkdownIt
 from slugify import slugify
 from test_answers import DEFAULTS, Terminal
 
-from local_extensions.answers import QUESTIONS
+from local_extensions.answers import QUESTIONS, problems
 from local_extensions.facts import Facts, facts_of
 from local_extensions.refusal import as_argument
 
@@ -184,6 +185,7 @@ class Room:
 def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.chdir(tmp_path)
+    CANARY.unlink(missing_ok=True)
     yield Room(tmp_path / "room")
     CANARY.unlink(missing_ok=True)
 
@@ -221,16 +223,14 @@ def check_project(project: Path, answers: Answers) -> None:
     check_texts(texts, answer)
     assert not any(file.is_symlink() for file in files)
     assert not any(re.search(r"[^A-Za-z0-9_./-]", name) for name in texts)
+    free = {  # where a text stands that may hold anything
+        "README.md": texts["README.md"].partition("```mermaid")[0],
+        ".devcontainer/devcontainer.json": json.dumps(answer["project_name"], ensure_ascii=False),
+    }
     for name, text in texts.items():
         parse(Path(name).suffix, text)
-        free = {"README.md": text.partition("```mermaid")[0]}
-        free |= {
-            ".devcontainer/devcontainer.json": json.dumps(
-                answer["project_name"], ensure_ascii=False
-            )
-        }
-        left = re.search(r"(?<!\$){[{%#]", text.replace(free.get(name, "\0"), "", 1))
-        assert not left, f"{name}: {left}"
+        jinja = re.search(r"(?<!\$){[{%#]", text.replace(free.get(name, "\0"), "", 1))
+        assert not jinja, f"{name}: {jinja}"
 
     check_declarations(project, answer)
     assert re.search(
@@ -291,18 +291,13 @@ def check_declarations(project: Path, answer: Answers) -> None:
     expected += [{"keyName": answer["key"], **vault, **who}] if answer["key"] else []
     expected += [{"scope": answer["api_scope"], **who}] if answer["api_scope"] else []
 
-    declared = list(
-        _by_decorators(project)
-        if answer["programming_model"] == "decorators"
-        else _in_files(project)
-    )
-    assert sorted(map(json.dumps, map(_sorted, declared))) == sorted(
-        map(json.dumps, map(_sorted, expected))
-    )
+    in_code = answer["programming_model"] == "decorators"
+    declared = _by_decorators(project) if in_code else _in_files(project)
+    assert _in_any_order(declared) == _in_any_order(expected)
 
 
-def _sorted(declaration: dict[str, Any]) -> dict[str, Any]:
-    return dict(sorted(declaration.items()))
+def _in_any_order(declarations: Iterable[dict[str, Any]]) -> list[str]:
+    return sorted(json.dumps(one, sort_keys=True) for one in declarations)
 
 
 def _in_files(project: Path) -> Iterator[dict[str, Any]]:
@@ -317,12 +312,11 @@ def _by_decorators(project: Path) -> Iterator[dict[str, Any]]:
     for file in [project / "function_app.py", *project.glob("blueprints/*.py")]:
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.Call) and "identity" in {one.arg for one in node.keywords}:
-                yield {
-                    re.sub("_(.)", lambda found: found[1].upper(), str(one.arg)): ast.literal_eval(
-                        one.value
-                    )
-                    for one in node.keywords
-                }
+                yield {_in_json(one.arg): ast.literal_eval(one.value) for one in node.keywords}
+
+
+def _in_json(name: str | None) -> str:
+    return re.sub("_(.)", lambda found: found[1].upper(), name or "")
 
 
 def check_quoted(facts: Facts) -> None:
@@ -351,8 +345,8 @@ def check_bicep(compiler: Any, project: Path, facts: Facts, folder: Path) -> Non
     assert diagnostics == []
     for output in ("name", "description"):
         value = template["outputs"][output]["value"]
-        # A text that would be an expression of the deployment engine begins with two brackets.
-        text = value[1:] if value.startswith("[[") else value
+        # What would else be an expression of the deployment engine begins with two brackets.
+        text = value[1:] if re.fullmatch(r"(?s)\[\[.*\]", value) else value
         assert text == (facts.project_name if output == "name" else facts.description)
 
 
@@ -475,6 +469,17 @@ def draw(
     batches = itertools.count()
     while len(seen) < number:
         seed(next(batches))(batch)()
+
+
+@pytest.mark.parametrize("prompt", QUESTIONS)
+def test_what_is_surely_wrong_is_refused(prompt: str) -> None:
+    """Each payload for each prompt, alone and within a right answer; more than can be rendered."""
+    right = str(DEFAULTS[prompt])
+    for payload in itertools.chain(*PAYLOADS.values()):
+        for at in (0, 1, len(right)):
+            for answer in (payload, right[:at] + payload + right[at:]):
+                if surely_wrong(prompt, answer):
+                    assert prompt in {one.prompt for one in problems(DEFAULTS | {prompt: answer})}
 
 
 @pytest.mark.parametrize("number", [200, pytest.param(2000, marks=pytest.mark.slow)])

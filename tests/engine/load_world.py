@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, count
 from typing import Any
@@ -34,6 +34,10 @@ DECLARED: dict[str, tuple[str, dict[str, Any]]] = {
     "fourth": ("delta", {}),
 }
 VAULTS = sorted({vault for vault, _ in DECLARED.values()})
+SLOW = {"delay", "drip", "hang"}
+QUICK = tuple(row for row in ROWS if not SLOW & {*row.fault, row.fault.get("how")})
+"""The faults that show at once."""
+
 SYSTEM = "alpha"  # read by the system-assigned identity, each other vault by one of its own
 
 
@@ -57,7 +61,7 @@ class Event:
     by: float = 0.0  # how many hours the clock jumps, how many seconds each answer takes
 
 
-def plan(seed: int, seconds: float, unit: float) -> list[Event]:
+def plan(seed: int, seconds: float, unit: float, faults: Sequence[Row] = ROWS) -> list[Event]:
     """Make a plan for so long; `unit` is the time between two refreshes."""
     rng = random.Random(seed)
 
@@ -72,7 +76,7 @@ def plan(seed: int, seconds: float, unit: float) -> list[Event]:
     ends = dict.fromkeys(VAULTS, 0.0)
     while min(ends.values()) < seconds:
         vault = min(ends, key=ends.__getitem__)
-        rows = rows or rng.sample(ROWS, len(ROWS))  # every kind of fault has its turn
+        rows = rows or rng.sample(faults, len(faults))  # every kind of fault has its turn
         row = rows.pop()
         whole = row.where == "identity" or row.vault
         only = "" if whole else rng.choice(["", *secrets_of(vault)])
@@ -82,7 +86,8 @@ def plan(seed: int, seconds: float, unit: float) -> list[Event]:
         ends[vault] = begins + unit * lasts
         events.append(Event(begins, "strike", vault, row, only))
         events.append(Event(ends[vault], "heal", vault))
-    return sorted((one for one in events if one.at < seconds), key=lambda one: one.at)
+    in_time = sorted((one for one in events if one.at < seconds), key=lambda one: one.at)
+    return [*in_time, *(Event(seconds, "heal", vault) for vault in VAULTS)]
 
 
 class World(Double):

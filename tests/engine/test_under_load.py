@@ -14,6 +14,8 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,8 @@ import worker
 from apps import engine_threads, hasten
 from load_callers import FUNCTIONS, Callers, Pulse, Watch
 from load_model import Promise, crowd, mistake
-from load_world import DECLARED, MARK, SYSTEM, VAULTS, Event, World, identity_of, plan
+from load_world import DECLARED, MARK, QUICK, SYSTEM, World, identity_of, plan
+from test_faults import ROWS, Row
 from worker import declare, key_vault
 
 SLACK = 1.0
@@ -79,7 +82,8 @@ def judge(
         # Cold, three tries take 0.6 s and a pause: that is a half more than refreshes take.
         if len(history.asked) > 1 + 1.5 * lasted / promise.quiet:
             yield f"{name}: {len(history.asked)} requests within {lasted:.0f} s"
-        if history.pinned and history.asked[-1] > history.told[0][0] + SLACK:
+        told = history.told[0][0] + SLACK if history.told else inf
+        if history.pinned and history.asked[-1] > told + pulse.late(told - SLACK, told):
             yield f"{name}: a pinned version was read again"
     # A read that was given up may overlap with the next one; beside them: refresh and report.
     if pulse.most_threads > 2 * len(DECLARED) + 2:
@@ -89,10 +93,37 @@ def judge(
         yield f"{held} connections are held open"
 
 
+@dataclass(frozen=True)
+class Load:
+    """How hard and how long.
+
+    Attributes:
+        seed: Of the plan, and of what each caller does.
+        seconds: How long the plan is.
+        rest: How many seconds of peace follow.
+        times: How many times faster than in production the engine loses patience.
+        refresh: SECRET_REFRESH_SECONDS, and the longest pause after a failure.
+        grace: SECRET_GRACE_SECONDS.
+        faults: What may go wrong.
+    """
+
+    seed: int
+    seconds: float
+    rest: float
+    times: float
+    refresh: float
+    grace: float
+    faults: tuple[Row, ...] = tuple(ROWS)
+
+
 def bustle(
-    functions: Path, patch: pytest.MonkeyPatch, watch: Watch, events: list[Event], promise: Promise
+    functions: Path, patch: pytest.MonkeyPatch, watch: Watch, load: Load
 ) -> tuple[dict[str, float], list[str]]:
     """Load the app, let everything happen at once, and return figures and what was wrong."""
+    promise = Promise(load.refresh, load.grace, **hasten(patch, load.times, back_off=load.refresh))
+    patch.setenv("SECRET_REFRESH_SECONDS", str(load.refresh))
+    patch.setenv("SECRET_GRACE_SECONDS", str(load.grace))
+    events = plan(load.seed, load.seconds, load.refresh, load.faults)
     with World() as world:
         real, pulse = time.time, Pulse()
         patch.setattr(time, "time", lambda: real() + world.offset)
@@ -108,9 +139,8 @@ def bustle(
             if event.at > 0:
                 time.sleep(max(0.0, began + event.at - time.monotonic()))
                 world.apply(event)
-        for vault in VAULTS:
-            world.apply(Event(0, "heal", vault))
-        time.sleep(promise.notice + promise.refresh + SLACK)  # then all must be well
+        time.sleep(load.rest)
+        gc.collect()  # a client that was replaced takes its connections with it
         held = connections(world)
         callers.stop.set()
         for one in runs[1:]:
@@ -148,33 +178,19 @@ def wait_for(done: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def run(
-    folder: Path, seed: int, seconds: float, times: float, refresh: float, grace: float
-) -> tuple[dict[str, float], list[str]]:
-    """Do it, and look for what it leaves behind.
-
-    Args:
-        folder: Where the functions are written.
-        seed: Of the plan, and of what each caller does.
-        seconds: How long it lasts, without the end, when all must be well again.
-        times: How many times faster than in production the engine loses patience.
-        refresh: SECRET_REFRESH_SECONDS.
-        grace: SECRET_GRACE_SECONDS.
-    """
+def run(folder: Path, load: Load) -> tuple[dict[str, float], list[str]]:
+    """Do it, and look for what it leaves behind."""
     write(folder)
-    threads, watch = set(threading.enumerate()), Watch(seed)
+    threads, watch = set(threading.enumerate()), Watch(load.seed)
     with watch.on_everything():
         with pytest.MonkeyPatch.context() as patch:
-            promise = Promise(refresh, grace, **hasten(patch, times, back_off=refresh))
-            patch.setenv("SECRET_REFRESH_SECONDS", str(refresh))
-            patch.setenv("SECRET_GRACE_SECONDS", str(grace))
-            figures, wrong = bustle(folder, patch, watch, plan(seed, seconds, refresh), promise)
+            figures, wrong = bustle(folder, patch, watch, load)
         wait_for(lambda: set(threading.enumerate()) <= threads)
-        gc.collect()
+        gc.collect()  # a task whose error nobody asked for says so at its end
     wrong += [f"a thread is left: {one.name}" for one in set(threading.enumerate()) - threads]
     wrong += [f"a value was shown: {text}" for text in watch.leaks]
     wrong += [f"nobody caught: {text}" for text in watch.uncaught]
-    figures |= {"seed": seed, "violations": len(wrong)}
+    figures |= {"seed": load.seed, "violations": len(wrong)}
     return {name: round(figure, 2) for name, figure in figures.items()}, wrong
 
 
@@ -183,9 +199,12 @@ def verdict(seed: int, wrong: list[str]) -> str:
 
 
 def test_for_some_seconds(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    _, wrong = run(tmp_path, seed=1, seconds=3.0, times=10, refresh=0.3, grace=0.8)
+    # With production's patience a machine that is busy with other tests makes no difference.
+    load = Load(1, seconds=4.0, rest=0.5, times=1, refresh=0.3, grace=0.8, faults=QUICK)
 
-    assert not wrong, verdict(1, wrong)
+    _, wrong = run(tmp_path, load)
+
+    assert not wrong, verdict(load.seed, wrong)
     assert MARK not in "".join(capfd.readouterr())
 
 
@@ -197,8 +216,10 @@ def test_for_minutes(
 ) -> None:
     seed = int(os.environ.get("LOAD_SEED", secrets.randbelow(10**6)))
     seconds = float(os.environ.get("LOAD_SECONDS", 180))
+    # In the end all must be well: a change is noticed within 2.9 s, and seen in a refresh more.
+    load = Load(seed, seconds, rest=5.0, times=5, refresh=1.0, grace=3.0)
 
-    figures, wrong = run(tmp_path, seed, seconds, times=5, refresh=1.0, grace=3.0)
+    figures, wrong = run(tmp_path, load)
 
     for name, figure in figures.items():
         record_testsuite_property(f"load.{name}", figure)

@@ -114,10 +114,11 @@ def test_any_trigger_and_other_bindings_stand_beside_it(double: Double, tmp_path
     double.vault("contoso").set("api-key", VALUE)
     source = "def main(timer, out, mySecret):\n    out.set(mySecret)\n"
     declare(tmp_path, "echo", source, key_vault())
-    text = (tmp_path / "echo" / "function.json").read_text()
+    declaration = tmp_path / "echo" / "function.json"
+    text = declaration.read_text(encoding="utf-8")
     text = text.replace('"httpTrigger"', '"timerTrigger"').replace('"req"', '"timer"')
     text = text.replace('"http"', '"queue"').replace('"res"', '"out"')
-    (tmp_path / "echo" / "function.json").write_text(text)
+    declaration.write_text(text, encoding="utf-8")
     kept: list[str] = []
 
     handler = load_folder(tmp_path)["echo"].get_user_function()

@@ -132,8 +132,9 @@ def declare(functions: Path, name: str, source: str, *entries: dict[str, Any], *
     folder.mkdir(parents=True, exist_ok=True)
     trigger = {"name": "req", "type": "httpTrigger", "direction": "in", "methods": ["get", "post"]}
     bindings = [trigger, {"name": "res", "type": "http", "direction": "out"}, *entries]
-    (folder / "function.json").write_text(json.dumps({"bindings": bindings, **top}, indent=2))
-    (folder / "__init__.py").write_text(source)
+    text = json.dumps({"bindings": bindings, **top}, indent=2)
+    (folder / "function.json").write_text(text, encoding="utf-8")
+    (folder / "__init__.py").write_text(source, encoding="utf-8")
     return folder
 
 

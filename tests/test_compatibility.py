@@ -1,0 +1,289 @@
+"""Projects live in other places than ours: other Pythons and releases, homes, and Windows."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from baking import TEMPLATE, Bake
+from choices import SETS
+from test_generated_suites import run_tests
+from test_interpreters import VERSIONS, environment, interpreter, run
+
+EVERYTHING = SETS["everything-by-a-created-identity"]
+
+Record = Callable[[str, object], None]
+
+
+# Releases of what a project requires
+
+
+@pytest.fixture(scope="module")
+def passed(record_testsuite_property: Record) -> Iterator[Counter[str]]:
+    """How many tests have passed with the lowest and with the highest releases, on all Pythons."""
+    counts: Counter[str] = Counter()
+    yield counts
+    for releases, number in counts.items():
+        record_testsuite_property(f"compatibility.{releases}.passed", number)
+
+
+@pytest.fixture(scope="module")
+def package_index(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Skips the test where packages cannot be had."""
+    folder = tmp_path_factory.mktemp("index")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "azure-functions"]
+    if subprocess.run(command, cwd=folder, capture_output=True).returncode:
+        pytest.skip("the package index cannot be reached")
+
+
+def requirements(project: Path) -> list[Path]:
+    return sorted(project.glob("requirements*.txt"))
+
+
+def only_lowest(project: Path, target: Path) -> Path:
+    """Copy a project, so that it requires the lowest release of each package that it allows."""
+    copy = Path(shutil.copytree(project, target))
+    for file in requirements(copy):
+        pinned = re.sub(r"^([a-z-]+)>=", r"\1==", file.read_text("utf-8"), flags=re.MULTILINE)
+        file.write_text(pinned, "utf-8")
+    return copy
+
+
+def suite_passes(python: str, project: Path) -> int:
+    """Run a project's suite with a Python, and count what passes."""
+    told = run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider"], project)
+    (number,) = re.findall(r"\b(\d+) passed", told)
+    return int(number)
+
+
+def test_each_requirement_has_a_lowest_release_and_none_a_highest(bake: Bake) -> None:
+    for answers in SETS.values():
+        for file in requirements(bake(**answers)):
+            for line in file.read_text("utf-8").splitlines():
+                if not line.startswith(("#", "-r ")):
+                    requirement, _, _ = line.partition(";")
+                    assert re.fullmatch(r"[a-z-]+>=[\d.]+", requirement), line
+
+
+def test_pythons(record_testsuite_property: Record) -> None:
+    found = [version for version in VERSIONS if interpreter(version)]
+    record_testsuite_property("compatibility.interpreters", len(found))
+
+    assert found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.usefixtures("package_index")
+def test_the_lowest_releases(
+    bake: Bake, tmp_path: Path, version: str, passed: Counter[str]
+) -> None:
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"there is no Python {version} on this machine")
+    project = only_lowest(bake(**EVERYTHING), tmp_path / "app")
+
+    made = environment(python, version, project)
+
+    passed["lowest"] += suite_passes(made, project)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.usefixtures("package_index")
+def test_the_highest_releases(
+    bake: Bake, tmp_path: Path, version: str, passed: Counter[str]
+) -> None:
+    """Those of today: nothing that an earlier run has installed."""
+    python = interpreter(version)
+    if python is None:
+        pytest.skip(f"there is no Python {version} on this machine")
+    project = bake(**EVERYTHING)
+    made = str(tmp_path / "venv" / "bin" / "python")
+
+    run([python, "-m", "venv", str(tmp_path / "venv")], project)
+    run([made, "-m", "pip", "install", "--quiet", "-r", "requirements-dev.txt"], project)
+
+    passed["highest"] += suite_passes(made, project)
+
+
+# A home where nobody may write
+
+
+@pytest.fixture
+def closed_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home where nothing can be written, and no sign of Azure."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o555)
+    if os.access(home, os.W_OK):  # root may write anywhere, but not below a file
+        (tmp_path / "file").touch()
+        home = tmp_path / "file" / "home"
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    for name in ("CONTAINER_NAME", "WEBSITE_SITE_NAME", "WEBSITE_POD_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    return home
+
+
+@pytest.mark.usefixtures("closed_home")
+def test_a_project_is_made_as_the_readme_tells(tmp_path: Path) -> None:
+    readme = (TEMPLATE / "README.md").read_text("utf-8")
+    (command,) = re.findall(r"`(HOME=.+? cookiecutter) gh:org/template`", readme)
+    command = command.replace("cookiecutter", '"$PYTHON" -m cookiecutter')
+
+    subprocess.run(
+        ["sh", "-c", f'{command} --no-input "$TEMPLATE"'],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHON": sys.executable, "TEMPLATE": str(TEMPLATE)},
+        check=True,
+    )
+
+    assert (tmp_path / "secure-function-app" / "function_app.py").is_file()
+
+
+@pytest.mark.usefixtures("closed_home")
+def test_a_project_is_checked(bake: Bake, tmp_path: Path) -> None:
+    project = Path(shutil.copytree(bake(), tmp_path / "app"))
+    shutil.copy(project / "secrets.local.example.json", project / "secrets.local.json")
+
+    told = run([sys.executable, "-m", "identity_bindings", "check"], project)
+
+    assert re.search(r" ok +\d+ ms", told)
+
+
+@pytest.mark.usefixtures("closed_home")
+@pytest.mark.parametrize(
+    "files", [["tests/test_functions.py"], pytest.param([], marks=pytest.mark.slow)], ids=len
+)
+def test_a_project_is_tested(bake: Bake, files: list[str]) -> None:
+    run_tests(bake(), *files)
+
+
+# Windows
+
+
+# Windows knows paths of 260 characters, the last of them a zero, unless somebody has changed that.
+LONGEST_PATH = 259
+# Names of accounts have at most 20 characters.
+HOME = rf"C:\Users\{'u' * 20}"
+CLONE = rf"{HOME}\.cookiecutters\cookiecutter-secure-functions"
+CHECKOUT = rf"{HOME}\source\repos"
+DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+LONG_NAMES = {"project_slug": f"{'slug-' * 6}of", "function_name": "f" * 64}
+POSIX_ONLY = {"fcntl", "grp", "pty", "pwd", "resource", "select", "syslog", "termios", "tty"}
+
+
+def sources() -> list[str]:
+    """The template's files, as somebody clones them."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(listed, cwd=TEMPLATE, capture_output=True, check=True)
+    return [name for name in done.stdout.decode().split("\0") if name]
+
+
+@pytest.fixture(scope="module")
+def projects(bake: Bake) -> list[Path]:
+    """Projects that have every file, and the longest names."""
+    long_ones = [EVERYTHING, SETS["decorators-with-everything"]]
+    return [bake(**answers) for answers in SETS.values()] + [
+        bake(**answers | LONG_NAMES) for answers in long_ones
+    ]
+
+
+def files(project: Path) -> list[str]:
+    """A project's files as it is rendered; tests leave byte code and caches beside them."""
+    found = (path for path in project.rglob("*") if path.is_file())
+    names = (path.relative_to(project.parent) for path in found)
+    return [name.as_posix() for name in names if not re.search("cache|hypothesis", str(name))]
+
+
+def test_windows_knows_every_name(projects: list[Path]) -> None:
+    for names in [sources(), *map(files, projects)]:
+        for name in names:
+            for part in name.split("/"):
+                assert not re.search(r'[<>:"\\|?*\x00-\x1f]|[. ]$', part), name
+                assert not DEVICE.fullmatch(part), name
+                assert len(part) <= 255, name
+
+
+def test_no_path_is_too_long_for_windows(
+    projects: list[Path], record_testsuite_property: Record
+) -> None:
+    paths = [rf"{CLONE}\{name}" for name in sources()]
+    paths += [rf"{CHECKOUT}\{name}" for project in projects for name in files(project)]
+    longest = max(paths, key=len)
+    record_testsuite_property("compatibility.longest_path", len(longest))
+
+    assert len(longest) <= LONGEST_PATH, longest
+
+
+def test_no_two_paths_differ_in_case_only(projects: list[Path]) -> None:
+    for names in [sources(), *map(files, projects)]:
+        parts = {"/".join(name.split("/")[:end]) for name in names for end in range(1, 20)}
+        assert len({part.lower() for part in parts}) == len(parts)
+
+
+def test_git_keeps_the_ends_of_lines(projects: list[Path], tmp_path: Path) -> None:
+    """A script of a shell with Windows' line ends does not run, wherever it was checked out."""
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    for folder, names in [(TEMPLATE, sources()), *((one.parent, files(one)) for one in projects)]:
+        root = folder if folder == TEMPLATE else folder / names[0].split("/")[0]
+        inside = [str((folder / name).relative_to(root)) for name in names]
+        ask = ["git", f"--git-dir={tmp_path / '.git'}", f"--work-tree={root}", "check-attr", "-z"]
+        done = subprocess.run(
+            [*ask, "--stdin", "eol"],
+            cwd=root,
+            input="\0".join(inside).encode(),
+            capture_output=True,
+            check=True,
+        )
+        ends = done.stdout.decode().split("\0")[2::3]
+        assert ends == ["lf"] * len(names)
+
+
+def test_python_is_told_how_texts_are_encoded_and_needs_no_unix(projects: list[Path]) -> None:
+    """Windows' own encoding is another one, which does not know all letters."""
+    ours = [*TEMPLATE.glob("hooks/*.py"), *TEMPLATE.glob("local_extensions/*.py")]
+    for file in ours + [file for project in projects for file in project.rglob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            where = f"{file}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                module = node.module if isinstance(node, ast.ImportFrom) else None
+                names = [module or "", *(alias.name for alias in node.names)]
+                assert POSIX_ONLY.isdisjoint(names), where
+            elif isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                assert called != "os.fork", where
+                if re.fullmatch(r"open|.*\.(read_text|write_text)", called):
+                    named = [keyword.arg for keyword in node.keywords]
+                    assert "encoding" in named or "'utf-8" in ast.unparse(node), where
+
+
+@pytest.mark.slow
+def test_a_project_with_the_line_ends_of_windows(bake: Bake, tmp_path: Path) -> None:
+    """Where an editor has changed them."""
+    project = Path(shutil.copytree(bake(**EVERYTHING), tmp_path / "app"))
+    for name in files(project):
+        file = project.parent / name
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+
+    run_tests(project)
+
+
+# A folder with letters that shells and encodings take for something else
+
+
+def test_the_last_words_lead_to_the_project(tmp_path: Path) -> None:
+    folder = tmp_path / "it's mein Büro $HOME"
+    command = [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input"]
+    told = run([*command, "--default-config", "--output-dir", str(folder)], tmp_path)
+    (change_folder,) = re.findall("^  (cd .+)$", told, re.MULTILINE)
+
+    shown = run(["sh", "-c", f"{change_folder} && pwd"], tmp_path)
+
+    assert shown == f"{folder / 'secure-function-app'}\n"

@@ -38,7 +38,7 @@ def main() -> int:
     _install(python, "pip>=25.1", "cookiecutter>=2.7.1")
     project = _render(python)
     _install(python, "-r", str(project / "requirements.txt"), *PEERS)
-    measure = [python, "-m", "benchmarks.measure", str(project), str(PAGE), _uv_template(python)]
+    measure = [python, "-m", "benchmarks.measure", str(project), str(PAGE), uv_template(python)]
     # The project's own tests have the double and the few lines that stand for the worker.
     paths = {"PYTHONPATH": os.pathsep.join([str(project), str(project / "tests")])}
     return subprocess.run(measure, cwd=ROOT, check=False, env={**os.environ, **paths}).returncode
@@ -78,7 +78,7 @@ def _render(python: str) -> Path:
     return project
 
 
-def _uv_template(python: str) -> str:
+def uv_template(python: str) -> str:
     """The folder of the template cookiecutter-uv; empty where it cannot be had.
 
     The package's source archive holds it. UV_TEMPLATE names another folder to measure with.

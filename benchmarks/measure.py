@@ -13,6 +13,14 @@ from pathlib import Path
 from . import outage, processes, rendering, warm
 from .page import Section, page
 
+TEXT = (
+    "Written by `make benchmarks`, or `python -m benchmarks`, all in one run. Repetitions are"
+    " interleaved, so that a busy moment hits all that is compared. Vault and identity are the"
+    " project's own double, on this machine. A ratio is this project's figure divided by that of"
+    " the row: below 1 it takes less. In the table of starts, which names its ratios, it is divided"
+    " by that of the column."
+)
+
 
 def main(project: Path, target: Path, uv_template: str) -> None:
     """Measure and write the page."""
@@ -33,7 +41,7 @@ def main(project: Path, target: Path, uv_template: str) -> None:
         for measure in measurements:
             sections.append(measure())
             print(f"{sections[-1]}", flush=True)
-        target.write_text(page(sections), encoding="utf-8")
+        target.write_text(page("Benchmarks", TEXT, sections), encoding="utf-8")
     print(f"Written to {target}")
 
 

@@ -14,7 +14,6 @@ PACKAGES = (
     *("azure-functions", "azure-functions-runtime", "azure-identity", "azure-keyvault-secrets"),
     *("aws-lambda-powertools", "aws-secretsmanager-caching", "boto3", "cookiecutter"),
 )
-COMMAND = "`make benchmarks`, or `python -m benchmarks`"
 
 
 @dataclass(frozen=True)
@@ -66,20 +65,13 @@ def _versions() -> list[str]:
     return found
 
 
-def page(sections: Sequence[Section]) -> str:
-    """The whole page."""
+def page(title: str, text: str, sections: Sequence[Section]) -> str:
+    """A whole page: what it is, where and with what it was measured, and its sections."""
     facts = (
         ("Date", time.strftime("%Y-%m-%d")),
         ("Machine", f"{_processor()}, {os.cpu_count()} processors, {platform.system()}"),
         ("Python", platform.python_version()),
         ("Versions", ", ".join(_versions())),
     )
-    top = [
-        "# Benchmarks",
-        f"Written by {COMMAND}, all in one run. Repetitions are interleaved, so that a busy moment"
-        " hits all that is compared. Vault and identity are the project's own double, on this"
-        " machine. A ratio is this project's figure divided by that of the row: below 1 it takes less."
-        " In the table of starts, which names its ratios, it is divided by that of the column.",
-        "\n".join(["| | |", "|---|---|", *(f"| {name} | {fact} |" for name, fact in facts)]),
-    ]
-    return "\n\n".join([*top, *map(str, sections)])
+    table = "\n".join(["| | |", "|---|---|", *(f"| {name} | {fact} |" for name, fact in facts)])
+    return "\n\n".join([f"# {title}", text, table, *map(str, sections)])

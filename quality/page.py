@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from benchmarks.page import Section
 
+from .mutation import OUTCOMES, MutationResult
 from .suite import Outcome
-
-COMMAND = "`make quality`, or `python -m quality`"
 
 
 @dataclass(frozen=True)
@@ -73,3 +73,21 @@ def suite_section(outcome: Outcome) -> Section:
     rows.append(["minutes", f"{outcome.seconds / 60:.0f}"])
     text = 'All tests in one run, the slow ones too (`python -m pytest -m ""`).'
     return Section("The run", text, ["Tests", ""], rows)
+
+
+def mutation_section(result: MutationResult) -> Section:
+    """How many changes of the engine the tests have noticed, by module."""
+    rows = [
+        [f"`{module}`", *(f"{counts[end]:,}" for end in OUTCOMES)]
+        for module, counts in sorted(result.counts.items())
+    ]
+    total = sum(result.counts.values(), Counter[str]())
+    rows.append(["all", *(f"{total[end]:,}" for end in OUTCOMES)])
+    text = (
+        "Each mutant is one small change of the engine, as mutmut makes them; the tests that run the"
+        " changed line are run until one fails. *Timeout*: a test hung, which is noticed too."
+        " *Explained*: no test can tell, and `quality/explained.toml` says why. *Skipped*: only the"
+        f" wording of a text for people changes. It took {result.seconds / 60:.0f} minutes"
+        " (`python -m quality.mutation`)."
+    )
+    return Section("Mutation", text, ["Module", *OUTCOMES], rows)

@@ -1,7 +1,8 @@
 """Load one app after the other, as a Functions worker would, in a process that stays.
 
 A project's folder comes in on a line; what its functions are goes out on one. The project's own
-tests/worker.py loads it, and forgets it again.
+tests/worker.py loads it, and forgets it again. Without settings, they are made up, and the app is
+called too.
 """
 
 import hashlib
@@ -21,36 +22,55 @@ BODY = b"amount=100"
 IN_AZURE = ("CONTAINER_NAME", "IDENTITY_ENDPOINT", "WEBSITE_POD_NAME", "WEBSITE_SITE_NAME")
 
 
-def what_it_is(project: Path) -> dict[str, Any]:
-    """Index an app, and call its first function with values of this machine only."""
+# What tells a kind of declaration: its property that names what is wanted, and its type.
+TYPES = {"secret_name": "keyVault", "key_name": "keyVaultKey", "scope": "accessToken"}
+
+
+def what_it_is(settings: dict[str, str]) -> dict[str, Any]:
+    """Index an app with these settings, and tell its functions and what they declare."""
     worker = importlib.import_module("worker")
-    settings = worker.declared_settings()
-    declared = worker.declarations(settings)
-    kinds = ("secret_name", "key_name", "scope")
-    names = {one.secret_name for _, one in declared.bindings if hasattr(one, "secret_name")}
-    values = {name: f"value of {name}" for name in names}
-    (project / "secrets.local.json").write_text(json.dumps(values), "utf-8")
+    found = worker.declarations(settings)
     with mock.patch.dict(os.environ, settings):
         functions = worker.load_app()
         bindings = {name: worker.bindings(function) for name, function in functions.items()}
-        first = next(name for name, one in declared.bindings if hasattr(one, "secret_name"))
-        answer = json.loads(worker.call(functions[first], BODY).get_body())
+    return {
+        "functions": {
+            name: [binding["type"] for binding in of_one.values()]
+            for name, of_one in bindings.items()
+        },
+        "declared": [
+            {
+                "function": function,
+                "type": kind,
+                "what": getattr(one, name),
+                "vault": getattr(one, "vault_url", ""),
+                "identity": one.identity.resource_id or "system",
+            }
+            for function, one in found.bindings
+            for name, kind in TYPES.items()
+            if hasattr(one, name)
+        ],
+        "mistakes": [str(mistake) for mistake in found.mistakes],
+    }
+
+
+def what_it_does(project: Path) -> dict[str, Any]:
+    """Index an app, and call its first function with values of this machine only."""
+    worker = importlib.import_module("worker")
+    settings = worker.declared_settings()
+    app = what_it_is(settings)
+    secrets = [one for one in app["declared"] if one["type"] == "keyVault"]
+    values = {one["what"]: f"value of {one['what']}" for one in secrets}
+    (project / "secrets.local.json").write_text(json.dumps(values), "utf-8")
+    worker.restart()
+    with mock.patch.dict(os.environ, settings):
+        function = worker.load_app()[secrets[0]["function"]]
+        answer = json.loads(worker.call(function, BODY).get_body())
     signatures = {
         name: hmac.new(value.encode(), BODY, hashlib.sha256).hexdigest()
         for name, value in values.items()
     }
-    return {
-        "signs_with_its_secrets": answer == {"signatures": signatures},
-        "functions": {
-            name: {one: binding["type"] for one, binding in found.items()}
-            for name, found in bindings.items()
-        },
-        "receives": [
-            [function, one.name, next(filter(None, (getattr(one, k, "") for k in kinds)))]
-            for function, one in declared.bindings
-        ],
-        "mistakes": [str(mistake) for mistake in declared.mistakes],
-    }
+    return app | {"signs_with_its_secrets": answer == {"signatures": signatures}}
 
 
 def main() -> None:
@@ -61,10 +81,12 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     sys.stdout = sys.stderr  # an app may print; only answers go out
     for line in sys.stdin:
-        project = Path(json.loads(line))
+        asked = json.loads(line)
+        project = Path(asked["project"])
         sys.path[:0] = [str(project), str(project / "tests")]
         try:
-            answer = what_it_is(project)
+            settings = asked["settings"]
+            answer = what_it_does(project) if settings is None else what_it_is(settings)
         except BaseException:  # SystemExit too: this process stays
             answer = {"error": traceback.format_exc()}
         finally:

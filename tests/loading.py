@@ -1,61 +1,50 @@
-"""Loading the app of a project, in a process of its own, as a worker does."""
+"""Loading the apps of projects, in a process of its own."""
 
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from expectation import App, Declared
 
-# The project's own tests/worker.py loads the app, and knows where its declarations are.
-SCRIPT = """
-import json, os, sys
 
-sys.path[:0] = [os.getcwd(), "tests"]
-import worker
+class Loader:
+    """A process that loads apps, as a worker does: tests/index_apps.py."""
 
-settings = json.load(sys.stdin)
-found = worker.declarations(settings)
-os.environ.update(settings)
-functions = worker.load_app()
-types = {"secret_name": "keyVault", "key_name": "keyVaultKey", "scope": "accessToken"}
-declared = [
-    (kind, getattr(one, name), getattr(one, "vault_url", ""), one.identity.resource_id or "system")
-    for _, one in found.bindings
-    for name, kind in types.items()
-    if hasattr(one, name)
-]
-app = {
-    "functions": {
-        name: [binding["type"] for binding in worker.bindings(function).values()]
-        for name, function in functions.items()
-    },
-    "declared": declared,
-    "mistakes": list(map(str, found.mistakes)),
-}
-worker.restart()
-print(json.dumps(app))
-"""
-# With one of these an app would begin to read, or look for an identity.
-IN_AZURE = ("CONTAINER_NAME", "IDENTITY_ENDPOINT", "WEBSITE_POD_NAME", "WEBSITE_SITE_NAME")
+    def __init__(self) -> None:
+        """Start it."""
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("index_apps.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=os.environ | {"PYTHONUTF8": "1"},
+            text=True,
+            encoding="utf-8",
+        )
 
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate()
 
-def load_app(project: Path, settings: dict[str, str]) -> App:
-    """Load a project's app with the settings that its deployment writes."""
-    # What only Azure knows is an expression: here the suffix of the cloud, which has a default.
-    known = {name: value for name, value in settings.items() if not value.startswith("[")}
-    inherited = {name: value for name, value in os.environ.items() if name not in IN_AZURE}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        cwd=project,
-        input=json.dumps(known),
-        env=inherited,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    app = json.loads(done.stdout)
-    app["declared"] = {Declared(*one) for one in app["declared"]}
-    return App(**app)
+    def ask(self, project: Path, settings: dict[str, str] | None = None) -> dict[str, Any]:
+        """Load a project's app; without settings, with some that are made up, and call it."""
+        assert self._process.stdin and self._process.stdout
+        asked = {"project": str(project), "settings": settings}
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        found: dict[str, Any] = json.loads(self._process.stdout.readline())
+        assert "error" not in found, found["error"]
+        return found
+
+    def load(self, project: Path, settings: dict[str, str]) -> App:
+        """Load a project's app with the settings that its deployment writes."""
+        # What only Azure knows is an expression: here the suffix of the cloud, which has a default.
+        known = {name: value for name, value in settings.items() if not value.startswith("[")}
+        found = self.ask(project, known)
+        declared = {
+            Declared(*(one[field] for field in Declared._fields)) for one in found["declared"]
+        }
+        return App(found["functions"], declared, found["mistakes"])

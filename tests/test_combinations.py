@@ -6,8 +6,7 @@ app is loaded beside the forecast. tests/test_generated_suites.py runs the suite
 
 import copy
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import choices
@@ -29,52 +28,61 @@ from invariants import (
     wrong_app,
     wrong_template,
 )
-from loading import load_app
+from loading import Loader
 from test_answers import DEFAULTS
 
 from local_extensions.answers import QUESTIONS
 
 
-def wrong_of(
-    compiler: Any, project: Path, answers: dict[str, str], figures: Counter[str]
-) -> list[str]:
-    """Say everything that does not hold for a rendered project."""
-    infra = project / "infra"
-    warnings, template = compiled(compiler, infra)
-    figures["warnings"] += len(warnings)
-    forecast = compiler.snapshot(infra / "main.bicepparam")
-    want = expected(answers, forecast)
-    app = load_app(project, bicep.app_settings(forecast))
-    return [
-        *warnings,
-        *unformatted(compiler, infra),
-        *wrong(forecast, want),
-        *wrong_template(template, want),
-        *wrong_app(app, forecast, want),
-    ]
+@pytest.fixture(scope="module")
+def loader() -> Iterator[Loader]:
+    """A process that loads apps."""
+    loader = Loader()
+    yield loader
+    loader.close()
+
+
+WrongOf = Callable[[dict[str, str]], list[str]]
+
+
+@pytest.fixture
+def wrong_of(bake: Bake, compiler: Any, loader: Loader, figures: Counter[str]) -> WrongOf:
+    """Say everything that does not hold for the project of a set of answers."""
+
+    def wrong_of(answers: dict[str, str]) -> list[str]:
+        project = bake(**answers)
+        infra = project / "infra"
+        warnings, template = compiled(compiler, infra)
+        figures["warnings"] += len(warnings)
+        forecast = compiler.snapshot(infra / "main.bicepparam")
+        app = loader.load(project, bicep.app_settings(forecast))
+        want = expected(answers, forecast)
+        return [
+            *warnings,
+            *unformatted(compiler, infra),
+            *wrong(forecast, want),
+            *wrong_template(template, want),
+            *wrong_app(app, forecast, want),
+        ]
+
+    return wrong_of
 
 
 @pytest.mark.parametrize("answers", PAIRS.values(), ids=PAIRS)
-def test_every_pair(
-    bake: Bake, compiler: Any, figures: Counter[str], answers: dict[str, str]
-) -> None:
+def test_every_pair(wrong_of: WrongOf, figures: Counter[str], answers: dict[str, str]) -> None:
     figures["pairs.rows"] = len(PAIRS)
 
-    assert wrong_of(compiler, bake(**answers), answers, figures) == []
+    assert wrong_of(answers) == []
     figures["pairs.compiled"] += 1
 
 
 @pytest.mark.slow
-def test_every_triple(bake: Bake, compiler: Any, figures: Counter[str]) -> None:
+def test_every_triple(wrong_of: WrongOf, figures: Counter[str]) -> None:
     """Those that test_every_pair has not shown already."""
     triples = choices.triples()
     figures["triples.rows"] = len(triples)
-    further = {name: answers for name, answers in triples.items() if name not in PAIRS}
 
-    found = {
-        name: wrong_of(compiler, bake(**answers), answers, figures)
-        for name, answers in further.items()
-    }
+    found = {name: wrong_of(answers) for name, answers in triples.items() if name not in PAIRS}
     assert {name: what for name, what in found.items() if what} == {}
     figures["triples.compiled"] = len(PAIRS) + len(found)
 
@@ -130,12 +138,12 @@ def test_what_goes_together_is_what_the_template_says(pair: dict[str, str], goes
 
 
 @pytest.fixture(scope="module")
-def good(bake: Bake, compiler: Any) -> tuple[App, Forecast, Template]:
+def good(bake: Bake, compiler: Any, loader: Loader) -> tuple[App, Forecast, Template]:
     """The default project, with a key."""
     project = bake(key="signing-key")
     _, template = compiled(compiler, project / "infra")
     forecast = compiler.snapshot(project / "infra" / "main.bicepparam")
-    return load_app(project, bicep.app_settings(forecast)), forecast, template
+    return loader.load(project, bicep.app_settings(forecast)), forecast, template
 
 
 def _declare_another_vault(app: App, forecast: Forecast, template: Template) -> None:

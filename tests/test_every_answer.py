@@ -35,9 +35,11 @@ from answer_strategies import (
 from baking import TEMPLATE
 from click.testing import CliRunner, Result
 from cookiecutter.cli import main as cookiecutter_command
+from expectation import FUNCTIONS
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from infrastructure import bicep
+from loading import Loader
 from markdown_it import MarkdownIt
 from slugify import slugify
 from test_answers import DEFAULTS, Terminal
@@ -371,55 +373,28 @@ def run(*words: str, typed: str = "") -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-class Indexer:
-    """A process that loads apps: tests/index_apps.py."""
+def check_app(found: dict[str, Any], answers: Answers) -> None:
+    """Expect an app of the functions that were asked for, each with what it declares."""
+    assert found["mistakes"] == []
+    assert found["signs_with_its_secrets"]
 
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("index_apps.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONUTF8": "1"},
-            text=True,
-            encoding="utf-8",
-        )
-
-    def check(self, project: Path, answers: Answers) -> None:
-        """Expect an app of the functions that were asked for, each with what it declares."""
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(json.dumps(str(project)) + "\n")
-        self._process.stdin.flush()
-        found = json.loads(self._process.stdout.readline())
-        assert "error" not in found, found["error"]
-        assert found["mistakes"] == []
-        assert found["signs_with_its_secrets"]
-
-        answer = {prompt: text.strip() for prompt, text in answers.items()}
-        first, services = answer["function_name"], answer["services"]
-        brought = {
-            "sign_document": answer["key"],
-            "call_api": answer["api_scope"],
-            "summarize_blob": "blob-storage" in services,
-            "read_order": "cosmos-db" in services,
-            "ship_order": "service-bus" in services,
-        }
-        assert found["functions"].keys() == {first, *(name for name in brought if brought[name])}
-        receives = [(function, source) for function, _, source in found["receives"]]
-        expected = [(first, name.strip()) for name in answer["secrets"].split(",")]
-        expected += [("sign_document", answer["key"])] if answer["key"] else []
-        expected += [("call_api", answer["api_scope"])] if answer["api_scope"] else []
-        assert sorted(receives) == sorted(expected)
-
-    def close(self) -> None:
-        self._process.communicate()
+    answer = {prompt: text.strip() for prompt, text in answers.items()}
+    first = answer["function_name"]
+    options = [one for one in ("key", "api_scope") if answer[one]]
+    services = [one.strip() for one in answer["services"].split(",") if one.strip()]
+    brought = {FUNCTIONS[one] for one in (*options, *services)}
+    assert found["functions"].keys() == {first, *brought}
+    receives = [(one["function"], one["what"]) for one in found["declared"]]
+    expected = [(first, name.strip()) for name in answer["secrets"].split(",")]
+    expected += [(FUNCTIONS[one], answer[one]) for one in options]
+    assert sorted(receives) == sorted(expected)
 
 
 @pytest.fixture
-def indexer() -> Iterator[Indexer]:
-    indexer = Indexer()
-    yield indexer
-    indexer.close()
+def loader() -> Iterator[Loader]:
+    loader = Loader()
+    yield loader
+    loader.close()
 
 
 @pytest.fixture
@@ -485,7 +460,7 @@ def test_what_is_surely_wrong_is_refused(prompt: str) -> None:
 @pytest.mark.parametrize("number", [200, pytest.param(2000, marks=pytest.mark.slow)])
 def test_every_set_is_refused_or_rendered(
     room: Room,
-    indexer: Indexer,
+    loader: Loader,
     compiler: Any,
     record_property: Callable[[str, object], None],
     number: int,
@@ -517,7 +492,7 @@ def test_every_set_is_refused_or_rendered(
         if compiler and given.one_in(20):
             check_bicep(compiler, project, facts, room.here)
             counted["compiled"] += 1
-        indexer.check(project, answers)
+        check_app(loader.ask(project), answers)
         assert not CANARY.exists()
 
     def check_cookiecutters_own(given: AnswerSet, error: ValueError) -> None:

@@ -26,7 +26,7 @@ LONGEST = {"project_slug": 32, "function_name": 64, "secrets": 127, "key": 127, 
 LISTS = {"secrets", "services"}  # with commas, and spaces around each name
 MAY_BE_EMPTY = {"identity_id", "vault_resource_group", "key", "services", "api_scope"}
 # Azure lets letters of any language into the names of resource groups, and nowhere else.
-ANY_LANGUAGE = {*FREE_TEXT, "vault_resource_group", "identity_id"}
+IN_ANY_LANGUAGE = {"vault_resource_group": ".+", "identity_id": "(?ai)(?<=/resourcegroups/)[^/]+"}
 
 # What means something in each language that an answer passes through or ends up in.
 PAYLOADS: dict[str, list[str]] = {
@@ -241,7 +241,8 @@ def surely_wrong(prompt: str, answer: Any) -> bool:
         return prompt not in MAY_BE_EMPTY
     names = [name.strip() for name in text.split(",")] if prompt in LISTS else [text]
     text = ",".join(names)
-    if not text.isascii() and (prompt not in ANY_LANGUAGE or any(map(_misleads, text))):
+    elsewhere = re.sub(IN_ANY_LANGUAGE.get(prompt, "$"), "", text)
+    if any(map(_misleads, text)) or not elsewhere.isascii():
         return True
     if NEVER_IN_A_NAME.intersection(text) or max(map(len, names)) > LONGEST.get(prompt, 1000):
         return True

@@ -26,6 +26,7 @@ import yaml
 from answer_strategies import (
     CANARY,
     CHOICES,
+    LOOK_ALIKES,
     PAYLOADS,
     Answers,
     AnswerSet,
@@ -42,7 +43,7 @@ from infrastructure import bicep
 from loading import Loader
 from markdown_it import MarkdownIt
 from slugify import slugify
-from test_answers import DEFAULTS, Terminal
+from test_answers import DEFAULTS, IDENTITY_ID, Terminal
 
 from local_extensions.answers import QUESTIONS, problems
 from local_extensions.facts import Facts, facts_of
@@ -446,15 +447,34 @@ def draw(
         seed(next(batches))(batch)()
 
 
+# Right answers to all prompts, none of them empty.
+RIGHT = DEFAULTS | {
+    "identity": "user",
+    "identity_id": IDENTITY_ID,
+    "vault": "https://my-kv.vault.usgovcloudapi.net/",
+    "vault_source": "existing",
+    "vault_resource_group": "my-group",
+    "key": "signing-key",
+    "services": "blob-storage,cosmos-db",
+    "api_scope": "https://api.example/.default",
+}
+
+
 @pytest.mark.parametrize("prompt", QUESTIONS)
 def test_what_is_surely_wrong_is_refused(prompt: str) -> None:
     """Each payload for each prompt, alone and within a right answer; more than can be rendered."""
-    right = str(DEFAULTS[prompt])
+    assert problems(RIGHT) == []
+    right = RIGHT[prompt]
+    tried = {right.replace(one, alike) for one, alike in LOOK_ALIKES.items()}
     for payload in itertools.chain(*PAYLOADS.values()):
-        for at in (0, 1, len(right)):
-            for answer in (payload, right[:at] + payload + right[at:]):
-                if surely_wrong(prompt, answer):
-                    assert prompt in {one.prompt for one in problems(DEFAULTS | {prompt: answer})}
+        tried.add(payload)
+        tried |= {right[:at] + payload + right[at:] for at in (0, 1, len(right) // 2, len(right))}
+
+    wrong = [answer for answer in tried if surely_wrong(prompt, answer)]
+
+    assert len(wrong) > 40
+    for answer in wrong:
+        assert prompt in {one.prompt for one in problems(RIGHT | {prompt: answer})}, answer
 
 
 @pytest.mark.parametrize("number", [200, pytest.param(2000, marks=pytest.mark.slow)])

@@ -482,7 +482,7 @@ def test_every_set_is_refused_or_rendered(
     room: Room,
     loader: Loader,
     compiler: Any,
-    record_property: Callable[[str, object], None],
+    record_testsuite_property: Callable[[str, object], None],
     number: int,
 ) -> None:
     counted: Counter[str] = Counter(executed=0)
@@ -535,7 +535,7 @@ def test_every_set_is_refused_or_rendered(
     draw(number, answer_sets(), check)
 
     for name, count in counted.items():
-        record_property(f"answers.{name}", count)
+        record_testsuite_property(f"answers.{name}", count)
     assert counted["executed"] == 0
     assert counted["rendered"] >= 0.4 * counted["sets"]
     assert counted["refused"] >= 0.2 * counted["sets"]

@@ -456,7 +456,10 @@ class Terminal:
     def answer(self, prompt: str, line: str = "") -> None:
         """Wait for a prompt, and type a line."""
         self.wait_for(prompt)
-        self.wait_for(": ")
+        # Where a line ends at the terminal's width, no space follows.
+        while not self.text.rstrip(" ").endswith(":"):
+            assert self._read(), self.text
+        self.text = ""
         self.type(f"{line}\n")
 
     def type(self, text: str) -> None:

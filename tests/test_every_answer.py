@@ -37,7 +37,7 @@ from baking import TEMPLATE
 from click.testing import CliRunner, Result
 from cookiecutter.cli import main as cookiecutter_command
 from expectation import FUNCTIONS
-from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from infrastructure import bicep
 from loading import Loader
@@ -62,6 +62,8 @@ RELATED = (
 BATCH = settings(
     max_examples=10, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
+# Where a set costs a process, looking for a smaller one that fails would take too long.
+AS_DRAWN = settings(BATCH, phases=[Phase.generate])
 
 
 # The ways in
@@ -430,12 +432,15 @@ def check_ending(room: Room, given: AnswerSet, exit_code: int, output: str) -> P
 
 
 def draw(
-    number: int, sets: st.SearchStrategy[AnswerSet], check: Callable[[AnswerSet], None]
+    number: int,
+    sets: st.SearchStrategy[AnswerSet],
+    check: Callable[[AnswerSet], None],
+    how: settings = BATCH,
 ) -> None:
     """Check so many different sets, in batches."""
     seen: set[str] = set()
 
-    @BATCH
+    @how
     @given(sets)
     def batch(given: AnswerSet) -> None:
         if repr(given) not in seen:  # each batch begins with the simplest set
@@ -557,7 +562,7 @@ def test_the_command_line_ends_without_a_traceback(room: Room, number: int) -> N
         assert done.stderr == ""
         check_ending(room, given, done.returncode, done.stdout)
 
-    draw(number, answer_sets(("arguments", "replay")).filter(_fits_a_call), check)
+    draw(number, answer_sets(("arguments", "replay")).filter(_fits_a_call), check, AS_DRAWN)
 
 
 def _fits_a_call(given: AnswerSet) -> bool:
@@ -594,4 +599,4 @@ def test_who_is_asked_again_gets_a_project_in_the_end(room: Room, number: int) -
         for prompt in ("project_name", "description"):
             assert surely_wrong(prompt, answers[prompt]) or answers[prompt] in _as_typed(readme)
 
-    draw(number, answer_sets(("typed",)), check)
+    draw(number, answer_sets(("typed",)), check, AS_DRAWN)

@@ -94,6 +94,31 @@ class Facts(NamedTuple):
         return "service-bus" in self.services
 
     @property
+    def new_vault(self) -> bool:
+        """Whether Bicep creates the vault."""
+        return self.vault_source == "new"
+
+    @property
+    def private(self) -> bool:
+        """Whether only the app's own network reaches the vault and the storage."""
+        return self.network == "private"
+
+    @property
+    def identity_by_setting(self) -> bool:
+        """Whether a setting says at deployment which identity it is."""
+        return self.identity_source == "parameter"
+
+    @property
+    def identity_exists(self) -> bool:
+        """Whether the identity is there already."""
+        return self.identity_source in ("existing", "parameter")
+
+    @property
+    def several_secrets(self) -> bool:
+        """Whether the first function reads more than one secret."""
+        return len(self.secrets) > 1
+
+    @property
     def connections(self) -> tuple[tuple[str, str], ...]:
         """The settings of identity-based connections, each with its Bicep expression."""
         credential = {"credential": "'managedidentity'", "clientId": "identity.properties.clientId"}

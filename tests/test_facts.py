@@ -203,6 +203,28 @@ def test_a_text_in_bicep() -> None:
 
 
 @pytest.mark.parametrize(
+    ("answers", "true"),
+    [
+        ({}, {"new_vault"}),
+        ({"vault_source": "existing", "vault": "my-kv", "secrets": "a,b"}, {"several_secrets"}),
+        ({"network": "private", "identity": "user"}, {"new_vault", "private"}),
+        (
+            {"identity": "user", "identity_id": "%MY_ID%"},
+            {"new_vault", "identity_exists", "identity_by_setting"},
+        ),
+        ({"identity": "user", "identity_id": IDENTITY_ID}, {"new_vault", "identity_exists"}),
+    ],
+)
+def test_what_templates_ask(answers: dict[str, str], true: set[str]) -> None:
+    asked = (
+        *("new_vault", "private", "identity_exists", "identity_by_setting"),
+        "several_secrets",
+    )
+
+    assert {name for name in asked if getattr(facts(**answers), name)} == true
+
+
+@pytest.mark.parametrize(
     ("answers", "vault", "identity"),
     [
         ({}, "a new vault", "the app's own identity"),

@@ -15,7 +15,7 @@ import pytest
 import worker
 
 INFRA = bicep.INFRA
-{%- if facts.identity_source == 'parameter' %}
+{%- if facts.identity_by_setting %}
 # The deployment reads the identity's id from the environment.
 VARIABLES = {
     "{{ facts.identity_setting }}": (
@@ -143,7 +143,7 @@ def test_the_app_carries_the_identities_that_its_functions_declare(
 
     assert {who for who, _, _ in declared} <= carried
 
-{%- if facts.network == 'private' %}
+{%- if facts.private %}
 
 
 def test_nobody_gets_in_from_outside_the_network(snapshot: dict[str, Any]) -> None:

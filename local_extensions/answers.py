@@ -49,14 +49,15 @@ SERVICES = {
     "service-bus": "ship_order",
 }
 
-# App settings that the platform, azd, or this project's own Bicep and engine give a meaning.
+# Names to which the platform, azd, GitHub, a shell, or this project's own files give a meaning, be it
+# as app settings or as the variables of a deployment.
 RESERVED_SETTING = re.compile(
     r"(?:AzureWebJobs|AzureFunctionsJobHost|AZURE_|WEBSITES?_|FUNCTIONS_|APPLICATIONINSIGHTS_"
-    r"|APPINSIGHTS_|APPSETTING_|IDENTITY_|MSI_|SCM_|CONTAINER_|PYTHON).*"
+    r"|APPINSIGHTS_|APPSETTING_|IDENTITY_|MSI_|SCM_|CONTAINER_|PYTHON|GITHUB_|RUNNER_|BASH).*"
     r"|SECRET_(?:REFRESH_SECONDS|GRACE_SECONDS|SETTER_OBJECT_ID)|KEY_VAULT_DNS_SUFFIX|RECOVER_VAULT"
-    r"|ALERT_ACTION_GROUP_ID"
+    r"|ALERT_ACTION_GROUP_ID|REVIEWER|SUBJECT_PREFIX"
     r"|(?:DOCUMENTS|ORDERS_DB|ORDERS_BUS)(?:__.*)?|API_URL"
-    r"|PATH|HOME|PORT",
+    r"|PATH|HOME|PORT|USER|HOSTNAME|LANG|(?:OLD)?PWD|IFS|E?UID|PPID|GROUPS|RANDOM|SECONDS|SHELLOPTS",
     re.IGNORECASE,
 )
 WINDOWS_DEVICE = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]", re.IGNORECASE)

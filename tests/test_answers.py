@@ -107,6 +107,8 @@ REFUSED: list[tuple[Answers, str, str]] = [
     ),
     ({"identity": "user", "identity_id": "%MY-ID%"}, "identity_id", "no %SETTING%"),
     ({"identity": "user", "identity_id": "%IDENTITY_ENDPOINT%"}, "identity_id", "of its own"),
+    ({"identity": "user", "identity_id": "%UID%"}, "identity_id", "of its own"),
+    ({"identity": "user", "identity_id": "%GITHUB_IDENTITY%"}, "identity_id", "of its own"),
     ({"identity": "user", "identity_id": "%key_vault_name%"}, "identity_id", "at once"),
     ({"identity": "user", "vault": "%KEY_VAULT_IDENTITY_ID%"}, "vault", "at once"),
     ({"vault": ""}, "vault", "no vault name"),

@@ -628,6 +628,13 @@ def test_an_identity_that_is_not_given(connect: Connect) -> None:
     assert calls == []
 
 
+def test_the_identity_of_a_setting_named_like_a_variable_of_the_script(connect: Connect) -> None:
+    done, calls = connect(answers={"identity": "user", "identity_id": "%group%"}, group=IDENTITY_ID)
+
+    assert done.returncode == 0, done.stderr
+    assert ("deployer", "Managed Identity Operator", IDENTITY_ID) in roles(calls)
+
+
 def test_a_vault_in_another_group_that_goes_by_policies(connect: Connect) -> None:
     done, calls = connect(answers=SETS["shared"])
 

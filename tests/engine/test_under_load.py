@@ -181,6 +181,8 @@ def wait_for(done: Callable[[], bool]) -> None:
 def run(folder: Path, load: Load) -> tuple[dict[str, float], list[str]]:
     """Do it, and look for what it leaves behind."""
     write(folder)
+    wait_for(lambda: not engine_threads())  # of other tests, and what they forgot goes too
+    gc.collect()
     threads, watch = set(threading.enumerate()), Watch(load.seed)
     with watch.on_everything():
         with pytest.MonkeyPatch.context() as patch:

@@ -1,0 +1,102 @@
+"""How often a value is read and how long it is kept: what settings say, and what a failure costs."""
+
+from __future__ import annotations
+
+import importlib
+import random
+from typing import Any
+
+import pytest
+from apps import told
+
+LONGEST = 30.0  # what docs promise: a new grant is seen by then
+
+
+@pytest.fixture
+def timing() -> Any:
+    return importlib.import_module("identity_bindings.timing")
+
+
+def test_what_holds_without_settings(timing: Any) -> None:
+    assert timing.Timing.of({}) == timing.Timing(refresh=300.0, grace=900.0) == timing.Timing()
+    # A call fails within 10 s, and a value is 10 s older than the interval at most.
+    assert (timing.WAIT, timing.LATE, timing.LONGEST_BACK_OFF) == (9.5, 10.0, LONGEST)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("60", 60.0), (" 0.25 ", 0.25), ("0.001", 0.001), ("999999999.5", 999999999.5), ("", None)],
+)
+def test_each_setting_is_its_own(timing: Any, text: str, seconds: float | None) -> None:
+    refreshed = timing.Timing.of({"SECRET_REFRESH_SECONDS": text})
+    kept = timing.Timing.of({"SECRET_GRACE_SECONDS": text})
+
+    assert refreshed == timing.Timing(refresh=seconds or 300.0)
+    assert kept == timing.Timing(grace=seconds or 900.0)
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "1e3", "nan", "1.", ".5", "1_0", "٣", "1" * 10])
+def test_what_is_no_number_is_told_and_not_used(
+    timing: Any, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    settings = {"SECRET_REFRESH_SECONDS": text, "SECRET_GRACE_SECONDS": text}
+
+    assert timing.Timing.of(settings) == timing.Timing()
+
+    assert told(caplog) == [
+        f"{name}: {text!r} is no sensible number of seconds. {default} is used."
+        for name, default in {"SECRET_REFRESH_SECONDS": 300, "SECRET_GRACE_SECONDS": 900}.items()
+    ]
+
+
+def test_a_grace_may_be_nothing_and_a_refresh_may_not(
+    timing: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    nothing = {"SECRET_REFRESH_SECONDS": "0", "SECRET_GRACE_SECONDS": "0"}
+
+    assert timing.Timing.of(nothing) == timing.Timing(refresh=300.0, grace=0.0)
+
+    (line,) = told(caplog)
+    assert line.startswith("SECRET_REFRESH_SECONDS: '0' ")
+
+
+def longest_pauses(timing: Any, refresh: float, cold: bool, retry_after: float = 0.0) -> list[float]:
+    """The pauses after 1, 2, 3 … failures in a row, where chance makes them longest."""
+    failure = importlib.import_module("identity_bindings.errors").Failure
+    one = failure("transient", "it is away", "wait", retry_after)
+    return [timing.Timing(refresh=refresh).back_off(one, count, cold) for count in range(1, 13)]
+
+
+@pytest.fixture
+def latest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chance is at its upper end."""
+    monkeypatch.setattr(random, "uniform", lambda low, high: max(low, high))
+
+
+DOUBLED = [1.0, 2.0, 4.0, 8.0, 16.0]
+
+
+def test_pauses_double_until_the_longest(timing: Any, latest: None) -> None:
+    assert longest_pauses(timing, 300.0, cold=True) == [*DOUBLED, *[LONGEST] * 7]
+    assert longest_pauses(timing, 300.0, cold=False) == [*DOUBLED, *[LONGEST] * 7]
+
+
+def test_a_refresh_that_is_frequent_stays_so(timing: Any, latest: None) -> None:
+    assert longest_pauses(timing, 5.0, cold=False) == [1.0, 2.0, 4.0, *[5.0] * 9]
+    assert longest_pauses(timing, 5.0, cold=True) == [*DOUBLED, *[LONGEST] * 7]
+
+
+def test_who_asks_to_wait_is_obeyed_within_limits(timing: Any, latest: None) -> None:
+    assert longest_pauses(timing, 300.0, cold=False, retry_after=20)[:5] == [20.0] * 5
+    assert longest_pauses(timing, 300.0, cold=False, retry_after=200) == [200.0] * 12
+    assert longest_pauses(timing, 300.0, cold=False, retry_after=999) == [300.0] * 12
+    # Whoever waits for a first value must see it soon after the repair.
+    assert longest_pauses(timing, 300.0, cold=True, retry_after=200) == [LONGEST] * 12
+    assert longest_pauses(timing, 5.0, cold=False, retry_after=200) == [LONGEST] * 12
+
+
+def test_instances_do_not_march_in_step(timing: Any) -> None:
+    drawn = [timing.jitter(100.0) for _ in range(1000)]
+
+    assert 50.0 <= min(drawn) < 60.0
+    assert 90.0 < max(drawn) <= 100.0

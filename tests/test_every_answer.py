@@ -490,7 +490,7 @@ def test_every_set_is_refused_or_rendered(
     record_testsuite_property: Callable[[str, object], None],
     number: int,
 ) -> None:
-    counted: Counter[str] = Counter(executed=0)
+    counted: Counter[str] = Counter(executed=0, compiled=0)
 
     def check(given: AnswerSet) -> None:
         counted["sets"] += 1

@@ -1,0 +1,483 @@
+"""One source, step by step, with a clock that the test turns: every outcome of a read, in turn."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import threading
+from concurrent import futures
+from math import inf
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from apps import told
+
+REFRESH, GRACE, LATE, WAIT = 300.0, 900.0, 10.0, 9.5
+DENIED = ("denied", "the vault says no", "let it in")
+AWAY = ("transient", "the vault is away", "wait")
+
+
+class Clock:
+    """Time that passes when the test says so. It notes how long was slept."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+class Vault:
+    """What a source reads: each answer in turn, the last one again and again."""
+
+    key = "a secret"
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.answers: list[Any] = []
+        self.reads = 0
+        self.seconds = 0.0
+        self.held = threading.Event()
+        self.held.set()
+
+    def __str__(self) -> str:
+        return "secret 'a'"
+
+    def read(self) -> Any:
+        errors = importlib.import_module("identity_bindings.errors")
+        self.reads += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        self.held.wait(5)
+        self._clock.now += self.seconds
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, tuple):
+            raise errors.ReadError(errors.Failure(*answer))
+        return errors.Reading(**answer) if isinstance(answer, dict) else errors.Reading(answer)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of the engine, whose jitter is none."""
+    clock = Clock()
+    sources = importlib.import_module("identity_bindings.sources")
+    timing = importlib.import_module("identity_bindings.timing")
+    monkeypatch.setattr(sources, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(sources, "time", SimpleNamespace(sleep=clock.sleep))
+    for module in (sources, timing):
+        monkeypatch.setattr(module, "jitter", lambda seconds: seconds)
+    return clock
+
+
+@pytest.fixture
+def vault(clock: Clock) -> Vault:
+    return Vault(clock)
+
+
+class Waker(list[None]):
+    def __call__(self) -> None:
+        self.append(None)
+
+
+@pytest.fixture
+def wake() -> Waker:
+    """What the source calls when a read has ended: its length says how often."""
+    return Waker()
+
+
+@pytest.fixture
+def source(vault: Vault, wake: Waker) -> Any:
+    sources = importlib.import_module("identity_bindings.sources")
+    timing = importlib.import_module("identity_bindings.timing").Timing(REFRESH, GRACE)
+    return sources.Source(vault, timing, wake)
+
+
+def finish(flight: Any) -> None:
+    """Wait until a read has ended."""
+    assert not futures.wait([flight], 5).not_done
+
+
+def call(source: Any) -> Any:
+    """What a caller does: the value, or the reason why there is none."""
+    good_until, value = source.current
+    clock = importlib.import_module("identity_bindings.sources").monotonic
+    if clock() < good_until:
+        return value
+    if (flight := source.join()) is not None:
+        finish(flight)
+    try:
+        return source.settle(flight)
+    except importlib.import_module("identity_bindings.errors").ReadError as error:
+        return error.failure
+
+
+def refresh(source: Any) -> None:
+    """What the refreshing thread does, and the read that it begins."""
+    source.refresh()
+    if source._flight is not None:
+        finish(source._flight)
+
+
+def test_a_value_is_read_once_and_is_good_a_little_longer_than_its_interval(
+    source: Any, vault: Vault, clock: Clock, wake: Waker
+) -> None:
+    vault.answers, vault.seconds = ["first-value"], 2.0
+
+    assert call(source) == call(source) == "first-value"
+
+    assert (vault.reads, len(wake), source.took) == (1, 1, 2.0)
+    assert source.current == (1000.0 + REFRESH + LATE, "first-value")  # from when it was asked for
+    assert source.due == 1000.0 + REFRESH
+    assert (source.failure, source.reading.value) == (None, "first-value")
+    assert source.join() is None
+
+
+def test_it_is_read_again_when_it_is_due_and_not_before(
+    source: Any, vault: Vault, clock: Clock
+) -> None:
+    vault.answers = ["first-value", "second-value"]
+    refresh(source)  # at the start, it is due
+    clock.now = source.due - 0.001
+    refresh(source)
+    assert (vault.reads, call(source)) == (1, "first-value")
+
+    clock.now = source.due
+    refresh(source)
+
+    assert (vault.reads, call(source)) == (2, "second-value")
+
+
+def test_a_pinned_version_is_never_due(source: Any, vault: Vault, clock: Clock) -> None:
+    vault.answers = [{"value": "first-value", "pinned": True}]
+
+    refresh(source)
+
+    assert (source.due, source.current) == (inf, (inf, "first-value"))
+
+
+def test_what_lives_shorter_than_the_interval_is_due_at_half_its_life(
+    source: Any, vault: Vault, clock: Clock
+) -> None:
+    vault.answers = [{"value": "token-number-one", "lifetime": 60.0}, AWAY]
+
+    refresh(source)
+
+    assert (source.due, source.current[0]) == (1030.0, 1060.0)
+    clock.now = 1030.0
+    refresh(source)
+    assert (source.current, call(source)) == ((1060.0, "token-number-one"), "token-number-one")
+    clock.now = 1060.0
+    assert call(source).reason == "the vault is away"
+
+
+def test_a_value_that_nobody_could_hide_stays_what_it_is(source: Any, vault: Vault) -> None:
+    client = object()
+    vault.answers = [client]
+
+    assert call(source) is client
+
+
+def test_a_text_is_hidden_before_it_is_handed_out(source: Any, vault: Vault) -> None:
+    vault.answers = ["first-value"]
+
+    value = call(source)
+
+    redaction = importlib.import_module("identity_bindings.redaction")
+    assert (value, repr(value)) == ("first-value", "'***'")
+    assert redaction.mask("it is first-value.") == "it is ***."
+    assert list(redaction._forms_of) == ["a secret"]
+
+
+def test_in_an_outage_the_last_value_is_kept_and_said_once(
+    source: Any, vault: Vault, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="identity_bindings")
+    vault.answers = ["first-value", AWAY, AWAY, AWAY, "second-value"]
+    refresh(source)
+
+    pauses = []
+    for _ in range(3):
+        clock.now = began = source.due
+        refresh(source)
+        assert (source.failure.reason, source.current) == (AWAY[1], (inf, "first-value"))
+        pauses.append(source.due - began)
+
+    assert pauses == [1.0, 2.0, 4.0]
+    assert (vault.reads, clock.slept) == (4, [])  # nobody waits: each read is one attempt
+    assert told(caplog, level=logging.INFO) == [
+        "secret 'a': the vault is away. The last value is kept until a read succeeds. Repair: wait"
+    ]
+    caplog.clear()
+    clock.now = source.due
+    refresh(source)
+    assert (call(source), source.failure) == ("second-value", None)
+    assert told(caplog, level=logging.INFO) == ["secret 'a' can be read again."]
+
+
+def test_after_a_success_the_pauses_begin_anew(source: Any, vault: Vault, clock: Clock) -> None:
+    vault.answers = ["first-value", AWAY, AWAY, "second-value", AWAY]
+    refresh(source)
+
+    for _ in range(4):
+        clock.now = source.due
+        refresh(source)
+
+    assert source.due == clock.now + 1.0
+
+
+def test_a_denial_ends_the_value_after_the_grace(
+    source: Any, vault: Vault, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    vault.answers = ["first-value", DENIED]
+    refresh(source)
+    clock.now = denied_at = source.due
+    refresh(source)
+    assert source.current == (denied_at + GRACE, "first-value")
+
+    while clock.now < denied_at + GRACE:
+        assert call(source) == "first-value"
+        clock.now = min(source.due, denied_at + GRACE)
+        refresh(source)
+
+    assert call(source).reason == "the vault says no"
+    assert told(caplog, level=logging.WARNING) == [
+        "secret 'a': the vault says no. The last value is kept for 900 s. Repair: let it in"
+    ]
+    clock.now = source.due
+    refresh(source)
+    # It is forgotten, and from now on a new grant is seen soon.
+    assert (source.current, source.due) == ((-inf, None), clock.now + 1.0)
+
+
+def test_an_outage_does_not_lengthen_a_denial(
+    source: Any, vault: Vault, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    vault.answers = ["first-value", AWAY, DENIED, AWAY, DENIED, AWAY]
+    refresh(source)
+    clock.now = source.due
+    refresh(source)
+    clock.now = denied_at = source.due
+
+    for _ in range(4):
+        refresh(source)
+        assert source.current == (denied_at + GRACE, "first-value")
+        clock.now = source.due
+
+    # Either is told when it begins, and not again.
+    lines = told(caplog, level=logging.WARNING)
+    assert [line.split(" Repair: ")[0] for line in lines] == [
+        "secret 'a': the vault is away. The last value is kept until a read succeeds.",
+        "secret 'a': the vault says no. The last value is kept for 900 s.",
+    ]
+    clock.now = denied_at + GRACE
+    assert call(source).reason == "the vault is away"
+
+
+def test_a_success_ends_a_denial(source: Any, vault: Vault, clock: Clock) -> None:
+    vault.answers = ["first-value", DENIED, "second-value", AWAY]
+    refresh(source)
+
+    for _ in range(3):
+        clock.now = source.due
+        refresh(source)
+
+    assert source.current == (inf, "second-value")
+
+
+def test_cold_it_is_tried_three_times(
+    source: Any, vault: Vault, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    vault.answers = [AWAY, AWAY, "first-value"]
+
+    assert call(source) == "first-value"
+
+    assert (vault.reads, clock.slept) == (3, [0.4, 0.8])
+    assert told(caplog, level=logging.WARNING) == []  # nobody has felt it
+
+
+def test_cold_three_failures_are_told_to_all_who_wait(
+    source: Any, vault: Vault, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    vault.answers = [AWAY]
+
+    assert call(source).reason == "the vault is away"
+
+    assert (vault.reads, clock.slept) == (3, [0.4, 0.8])
+    # Until the back-off ends, calls fail at once.
+    assert (source.due, source.join()) == (clock.now + 1.0, None)
+    assert call(source).reason == "the vault is away"
+    assert vault.reads == 3
+    clock.now = source.due
+    assert call(source).repair == "wait"
+    assert vault.reads == 6
+    assert source.due == clock.now + 2.0
+    assert told(caplog, level=logging.WARNING) == []  # the call itself tells it
+
+
+def test_cold_a_denial_is_final(source: Any, vault: Vault, clock: Clock) -> None:
+    vault.answers = [DENIED]
+
+    assert call(source).reason == "the vault says no"
+
+    assert (vault.reads, clock.slept) == (1, [])
+    assert source.due == clock.now + 1.0
+
+
+@pytest.mark.parametrize(("asked", "slept"), [(1.5, [1.5, 1.5]), (6.0, [6.0]), (6.5, [])])
+def test_cold_who_asks_to_wait_is_obeyed_while_a_caller_can_wait(
+    source: Any, vault: Vault, clock: Clock, asked: float, slept: list[float]
+) -> None:
+    vault.answers = [(*AWAY, asked)]
+
+    assert call(source).retry_after == asked
+
+    assert (vault.reads, clock.slept) == (1 + len(slept), slept)
+    assert source.due == clock.now + max(1.0, asked)
+
+
+def test_what_no_client_foresaw_is_an_outage(source: Any, vault: Vault, clock: Clock) -> None:
+    vault.answers = [KeyError("first-value")]
+
+    failure = call(source)
+
+    assert (failure.kind, failure.repair) == ("transient", "report it")
+    assert failure.reason == "KeyError was raised"
+    assert vault.reads == 3
+
+
+def test_callers_share_a_read(source: Any, vault: Vault) -> None:
+    vault.answers = ["first-value"]
+    vault.held.clear()
+
+    flight = source.join()
+
+    assert flight is source.join()
+    source.refresh()  # it is on its way already
+    assert source._flight is flight
+    vault.held.set()
+    finish(flight)
+    assert (source.settle(flight), vault.reads) == ("first-value", 1)
+
+
+def test_who_gives_up_a_read_is_told_and_the_late_value_is_taken(
+    source: Any, vault: Vault, clock: Clock, wake: Waker
+) -> None:
+    vault.answers, vault.seconds = ["first-value"], 20.0
+    vault.held.clear()
+    flight = source.join()
+    assert source.due == clock.now + WAIT
+
+    with pytest.raises(Exception, match=r"^no answer within 9\.5 s$") as caught:
+        source.settle(flight)
+
+    assert caught.value.failure.kind == "transient"
+    assert (source.failure, source._flight) == (caught.value.failure, None)
+    assert (flight.done(), len(wake), source.due) == (True, 1, clock.now + 1.0)
+    vault.held.set()
+    began = clock.now
+    wait_for(lambda: len(wake) == 2)
+    assert (call(source), source.failure) == ("first-value", None)
+    assert source.current[0] == began + REFRESH + LATE
+    assert source.due == began + 1.0  # a read that was given up does not decide about the next one
+
+
+def wait_for(condition: Any) -> None:
+    ends = threading.Event()
+    for _ in range(500):
+        if condition():
+            return
+        ends.wait(0.01)
+    raise AssertionError("it did not come true")
+
+
+def test_the_refreshing_thread_gives_up_what_takes_too_long(
+    source: Any, vault: Vault, clock: Clock
+) -> None:
+    vault.answers = ["first-value"]
+    refresh(source)
+    vault.held.clear()
+    clock.now = began = source.due
+    source.refresh()
+    flight = source._flight
+
+    clock.now = began + WAIT - 0.1
+    source.refresh()
+    assert source._flight is flight
+
+    clock.now = began + WAIT
+    source.refresh()
+    assert (source._flight, flight.done()) == (None, True)
+    assert source.failure.reason == "no answer within 9.5 s"
+    assert source.current == (inf, "first-value")
+    vault.held.set()
+
+
+def test_a_read_that_was_overtaken_changes_nothing(
+    source: Any, vault: Vault, clock: Clock, wake: Waker
+) -> None:
+    vault.answers = ["old-value", "new-value"]
+    vault.held.clear()
+    first = source.join()
+    with pytest.raises(Exception, match="no answer"):
+        source.settle(first)
+    held, vault.held = vault.held, threading.Event()
+    vault.held.set()
+    wait_for(lambda: vault.reads == 1)
+    clock.now = source.due
+    assert call(source) == "new-value"
+    due = source.due
+
+    held.set()
+
+    wait_for(lambda: len(wake) == 3)
+    assert (call(source), source.due) == ("new-value", due)
+
+
+def test_without_a_thread_a_call_fails_and_the_next_one_tries_again(
+    source: Any, vault: Vault, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault.answers = ["first-value"]
+
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        assert call(source).reason == "no answer within 9.5 s"
+        assert call(source).reason == "no answer within 9.5 s"
+    assert (vault.reads, source.due, source._flight) == (0, clock.now + 1.0, None)
+
+    clock.now += 1.0
+    assert call(source) == "first-value"
+
+
+def test_a_note_is_logged_when_it_is_new(
+    source: Any, vault: Vault, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    notes = ["has expired", "has expired", "", "has expired", "is not valid yet"]
+    vault.answers = [{"value": "first-value", "note": note} for note in notes]
+
+    for _ in notes:
+        refresh(source)
+        clock.now = source.due
+
+    assert told(caplog, level=logging.WARNING) == [
+        f"secret 'a' {note}. It is served all the same."
+        for note in ("has expired", "has expired", "is not valid yet")
+    ]
+
+
+def test_reads_hold_up_no_end_of_the_process(source: Any, vault: Vault) -> None:
+    vault.answers = ["first-value"]
+    vault.held.clear()
+
+    flight = source.join()
+
+    (thread,) = (one for one in threading.enumerate() if one.name == "identity-read")
+    assert thread.daemon
+    assert not flight.cancel()  # a caller that is cancelled takes no other's value away
+    vault.held.set()
+    finish(flight)

@@ -1,8 +1,8 @@
 """Load one app after the other, as a Functions worker would, in a process that stays.
 
 A project's folder comes in on a line; what its functions are goes out on one. The project's own
-tests/worker.py loads it, and forgets it again. Without settings, they are made up, and the app is
-called too.
+tests/worker.py loads it, and forgets it again. Without settings, it gets those that it comes with,
+and is called too.
 """
 
 import hashlib
@@ -26,17 +26,21 @@ IN_AZURE = ("CONTAINER_NAME", "IDENTITY_ENDPOINT", "WEBSITE_POD_NAME", "WEBSITE_
 TYPES = {"secret_name": "keyVault", "key_name": "keyVaultKey", "scope": "accessToken"}
 
 
-def what_it_is(settings: dict[str, str]) -> dict[str, Any]:
-    """Index an app with these settings, and tell its functions and what they declare."""
+def load(settings: dict[str, str]) -> tuple[Any, dict[str, Any]]:
+    """Load an app with these settings: what it declares, and its functions by name."""
     worker = importlib.import_module("worker")
-    found = worker.declarations(settings)
+    declarations = worker.declarations(settings)
     with mock.patch.dict(os.environ, settings):
-        functions = worker.load_app()
-        bindings = {name: worker.bindings(function) for name, function in functions.items()}
+        return declarations, worker.load_app()
+
+
+def what_it_is(declarations: Any, functions: dict[str, Any]) -> dict[str, Any]:
+    """Tell an app's functions and what they declare."""
+    worker = importlib.import_module("worker")
     return {
         "functions": {
-            name: [binding["type"] for binding in of_one.values()]
-            for name, of_one in bindings.items()
+            name: [binding["type"] for binding in worker.bindings(function).values()]
+            for name, function in functions.items()
         },
         "declared": [
             {
@@ -46,26 +50,28 @@ def what_it_is(settings: dict[str, str]) -> dict[str, Any]:
                 "vault": getattr(one, "vault_url", ""),
                 "identity": one.identity.resource_id or "system",
             }
-            for function, one in found.bindings
+            for function, one in declarations.bindings
             for name, kind in TYPES.items()
             if hasattr(one, name)
         ],
-        "mistakes": [str(mistake) for mistake in found.mistakes],
+        "mistakes": [str(mistake) for mistake in declarations.mistakes],
     }
 
 
 def what_it_does(project: Path) -> dict[str, Any]:
-    """Index an app, and call its first function with values of this machine only."""
-    worker = importlib.import_module("worker")
-    settings = worker.declared_settings()
-    app = what_it_is(settings)
-    secrets = [one for one in app["declared"] if one["type"] == "keyVault"]
-    values = {one["what"]: f"value of {one['what']}" for one in secrets}
+    """Index an app with the settings that it comes with, and call its first function.
+
+    Its secrets get values of this machine only, as its example says.
+    """
+    settings = json.loads((project / "local.settings.json").read_text("utf-8"))["Values"]
+    example = json.loads((project / "secrets.local.example.json").read_text("utf-8"))
+    values = {name: f"value of {name}" for name in example}
     (project / "secrets.local.json").write_text(json.dumps(values), "utf-8")
-    worker.restart()
-    with mock.patch.dict(os.environ, settings):
-        function = worker.load_app()[secrets[0]["function"]]
-        answer = json.loads(worker.call(function, BODY).get_body())
+    declarations, functions = load(settings)
+    app = what_it_is(declarations, functions)
+    first = next(one["function"] for one in app["declared"] if one["type"] == "keyVault")
+    worker = importlib.import_module("worker")
+    answer = json.loads(worker.call(functions[first], BODY).get_body())
     signatures = {
         name: hmac.new(value.encode(), BODY, hashlib.sha256).hexdigest()
         for name, value in values.items()
@@ -86,7 +92,7 @@ def main() -> None:
         sys.path[:0] = [str(project), str(project / "tests")]
         try:
             settings = asked["settings"]
-            answer = what_it_does(project) if settings is None else what_it_is(settings)
+            answer = what_it_does(project) if settings is None else what_it_is(*load(settings))
         except BaseException:  # SystemExit too: this process stays
             answer = {"error": traceback.format_exc()}
         finally:

@@ -30,7 +30,7 @@ class Loader:
         self._process.communicate()
 
     def ask(self, project: Path, settings: dict[str, str] | None = None) -> dict[str, Any]:
-        """Load a project's app; without settings, with some that are made up, and call it."""
+        """Load a project's app; without settings, with those that it comes with, and call it."""
         assert self._process.stdin and self._process.stdout
         asked = {"project": str(project), "settings": settings}
         self._process.stdin.write(json.dumps(asked) + "\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -132,6 +133,35 @@ def test_an_app_that_does_not_load(check: Check, tmp_path: Path) -> None:
 
     assert status == 2
     assert "a_package_that_is_not_there" in told
+
+
+def test_another_app_on_the_path_is_not_taken(
+    double: Double, check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    double.vault("contoso").set("api-key", VALUE)
+    declared(tmp_path)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/function_app.py").write_text("raise ValueError('not this one')\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "other"), *sys.path])
+
+    assert check()[0] == 0
+
+
+def test_the_command_line_explains_itself(check: Check, capsys: pytest.CaptureFixture[str]) -> None:
+    main: Any = importlib.import_module("identity_bindings.__main__")
+
+    for arguments, status in {("--help",): 0, (): 2, ("chekc",): 2}.items():
+        with pytest.raises(SystemExit) as ended:
+            main.main([*arguments])
+        assert ended.value.code == status
+
+    told = capsys.readouterr()
+    assert told.out.startswith("usage: python -m identity_bindings [-h] [--json] {check}\n")
+    assert "can this app's identity read what is declared?" in told.out
+    for text in ("read every declared value, print none", "print the rows as JSON"):
+        assert text in told.out
+    assert "the following arguments are required: command" in told.err
+    assert "argument command: invalid choice: 'chekc'" in told.err
 
 
 @pytest.fixture

@@ -144,12 +144,15 @@ def test_all_is_well(project: Project) -> None:
 
 
 def test_what_the_app_prints_does_not_mix_with_the_rows(project: Project) -> None:
-    project.function("one", HTTP, RES, key_vault(), source=f"print('loading')\n{ECHO}")
+    lines = ("print('loading')", "import logging", "log = logging.getLogger('of-the-app')")
+    logs = ("log.warning('it is late')", "log.error('it is odd')")
+    project.function("one", HTTP, RES, key_vault(), source="\n".join([*lines, *logs, ECHO]))
 
     status, text, told = check(project, "--json")
 
-    assert (status, told) == (0, "loading\n")
-    assert len(json.loads(text)) == 1
+    assert (status, told) == (0, "loading\nit is odd\n")
+    rows = json.loads(text)
+    assert (len(rows), text) == (1, json.dumps(rows, indent=2) + "\n")
 
 
 def test_nothing_is_declared(project: Project) -> None:
@@ -229,9 +232,7 @@ HOME = {"IDENTITY_ENDPOINT": "", "WEBSITE_SITE_NAME": "", "PATH": ""}
 def test_on_a_developers_machine(project: Project, double: Double) -> None:
     """Its local.settings.json is read as the tools read it, and secrets.local.json gives values."""
     project.function("one", HTTP, RES, key_vault(vaultName="%VAULT%"))
-    settings = (
-        '// mine\n{"IsEncrypted": false, "Values": {"VAULT": "contoso", "N": 1, "B": true,},}'
-    )
+    settings = '// mine\n{"IsEncrypted": false, "Values": {"VAULT": "contoso", "N": 1,},}'
     project.write("local.settings.json", "\ufeff" + settings)
     project.write("secrets.local.json", json.dumps({"Contoso/API-key": VALUE}))
 
@@ -272,6 +273,26 @@ def test_odd_local_settings_end_nothing(
     told = capsys.readouterr().err
     assert told == "" or told.startswith("local.settings.json cannot be read: ")
     assert bool(told) == (content in ("", "{"))
+
+
+def test_local_settings_are_texts_as_func_start_makes_them(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {"TEXT": "a text", "NUMBER": 7, "SWITCH": True, "OBJECT": {"a": [1]}, "SET": "new"}
+    for name in values:
+        monkeypatch.setenv(name, "")  # so that it is gone afterwards
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SET", "before")
+    project.write("local.settings.json", json.dumps({"Values": values}))
+    main: Any = importlib.import_module("identity_bindings.__main__")
+
+    main._use_local_settings(project.folder / "local.settings.json")
+
+    taken = {name: os.environ[name] for name in values}
+    assert taken == {
+        **{"TEXT": "a text", "NUMBER": "7", "SWITCH": "true", "OBJECT": '{"a": [1]}'},
+        "SET": "before",
+    }
 
 
 @pytest.mark.parametrize(

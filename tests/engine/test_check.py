@@ -147,7 +147,10 @@ def test_another_app_on_the_path_is_not_taken(
     assert check()[0] == 0
 
 
-def test_the_command_line_explains_itself(check: Check, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_explains_itself(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # no line is wrapped
     main: Any = importlib.import_module("identity_bindings.__main__")
 
     for arguments, status in {("--help",): 0, (): 2, ("chekc",): 2}.items():

@@ -103,6 +103,7 @@ class Stage:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            preexec_fn=_hear_signals,
             **options,
         )
 
@@ -119,6 +120,12 @@ class Stage:
         calls = self.folder / "calls"
         lines = calls.read_text("utf-8").splitlines() if calls.exists() else []
         return [" ".join(json.loads(line)) for line in lines]
+
+
+def _hear_signals() -> None:
+    """Undo what a test run in the background, or by nohup, hands on: that signals are ignored."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -1,0 +1,224 @@
+"""Whose token it is: the app's identity in Azure, the developer's own login elsewhere."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from key_vault_double import Double
+from worker import IDENTITY
+
+ENDPOINT = {"IDENTITY_ENDPOINT": "http://127.0.0.1/", "IDENTITY_HEADER": "a-header"}
+SITE = {"WEBSITE_SITE_NAME": "my-app", "WEBSITE_RESOURCE_GROUP": "my-group"}
+SCOPE = "https://vault.azure.net/.default"
+
+
+@pytest.fixture
+def credentials() -> Any:
+    return importlib.import_module("identity_bindings.credentials")
+
+
+@pytest.fixture
+def loggers() -> Iterator[dict[str, logging.Logger]]:
+    """The SDK's loggers, without a level, as a new process has them."""
+    loggers = {name: logging.getLogger(name) for name in ("azure.core", "azure.identity")}
+    before = {name: one.level for name, one in loggers.items()}
+    for one in loggers.values():
+        one.setLevel(logging.NOTSET)
+    yield loggers
+    for name, one in loggers.items():
+        one.setLevel(before[name])
+
+
+def refusal(credential: Any) -> Any:
+    """Why there is no token."""
+    errors = importlib.import_module("identity_bindings.errors")
+    with pytest.raises(errors.ReadError) as caught:
+        credential.get_token_info(SCOPE)
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    return caught.value.failure
+
+
+def test_what_tells_azure_from_a_developers_machine(credentials: Any) -> None:
+    for environment, endpoint, azure in (
+        ({}, False, False),
+        (ENDPOINT, True, True),
+        ({"IDENTITY_ENDPOINT": "http://127.0.0.1/"}, False, False),
+        ({"IDENTITY_HEADER": "a-header"}, False, False),
+        ({**ENDPOINT, "IDENTITY_HEADER": ""}, False, False),
+        ({"WEBSITE_SITE_NAME": "my-app"}, False, True),
+        ({"WEBSITE_POD_NAME": "a-pod"}, False, True),
+        ({"CONTAINER_NAME": "a-container"}, False, True),
+        ({"CONTAINER_NAME": ""}, False, False),
+    ):
+        assert credentials.has_endpoint(environment) is endpoint, environment
+        assert credentials.in_azure(environment) is azure, environment
+
+
+def test_an_identity_by_name_and_by_command(
+    credentials: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system, user = credentials.Identity(), credentials.Identity(IDENTITY)
+    query = "--query principalId --output tsv"
+
+    for name, value in SITE.items():
+        monkeypatch.setenv(name, value)
+
+    assert str(system) == "the system-assigned identity"
+    assert str(user) == f"the user-assigned identity '{IDENTITY}'"
+    site = "--name my-app --resource-group my-group"
+    assert credentials.site_arguments() == credentials.site_arguments(SITE) == site
+    assert credentials.site_arguments({}) == "--name <app> --resource-group <group>"
+    assert credentials.principal(system) == f"$(az functionapp identity show {site} {query})"
+    assert credentials.principal(user) == f"$(az identity show --ids {IDENTITY} {query})"
+
+
+def test_in_azure_without_an_endpoint_it_is_certain(
+    credentials: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (*ENDPOINT, *SITE):
+        monkeypatch.delenv(name, raising=False)
+    for sign in ("CONTAINER_NAME", "WEBSITE_POD_NAME", "WEBSITE_SITE_NAME"):
+        monkeypatch.setenv(sign, "my-app")
+        failure = refusal(credentials.Credential(credentials.Identity()))
+
+        assert failure.kind == "denied"
+        assert failure.reason == (
+            "no identity is assigned: the app does not have the system-assigned identity;"
+            f" {sign} says that this is Azure"
+        )
+    site = "--name my-app --resource-group <group>"
+    assert failure.repair == f"az functionapp identity assign {site}"
+    user = refusal(credentials.Credential(credentials.Identity(IDENTITY)))
+    assert user.repair == f"az functionapp identity assign {site} --identities {IDENTITY}"
+
+
+def test_a_token_is_that_of_exactly_the_declared_identity(
+    credentials: Any, double: Double, loggers: dict[str, logging.Logger]
+) -> None:
+    double.identities = {None, IDENTITY}
+
+    for resource_id in (None, IDENTITY):
+        credential = credentials.Credential(credentials.Identity(resource_id))
+        info = credential.get_token_info(SCOPE)
+
+        assert double.tokens[info.token][0] == resource_id
+        assert credential.get_token_info(SCOPE).token == info.token  # the SDK's cache holds it
+        credential.forget()
+        assert credential.get_token_info(SCOPE).token != info.token
+        assert credential.get_token_info(SCOPE, options={"enable_cae": True}).token
+    # What the SDK would tell of the endpoint and of its answers stays untold.
+    assert {one.level for one in loggers.values()} == {logging.CRITICAL}
+
+
+def test_a_level_that_somebody_has_set_is_theirs(
+    credentials: Any, double: Double, loggers: dict[str, logging.Logger]
+) -> None:
+    loggers["azure.core"].setLevel(logging.DEBUG)
+
+    credentials.Credential(credentials.Identity()).get_token_info(SCOPE)
+
+    levels = {name: one.level for name, one in loggers.items()}
+    assert levels == {"azure.core": logging.DEBUG, "azure.identity": logging.CRITICAL}
+
+
+def body(message: str) -> bytes:
+    return json.dumps({"statusCode": 400, "message": message}).encode()
+
+
+@pytest.mark.parametrize(
+    ("fault", "denied", "said"),
+    [
+        ({"status": 400, "body": body("No User Assigned Identity found")}, True, ""),
+        ({"status": 400, "body": body("there is no MSI")}, True, ""),
+        ({"status": 400, "body": body("the resource is missing; msix")}, False, "HTTP 400"),
+        ({"status": 500, "body": body("the identity is fine, I am not")}, False, "HTTP 500"),
+        ({"status": 429, "body": body("too many")}, False, "HTTP 429"),
+        ({"body": b"<html>identity</html>"}, False, "HTTP 200"),
+        ({"how": "refuse"}, False, "ServiceRequestError"),
+    ],
+)
+def test_what_an_answer_of_the_endpoint_means(
+    credentials: Any, double: Double, fault: dict[str, Any], denied: bool, said: str
+) -> None:
+    credential = credentials.Credential(credentials.Identity())
+    double.fail("identity", **fault)
+
+    failure = refusal(credential)
+
+    assert len(double.requests) <= 1  # sources repeat a read, the SDK does not
+    if denied:
+        assert failure == credentials.not_assigned(credential.identity)
+        assert failure.reason.endswith("the app does not have the system-assigned identity")
+    else:
+        assert failure.kind == "transient"
+        assert failure.reason == f"the identity endpoint gave no token ({said})"
+        assert failure.repair == "the next read tries again; if it lasts, restart the app"
+    double.heal()
+    assert credential.get_token_info(SCOPE).token  # the SDK would remember the bad answer
+
+
+def test_no_request_waits_for_long(
+    credentials: Any, double: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timeouts = []
+    original = requests.Session.request
+
+    def request(self: requests.Session, *args: Any, **options: Any) -> Any:
+        timeouts.append(options["timeout"])
+        return original(self, *args, **options)
+
+    monkeypatch.setattr(requests.Session, "request", request)
+    double.vault("contoso").set("api-key", "the-value-of-it")
+    vaults = importlib.import_module("identity_bindings.vaults")
+
+    vaults.Vault("https://contoso.vault.azure.net", credentials.Identity()).read_secret(
+        "api-key", None
+    )
+
+    assert timeouts == [(3.0, 8.0)] * 3  # to connect, and for an answer: challenge, token, value
+
+
+@pytest.mark.parametrize("program", ["az", "azd"])
+def test_at_home_it_is_the_developers_own_login(
+    credentials: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
+) -> None:
+    for name in (*ENDPOINT, "WEBSITE_SITE_NAME", "WEBSITE_POD_NAME", "CONTAINER_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    credential = credentials.Credential(credentials.Identity(IDENTITY))
+    expires = time.time() + 3600
+    answer = {
+        "az": {"accessToken": "the-token-of-az", "expires_on": int(expires)},
+        "azd": {
+            "token": "the-token-of-azd",
+            "expiresOn": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(expires)),
+        },
+    }[program]
+    (tmp_path / program).write_text(f"#!/bin/sh\necho '{json.dumps(answer)}'\n")
+    (tmp_path / program).chmod(0o755)
+
+    assert credential.get_token_info(SCOPE).token == f"the-token-of-{program}"
+
+
+def test_at_home_without_a_login_the_repair_is_one(
+    credentials: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (*ENDPOINT, "WEBSITE_SITE_NAME", "WEBSITE_POD_NAME", "CONTAINER_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", "")
+
+    failure = refusal(credentials.Credential(credentials.Identity()))
+
+    assert failure.kind == "denied"
+    assert failure.reason == "no developer's login gave a token on this machine"
+    assert failure.repair == (
+        "run 'az login' or 'azd auth login', or put the value into secrets.local.json"
+    )

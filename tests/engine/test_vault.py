@@ -1,0 +1,359 @@
+"""One vault: how it is addressed, and what each of its answers means."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from key_vault_double import Double
+from worker import IDENTITY
+
+VALUE = "the-value-of-it"
+DAY = 86_400
+
+
+@pytest.fixture
+def vaults() -> Any:
+    return importlib.import_module("identity_bindings.vaults")
+
+
+@pytest.fixture
+def read(double: Double, vaults: Any) -> Callable[..., Any]:
+    """Read a secret of the vault `contoso`: what was read, or why it was not."""
+    double.vault("contoso").set("api-key", VALUE)
+    credentials = importlib.import_module("identity_bindings.credentials")
+    errors = importlib.import_module("identity_bindings.errors")
+    vault = vaults.Vault("https://contoso.vault.azure.net", credentials.Identity())
+
+    def read(name: str = "api-key", version: str | None = None) -> Any:
+        try:
+            return vault.read_secret(name, version)
+        except errors.ReadError as error:
+            assert error.__cause__ is error.__context__ is None  # the SDK's hold what was sent
+            assert str(error) == error.failure.reason
+            return error.failure
+
+    return read
+
+
+PUBLIC = "vault.azure.net"
+ADDRESSES = {
+    "abc": f"https://abc.{PUBLIC}",
+    "My-Vault-1": f"https://my-vault-1.{PUBLIC}",
+    "a" * 24: f"https://{'a' * 24}.{PUBLIC}",
+    "https://my-vault.vault.azure.net": f"https://my-vault.{PUBLIC}",
+    "HTTPS://MY-VAULT.VAULT.AZURE.NET:443/": f"https://my-vault.{PUBLIC}",
+    "https://my-vault.vault.azure.cn/": "https://my-vault.vault.azure.cn",
+    "https://my-vault.vault.usgovcloudapi.net/": "https://my-vault.vault.usgovcloudapi.net",
+    "https://my-vault.vault.sovcloud-api.fr/": "https://my-vault.vault.sovcloud-api.fr",
+}
+
+
+def test_a_vault_by_name_and_by_address(vaults: Any) -> None:
+    for given, address in ADDRESSES.items():
+        assert vaults.vault_url(given, {}) == address
+        assert vaults.vault_name(address) == address[8:].split(".")[0]
+
+
+@pytest.mark.parametrize("suffix", ["vault.azure.cn", " .Vault.Azure.CN. "])
+def test_a_bare_name_is_of_the_apps_own_cloud(vaults: Any, suffix: str) -> None:
+    settings = {"KEY_VAULT_DNS_SUFFIX": suffix}
+
+    assert vaults.vault_url("my-vault", settings) == "https://my-vault.vault.azure.cn"
+    assert vaults.vault_url("https://my-vault.vault.azure.net", settings).endswith(PUBLIC)
+
+
+def test_a_cloud_that_nobody_knows_yet_is_the_apps_own(vaults: Any) -> None:
+    settings = {"KEY_VAULT_DNS_SUFFIX": "vault.new-cloud.example"}
+
+    for vault in ("my-vault", "https://my-vault.vault.new-cloud.example/"):
+        assert vaults.vault_url(vault, settings) == "https://my-vault.vault.new-cloud.example"
+    with pytest.raises(ValueError, match="its URI") as caught:
+        vaults.vault_url("https://my-vault.vault.other.example/", settings)
+    assert "such as 'https://my-vault.vault.new-cloud.example/'" in str(caught.value)
+
+
+def test_no_address_of_anything_else_is_a_vaults(vaults: Any) -> None:
+    hsm = "https://my-hsm.managedhsm.azure.net"
+    for wrong in ("ab", "a" * 25, "a--b", "-ab", "ab-", "1ab", hsm, f"https://a.{PUBLIC}/"):
+        with pytest.raises(ValueError, match="vault") as caught:
+            vaults.vault_url(wrong, {})
+        assert str(caught.value) == (
+            "a managed HSM holds no secrets; name a vault"
+            if wrong == hsm
+            else "a vault's name (3 to 24 letters, digits and single hyphens, a letter first) or"
+            " its URI, such as 'https://my-vault.vault.azure.net/'"
+        )
+
+
+def test_what_is_read(read: Any, double: Double) -> None:
+    old = double.vault("contoso").set("api-key", "an-older-value")
+    double.vault("contoso").set("api-key", VALUE)
+
+    newest, pinned = read(), read(version=old)
+
+    assert (newest.value, newest.note, newest.expires, newest.pinned) == (VALUE, "", None, False)
+    assert (pinned.value, pinned.pinned) == ("an-older-value", True)
+    assert len(double.requests) == 4  # a challenge, a token, and then the values
+
+
+@pytest.mark.parametrize(
+    ("attributes", "note"),
+    [
+        ({"exp": 1_000_000_000}, "expired on 2001-09-09"),
+        ({"nbf": 4_000_000_000}, "is not valid before 2096-10-02"),
+        ({"exp": 4_000_000_000, "nbf": 1_000_000_000}, ""),
+        ({"exp": 1_000_000_000, "nbf": 4_000_000_000}, "expired on 2001-09-09"),
+    ],
+)
+def test_when_it_is_valid_is_noted(
+    read: Any, double: Double, attributes: dict[str, int], note: str
+) -> None:
+    double.vault("contoso").set("api-key", VALUE, **attributes)
+
+    reading = read()
+
+    assert (reading.value, reading.note) == (VALUE, note)
+    assert reading.expires == attributes.get("exp")
+
+
+def test_the_moment_of_its_end_is_over(vaults: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = vaults.datetime.fromtimestamp(2_000_000_000, vaults.UTC)
+    monkeypatch.setattr(time, "time", lambda: 2_000_000_000.0)
+
+    def note(**properties: Any) -> str:
+        known = {"expires_on": None, "not_before": None, **properties}
+        secret = SimpleNamespace(value=VALUE, properties=SimpleNamespace(**known))
+        return str(vaults._reading(secret, False).note)
+
+    assert note(expires_on=moment) == "expired on 2033-05-18"
+    assert note(not_before=moment) == ""
+
+
+ITEM = "--vault-name contoso --name api-key"
+READER = (
+    "$(az functionapp identity show --name func-double --resource-group <group>"
+    " --query principalId --output tsv)"
+)
+ROLE = (
+    'az role assignment create --role "Key Vault Secrets User"'
+    " --scope $(az keyvault show --name contoso --query id --output tsv)"
+    f" --assignee-principal-type ServicePrincipal --assignee-object-id {READER}"
+)
+# How the vault refuses: the reason, and the command that repairs it.
+REFUSALS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "policy": (
+        {"readers": set()},
+        "no access policy of the vault lets the identity read secrets (HTTP 403 ForbiddenByPolicy)",
+        f"az keyvault set-policy --name contoso --secret-permissions get --object-id {READER}",
+    ),
+    "role": (
+        {"readers": set(), "rbac": True},
+        "the identity has no role for the vault's secrets (HTTP 403 ForbiddenByRbac)",
+        ROLE,
+    ),
+    "firewall": (
+        {"firewall": True},
+        "the vault's firewall does not let the app in (HTTP 403 ForbiddenByFirewall)",
+        "'az keyvault network-rule list --name contoso' shows whom it lets in",
+    ),
+    "missing": (
+        {"secrets": []},
+        "the vault has no such secret or version (HTTP 404 SecretNotFound)",
+        f'az keyvault secret set {ITEM} --value "$VALUE"',
+    ),
+}
+
+
+@pytest.mark.parametrize("how", REFUSALS)
+def test_each_refusal_has_its_reason_and_its_repair(read: Any, double: Double, how: str) -> None:
+    changes, reason, repair = REFUSALS[how]
+    vars(double.vault("contoso")).update(changes)
+
+    failure = read()
+
+    assert (failure.kind, failure.reason, failure.repair) == ("denied", reason, repair)
+    assert failure.retry_after == 0
+    assert len(double.requests) == 3
+
+
+def test_a_disabled_secret(read: Any, double: Double) -> None:
+    double.vault("contoso").secrets[-1].attributes["enabled"] = False
+
+    failure = read()
+
+    assert (failure.kind, failure.reason) == (
+        "denied",
+        "the secret is disabled (HTTP 403 SecretDisabled)",
+    )
+    assert failure.repair == f"az keyvault secret set-attributes {ITEM} --enabled true"
+
+
+def test_a_user_assigned_reader_is_found_by_its_own_command(double: Double, vaults: Any) -> None:
+    double.identities, double.vault("contoso").readers = {IDENTITY}, set()
+    credentials = importlib.import_module("identity_bindings.credentials")
+    vault = vaults.Vault("https://contoso.vault.azure.net", credentials.Identity(IDENTITY))
+
+    with pytest.raises(Exception, match="no access policy") as caught:
+        vault.read_secret("api-key", None)
+
+    query = "--query principalId --output tsv"
+    assert caught.value.failure.repair.endswith(
+        f" --object-id $(az identity show --ids {IDENTITY} {query})"
+    )
+
+
+def test_a_token_that_is_not_accepted_is_replaced_once(read: Any, double: Double) -> None:
+    assert read().value == VALUE
+    double.tokens.clear()  # revoked
+    assert read().value == VALUE
+
+    double.fail("contoso", status=401)
+    before = len(double.requests)
+    failure = read()
+
+    assert failure.kind == "denied"
+    assert failure.reason == (
+        "the vault does not accept the identity's token (HTTP 401 Unauthorized)"
+    )
+    assert failure.repair == (
+        "vault and identity must be of one tenant: az keyvault show --name contoso"
+        " --query properties.tenantId"
+    )
+    asked = [request.endpoint for request in double.requests[before:]]
+    assert asked.count("identity") <= 2
+    double.heal()
+    assert read().value == VALUE
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7.0), ("0", 0.0), ("999999", 999999.0), ("soon", 0.0), ("-1", 0.0), ("1.5", 0.0)],
+)
+def test_what_may_pass_by_itself(read: Any, double: Double, header: str, seconds: float) -> None:
+    double.fail("contoso", status=429, headers={"Retry-After": header})
+
+    failure = read()
+
+    assert (failure.kind, failure.retry_after) == ("transient", seconds)
+    assert failure.reason == "the vault answered HTTP 429 Throttled"
+    assert failure.repair == "the next read tries again; https://status.azure.com shows outages"
+    assert len(double.requests) == 1  # sources repeat a read, the SDK does not
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"<html>busy</html>", ""),
+        (b"[]", ""),
+        (b'{"error": {"code": "Busy", "innererror": {"code": "VeryBusy"}}}', " VeryBusy"),
+        (b'{"error": {"code": "Busy", "innererror": {"code": null}}}', " Busy"),
+        (b'{"error": {"code": "it is <busy>"}}', ""),
+        (b'{"error": {"code": "' + b"a" * 65 + b'"}}', ""),
+    ],
+)
+def test_a_code_is_told_and_nothing_else_of_an_answer(
+    read: Any, double: Double, body: bytes, code: str
+) -> None:
+    double.fail("contoso", status=503, body=body)
+
+    assert read().reason == f"the vault answered HTTP 503{code}"
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("unresolved", "its name does not resolve"),
+        ("untrusted", "its TLS certificate is not trusted"),
+        ("refuse", "it refused the connection"),
+    ],
+)
+def test_without_an_answer_what_is_known_is_told(
+    read: Any, double: Double, how: str, said: str
+) -> None:
+    double.fail("contoso", how=how)
+
+    failure = read()
+
+    assert (failure.kind, failure.reason) == ("transient", f"the vault gave no answer: {said}")
+    assert failure.repair == (
+        "the next read tries again; check the vault's name, its network and DNS"
+    )
+
+
+def test_what_nobody_foresaw_is_told_by_its_type(
+    vaults: Any, read: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    errors = {
+        KeyError(f"what was sent: {VALUE}"): "the connection failed: KeyError",
+        TimeoutError("Read timed out. (read timeout=8)"): "it did not answer in time",
+        ValueError("The challenge resource 'a' does not match"): (
+            "its challenge names another service"
+        ),
+    }
+    for error, said in errors.items():
+        monkeypatch.setattr(vaults.Vault, "_open", lambda _, error=error: _raising(error))
+        assert read().reason == f"the vault gave no answer: {said}"
+
+    answer = SimpleNamespace(get_secret=lambda *_: SimpleNamespace(value=None))
+    monkeypatch.setattr(vaults.Vault, "_open", lambda _: answer)
+    assert read().reason == "the vault gave no answer: its answer held no value"
+
+
+def _raising(error: Exception) -> Any:
+    def get_secret(*_: Any) -> Any:
+        raise error
+
+    return SimpleNamespace(get_secret=get_secret)
+
+
+def test_eight_read_at_once_and_who_hangs_holds_up_the_others_for_a_moment_only(
+    vaults: Any, read: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, most, go = [], [], threading.Event()
+
+    def get_secret(name: str, version: str | None) -> Any:
+        inside.append(name)
+        most.append(len(inside))
+        if name != "first":
+            go.wait(5)
+        inside.remove(name)
+        properties = SimpleNamespace(expires_on=None, not_before=None)
+        return SimpleNamespace(value=name, properties=properties)
+
+    monkeypatch.setattr(vaults.Vault, "_open", lambda _: SimpleNamespace(get_secret=get_secret))
+    monkeypatch.setattr(vaults, "_PATIENCE_SECONDS", 30.0)
+    assert read("first").value == "first"
+    names = [f"key-{number}" for number in range(12)]
+
+    with ThreadPoolExecutor(12) as threads:
+        reads = [threads.submit(read, name) for name in names]
+        _wait_for(lambda: len(inside) == 8)
+        time.sleep(0.1)
+        assert len(inside) == 8  # the others wait for a slot
+        go.set()
+        assert [one.result().value for one in reads] == names
+    assert max(most) == 8
+
+    go.clear()
+    monkeypatch.setattr(vaults, "_PATIENCE_SECONDS", 0.05)
+    with ThreadPoolExecutor(12) as threads:
+        reads = [threads.submit(read, name) for name in names]
+        _wait_for(lambda: len(inside) == 12)  # they go on without a slot
+        go.set()
+        assert [one.result().value for one in reads] == names
+    assert read("first").value == "first"
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not come true")

@@ -111,10 +111,13 @@ def test_the_app_may_do_what_its_functions_declare(
     snapshot: dict[str, Any], declared: dict[Right, str]
 ) -> None:
     for who, what, vault in sorted(declared.keys() - vault_grants(snapshot)):
+        missing = "add the vault to otherVaults in infra/main.bicepparam"
+        if who not in carried(snapshot):
+            missing = "add the identity, as README.md says under 'Another identity'"
         pytest.fail(
             f"a function ({declared[who, what, vault]}) needs the right to {what!r} in the vault"
-            f" {vault!r} as {who!r}, and infra/ does not give it: add the vault to otherVaults in"
-            " infra/main.bicepparam, or correct the declaration"
+            f" {vault!r} as {who!r}, and infra/ does not give it: {missing}, or correct the"
+            " declaration"
         )
 
 
@@ -136,12 +139,15 @@ def test_nobody_may_do_what_no_function_declares(
 def test_the_app_carries_the_identities_that_its_functions_declare(
     snapshot: dict[str, Any], declared: dict[Right, str]
 ) -> None:
-    (site,) = bicep.resources(snapshot, "Microsoft.Web/sites")
-    carried = {id.lower() for id in site["identity"].get("userAssignedIdentities", {})}
-    if "SystemAssigned" in site["identity"]["type"]:
-        carried.add("system")
+    assert {who for who, _, _ in declared} <= carried(snapshot)
 
-    assert {who for who, _, _ in declared} <= carried
+
+def carried(snapshot: dict[str, Any]) -> set[str]:
+    """The identities of the app: 'system', and resource ids."""
+    (site,) = bicep.resources(snapshot, "Microsoft.Web/sites")
+    user_assigned = site["identity"].get("userAssignedIdentities", {})
+    system = {"system"} if "SystemAssigned" in site["identity"]["type"] else set()
+    return system | {id.lower() for id in user_assigned}
 
 {%- if facts.private %}
 

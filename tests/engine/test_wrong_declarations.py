@@ -172,7 +172,7 @@ OTHERS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     **{
         f"type_{number}": ({"bindings": [HTTP, {**OUT, "type": wrong}]}, f"type: {wrong!r}", "type")
-        for number, wrong in enumerate((None, 7, "", [], {}, "a b", "a\nb", "\ud800", "$"))
+        for number, wrong in enumerate((None, 7, "", [], {}, "a b", "a\nb", "aä", "\ud800", "$"))
     },
     **{
         f"name_{number}": (
@@ -194,6 +194,16 @@ OTHERS: dict[str, tuple[dict[str, Any], str, str]] = {
         {"bindings": [HTTP, {"type": "queue", "name": "$return"}]},
         "queue.direction: None",
         "'$return' must be 'out'",
+    ),
+    "return_in_said": (
+        {"bindings": [HTTP, {"type": "queue", "name": "$return", "direction": "IN"}]},
+        "queue.direction: 'IN'",
+        "'$return' must be 'out'",
+    ),
+    "auth_level": (
+        {"bindings": [{**HTTP, "authLevel": "none"}]},
+        "httpTrigger.authLevel: 'none'",
+        "'function', 'anonymous' or 'admin'",
     ),
     "trigger_out": (
         {"bindings": [{**HTTP, "direction": "out"}]},
@@ -389,6 +399,7 @@ READ: dict[str, bytes | str] = {
     "utf16_le": codecs.BOM_UTF16_LE + PLAIN.encode("utf-16-le"),
     "utf16_be": codecs.BOM_UTF16_BE + PLAIN.encode("utf-16-be"),
     "comments": "// one\n" + PLAIN.replace("{", '{ /* " { */', 2).replace("]", "] // ]\r\n"),
+    "long_comment": PLAIN.replace("{", "{ /* one\n * two, */", 1),
     "commas": PLAIN.replace("}", " , }").replace("]", ",\n]"),
     "comma_and_comment": PLAIN.replace("}", ", /* , */ // ,\n }"),
     "in_strings": PLAIN.replace('"req"', '"req", "route": "a//b/*c*/,}\\"//"'),
@@ -405,6 +416,8 @@ READ: dict[str, bytes | str] = {
     "spaces": PLAIN.replace('"contoso"', '" contoso "'),
     "any_secret_case": PLAIN.replace("api-key", "API-Key"),
     "data_type": PLAIN.replace('"mySecret"', '"mySecret", "dataType": "String"'),
+    "data_type_text": PLAIN.replace('"req"', '"req", "dataType": "String"'),
+    "data_type_stream": PLAIN.replace('"req"', '"req", "dataType": "stream"'),
 }
 
 

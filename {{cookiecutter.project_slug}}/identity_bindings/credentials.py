@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 # Sources repeat a read themselves: they know how long a caller may wait.
 CLIENT_OPTIONS: dict[str, Any] = {"connection_timeout": 3.0, "read_timeout": 8.0, "retry_total": 0}
 
+# Without `a`, ignoring case would let look-alikes through: the long s, and the sign of Kelvin.
 RESOURCE_ID = (
-    r"(?i)/subscriptions/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/resourceGroups/[\w.()-]{1,90}"
-    r"/providers/Microsoft\.ManagedIdentity/userAssignedIdentities/[A-Za-z0-9][\w-]{2,127}"
+    r"(?ai:/subscriptions/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/resourceGroups/)[\w.()-]{1,90}"
+    r"(?ai:/providers/Microsoft\.ManagedIdentity/userAssignedIdentities/[A-Z0-9][\w-]{2,127})"
 )
 """The pattern of a user-assigned identity's resource id."""
 

@@ -73,7 +73,7 @@ def read_declarations(folder: Path, settings: Mapping[str, str]) -> list[Functio
 
 def is_trigger(binding: Mapping[str, Any]) -> bool:
     """Whether a binding starts the function. The host goes by the end of its type."""
-    return str(binding.get("type", "")).lower().endswith("trigger")
+    return str(binding.get("type")).lower().endswith("trigger")
 
 
 def _read(file: Path, settings: Mapping[str, str]) -> FunctionDeclaration:
@@ -148,7 +148,7 @@ def _binding_mistakes(binding: Mapping[str, Any]) -> Iterator[Mistake]:
 
 
 def _retry_mistakes(retry: Any) -> Iterator[Mistake]:
-    strategy = str(retry.get("strategy", "")).lower() if isinstance(retry, dict) else ""
+    strategy = str(retry.get("strategy")).lower() if isinstance(retry, dict) else ""
     if strategy not in RETRY:
         yield "retry", retry, "an object with strategy 'fixedDelay' or 'exponentialBackoff'"
         return

@@ -79,7 +79,7 @@ def direction(binding: Mapping[str, Any]) -> str:
 
 def is_ours(binding: Mapping[str, Any]) -> bool:
     """Whether this package fills the binding in. The host does not mind the case of a type."""
-    return str(binding.get("type", "")).lower() in kinds()
+    return str(binding.get("type")).lower() in kinds()
 
 
 def declare(binding: Mapping[str, Any], settings: Mapping[str, str]) -> tuple[Any, list[Mistake]]:

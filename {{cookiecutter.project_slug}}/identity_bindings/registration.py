@@ -101,7 +101,7 @@ def _refuse(app: App, function: FunctionDeclaration, problems: Sequence[Problem]
     request: dict[str, Any] = {"type": "httpTrigger", "name": "req"}
     for prop, kind in (("methods", list), ("route", str)):
         request[prop] = trigger[prop] if isinstance(trigger.get(prop), kind) else None
-    level = str(trigger.get("authLevel", "")).lower()
+    level = str(trigger.get("authLevel")).lower()
     # Never more open than what is declared.
     request["authLevel"] = level if level in ("anonymous", "admin") else "function"
     response = {"type": "http", "name": "$return", "direction": "out"}

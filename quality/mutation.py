@@ -207,9 +207,10 @@ def _workspace(folder: Path, suite: Suite) -> Path:
 
 
 def _mutants(python: str, file: Path) -> list[Mutant]:
+    """The mutants of a module: those outside of functions last, when it is known who notices."""
     command = [python, "-m", "quality.mutants", str(file)]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    return list(json.loads(done.stdout))
+    return sorted(json.loads(done.stdout), key=lambda mutant: not mutant["lines"])
 
 
 @dataclass(frozen=True)

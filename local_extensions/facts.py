@@ -173,21 +173,6 @@ class Facts(NamedTuple):
         return quoted(self.project_name)
 
     @property
-    def description_quoted(self) -> str:
-        """The description as a double-quoted string: JSON, YAML, TOML and Python."""
-        return quoted(self.description)
-
-    @property
-    def project_name_bicep(self) -> str:
-        """The name as a single-quoted Bicep string."""
-        return bicep_quoted(self.project_name)
-
-    @property
-    def description_bicep(self) -> str:
-        """The description as a single-quoted Bicep string."""
-        return bicep_quoted(self.description)
-
-    @property
     def function_json(self) -> str:
         """The complete text of the first function's function.json."""
         bindings: list[dict[str, Any]] = [
@@ -348,16 +333,3 @@ def laid_out(start: str, parts: Sequence[str], end: str) -> str:
 def quoted(text: str) -> str:
     """Quote a checked text: its escapes mean the same in JSON, YAML, TOML and Python."""
     return json.dumps(text, ensure_ascii=False)
-
-
-def bicep_quoted(text: str) -> str:
-    """Quote a checked text for Bicep."""
-    for plain, escaped in (
-        ("\\", "\\\\"),
-        ("'", "\\'"),
-        ("${", "\\${"),
-        ("\n", "\\n"),
-        ("\t", "\\t"),
-    ):
-        text = text.replace(plain, escaped)
-    return f"'{text}'"

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from test_answers import DEFAULTS, IDENTITY_ID
 
-from local_extensions.facts import Facts, bicep_quoted, facts_of, quoted, with_parameters
+from local_extensions.facts import Facts, facts_of, quoted, with_parameters
 
 
 def facts(**answers: str) -> Facts:
@@ -196,10 +196,6 @@ def test_a_text_arrives_intact_in_four_languages() -> None:
 )
 def test_a_description_hides_nothing_of_the_readme(description: str, written: str | None) -> None:
     assert facts(description=description).description_in_markdown == (written or description)
-
-
-def test_a_text_in_bicep() -> None:
-    assert bicep_quoted("it's ${x} \\ 'y'\n\t\"é\"") == "'it\\'s \\${x} \\\\ \\'y\\'\\n\\t\"é\"'"
 
 
 @pytest.mark.parametrize(

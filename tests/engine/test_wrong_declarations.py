@@ -89,6 +89,7 @@ IDENTITY_IDS = (
     IDENTITY.replace("userAssignedIdentities", "userAssignedIdentity"),
     IDENTITY.replace("/Microsoft.ManagedIdentity/userAssigned", "/Microsoft.Storage/storageAcc"),
     IDENTITY.removeprefix("/"),
+    IDENTITY.replace("/s", "/\u017f", 1),  # a long s, which is an s in any case
     IDENTITY.replace("00000000-0000", "0000"),
 )
 UNKNOWN = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import json
 import logging
 import time
@@ -9,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import azure.functions as func
 import pytest
 import worker
 from apps import FUNCTION_APP, HTTP, RES, Project, body, needs_runtime, told
+from azure.functions.decorators.function_app import FunctionRegister
 from key_vault_double import Double
 from worker import call, key_vault
 
@@ -242,9 +246,15 @@ def test_each_mistake_is_told_and_harms_no_neighbour(
         assert len(told(caplog)) == len(own)
     for name in MISTAKES:
         assert f"timer_{name}" not in functions  # no message is taken and lost
+        assert f"Function 'timer_{name}' is in error, and not registered." in lines
+    without = [one for one in lines if one.startswith("function_app.without_arguments: keyVault.n")]
+    assert without[0].split(": ")[2] == "''"  # what stands there is no name
     assert functions.keys() == {*MISTAKES, "good", "declared"}
     assert body(call(functions["good"])) == VALUE
     assert body(call(functions["declared"])) == VALUE
+    rows = importlib.import_module("identity_bindings.report").report.rows()
+    wrong = {row.function for row in rows if row.result == "declared wrongly"}
+    assert wrong == {*MISTAKES, *(f"timer_{name}" for name in MISTAKES)}
 
 
 def write_mistakes(project: Project, way: str = "def") -> None:
@@ -282,6 +292,59 @@ def test_a_wrong_order_shows_the_right_one(
     assert "put it below @app.…, next to 'def orders'" in line
     assert call(functions["orders"]).status_code == 500
     assert body(call(functions["declared"])) == VALUE
+
+
+def test_who_is_called_without_an_app_says_the_same(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in the user's own tests, and for what has no name."""
+    engine: Any = importlib.import_module("identity_bindings")
+
+    def orders(req: func.HttpRequest, api_key: str) -> str:
+        return api_key
+
+    for handler, name in ((orders, "orders"), (functools.partial(orders), "?")):
+        caplog.clear()
+        wrapped = engine.key_vault_secret("api_key", secret_name="api-key")(handler)
+        (first, *_) = told(caplog)
+        caplog.clear()
+
+        assert wrapped(req=func.HttpRequest("GET", "/", body=b"")).status_code == 500
+
+        assert first.startswith(f"{handler.__module__}.{name}: api_key.")
+        assert all(line.startswith(f"Function '{name}' is in error: ") for line in told(caplog))
+        assert len(told(caplog)) == 2  # vault and identity
+
+
+def test_a_mistake_below_somebodys_own_decorator_stays_one(project: Project) -> None:
+    app(
+        project,
+        "import functools",
+        FUNCTIONS["between"],
+        f"""
+@app.route("above")
+{secret()}
+@checked
+{secret('"other"', identity=None)}
+def above(req: func.HttpRequest, api_key: str, other: str) -> str:
+    return api_key
+""",
+    )
+
+    functions = project.load()
+
+    assert call(functions["above"]).status_code == 500
+    assert body(call(functions["between"])) == VALUE
+
+
+def test_the_librarys_own_way_is_wrapped_once(project: Project) -> None:
+    all_functions(project)
+
+    project.load()
+
+    watched: Any = FunctionRegister.get_functions
+    assert watched.original.__module__ == FunctionRegister.__module__
+    assert not hasattr(watched.original, "original")
 
 
 @needs_runtime

@@ -67,7 +67,7 @@ def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handl
         if before.wrapped not in (None, handler):  # somebody's own decorator stands between
             before = _Declared(handler, problems=before.problems)
         name, function = str(properties["name"]), getattr(handler, "__name__", "?")
-        file = f"{getattr(handler, '__module__', '?')}.{function}"
+        file = f"{handler.__module__}.{function}"
         binding, mistakes = declare({**properties, "type": kind}, os.environ)
         if name in before.hidden:
             mistakes.append(("name", name, "names of bindings must differ"))

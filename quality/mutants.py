@@ -33,8 +33,9 @@ class Mutant:
         function: The function or class that it is in, by its qualified name; empty at the top.
         change: The lines that change, before and after.
         wording: Nothing but the wording of a text for people is changed.
-        lines: The lines of the statement that it is in: a test that runs none of them cannot tell.
-            Empty outside of functions: every test runs those, when it imports the module.
+        lines: The lines of the statement that it is in, or of the function whose head it is in: a
+            test that runs none of them cannot tell. Empty outside of functions: every test runs
+            those, when it imports the module.
         source: The whole module, changed.
     """
 
@@ -100,7 +101,7 @@ def _same(old: list[str], new: list[str]) -> int:
 def _place(tree: ast.Module, line: int) -> tuple[str, list[int]]:
     """The qualified name of what holds a line, and the lines of its statement in a function."""
     names: list[str] = []
-    lines: list[int] = []
+    lines = range(0)
     in_function = False
     for node in ast.walk(tree):  # from the outside to the inside
         if not isinstance(node, ast.stmt | ast.ExceptHandler):
@@ -110,12 +111,13 @@ def _place(tree: ast.Module, line: int) -> tuple[str, list[int]]:
             continue
         body: list[ast.stmt] = getattr(node, "body", [])
         head = max(node.lineno, body[0].lineno - 1) if body else last
-        lines = list(range(node.lineno, head + 1)) if in_function else []
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            in_function, lines = True, range(head + 1, last + 1)
+        elif in_function:
+            lines = range(node.lineno, head + 1)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.append(node.name)
-            # A function's own line is run where it is defined.
-            in_function = not isinstance(node, ast.ClassDef) and line > head
-    return ".".join(names), lines
+    return ".".join(names), list(lines)
 
 
 if __name__ == "__main__":

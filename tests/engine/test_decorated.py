@@ -359,6 +359,23 @@ def test_a_wrong_order_takes_nothing_down(project: Project) -> None:
         assert host.get("declared") == ("200", VALUE)
 
 
+def test_a_parameter_without_a_binding_is_told_under_the_functions_name(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    handler = HANDLER.format(name="main").replace("api_key: str", "api_key: str, more: str")
+    app(project, f'@app.function_name("orders")\n@app.route("orders")\n{secret()}\n{handler}')
+
+    functions = project.load()
+
+    line = "orders: name: 'more': no binding has this name; declare one, or remove the parameter"
+    assert told(caplog) == [line]
+    assert call(functions["orders"]).status_code == 500
+    assert told(caplog)[1:] == [f"Function 'orders' is in error: {line}"]
+    rows = importlib.import_module("identity_bindings.report").report.rows()
+    wrong = {row.function: row.repair for row in rows if row.result == "declared wrongly"}
+    assert wrong == {"orders": line}
+
+
 def test_a_mistake_is_that_of_its_function_alone(
     project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -122,9 +122,8 @@ def _watch_indexing() -> None:
     With an HTTP trigger they answer 500, whatever their parameters are. With another trigger the
     worker is not told of them: it would give them messages that they cannot handle.
     """
-    original = FunctionRegister.get_functions
-    if hasattr(original, "original"):
-        return
+    indexes = FunctionRegister.get_functions
+    original = getattr(indexes, "original", indexes)  # else each would wrap the one before
 
     @functools.wraps(original)
     def get_functions(app: FunctionRegister) -> list[Function]:

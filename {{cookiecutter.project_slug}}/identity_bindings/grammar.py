@@ -126,7 +126,7 @@ def _shape(binding: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[Mista
         yield "identityId", binding["identityId"], "only with identity 'user'; leave it out"
     in_lower_case = {name.lower(): name for name in known}
     for unknown in sorted(binding.keys() - set(known)):
-        close = difflib.get_close_matches(unknown.lower(), in_lower_case, 1)
+        close = difflib.get_close_matches(unknown.lower(), in_lower_case)
         meant = f"did you mean '{in_lower_case[close[0]]}'? " if close else ""
         # What stands under a name of somebody's own may be the secret itself.
         yield unknown, MASK, f"{meant}allowed are {', '.join(known)}"

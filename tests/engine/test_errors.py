@@ -1,0 +1,49 @@
+"""What the engine says of a mistake: one line, whatever stands in the declaration."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def errors() -> Any:
+    return importlib.import_module("identity_bindings.errors")
+
+
+def test_a_mistake_is_one_line(errors: Any) -> None:
+    for value, shown in (
+        ("a text", "'a text'"),
+        (None, "None"),
+        ("x" * 118, f"'{'x' * 118}'"),
+        ("x" * 119, f"'{'x' * 57}...{'x' * 58}'"),  # 120 signs, with the quotes
+        (10**119, f"1{'0' * 119}"),
+        (10**120, f"1{'0' * 57}...{'0' * 59}"),
+        (b"x" * 118, f"b'{'x' * 56}...{'x' * 58}'"),
+    ):
+        line = str(errors.Problem("f/function.json", "name", value, "a name"))
+        assert line == f"f/function.json: name: {shown}: a name"
+
+
+def test_what_would_break_the_line_is_written_out(errors: Any) -> None:
+    problem = errors.Problem("a\nb/function.json", "c\x1b[31md", "e\r\nf", "g\u2028h ä")
+
+    assert str(problem) == ("a\\nb/function.json: c\\x1b[31md: 'e\\r\\nf': g\\u2028h ä")
+
+
+def test_a_value_is_not_shown(errors: Any) -> None:
+    reading = errors.Reading("the-value-of-it", "has expired")
+
+    assert "the-value-of-it" not in repr(reading)
+    assert "has expired" in repr(reading)
+
+
+def test_a_failure_is_carried_to_who_asked(errors: Any) -> None:
+    failure = errors.Failure("transient", "it is away", "wait")
+
+    error = errors.ReadError(failure)
+
+    assert (str(error), error.failure) == ("it is away", failure)
+    assert isinstance(error, errors.IdentityBindingError)

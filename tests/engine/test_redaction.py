@@ -1,0 +1,356 @@
+"""The masks, one by one: each form of a value, and each place in which it can stand."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import io
+import json
+import logging
+import sys
+import traceback
+import urllib.parse
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from apps import told
+
+VALUE = "p/s+ w&rd=\"1'\\\nä€?>~"
+"""A value that every encoding changes."""
+
+
+@pytest.fixture
+def redaction() -> Any:
+    return importlib.import_module("identity_bindings.redaction")
+
+
+DATA = VALUE.encode()
+FORMS: dict[str, str] = {
+    "as it is": VALUE,
+    "repr": repr(VALUE)[1:-1],
+    "repr of bytes": repr(DATA)[2:-1],
+    "hex": DATA.hex(),
+    "JSON": json.dumps(VALUE)[1:-1],
+    "JSON with its letters": json.dumps(VALUE, ensure_ascii=False)[1:-1],
+    "in a path": urllib.parse.quote(VALUE),
+    "in a query": urllib.parse.quote(VALUE, safe=""),
+    "in a form": urllib.parse.quote_plus(VALUE),
+    "base64": base64.b64encode(DATA).decode(),
+    "base64 for URLs": base64.urlsafe_b64encode(DATA).decode(),
+    "base64 without padding": base64.b64encode(DATA).decode().rstrip("="),
+    "its longest line": "p/s+ w&rd=\"1'\\",
+}
+
+
+def test_each_form_of_a_value_is_masked(redaction: Any) -> None:
+    redaction.register(VALUE)
+
+    for name, form in FORMS.items():
+        masked = redaction.mask(f"before {form} after")
+        assert masked.rstrip("=").replace("= after", " after") == "before *** after", name
+    assert len({*FORMS.values()}) == len(FORMS)  # each is one of its own
+
+
+@pytest.mark.parametrize("length", [9, 10, 11])
+def test_base64_is_masked_inside_of_a_longer_text_too(redaction: Any, length: int) -> None:
+    value = "0123456789>?"[-length:]
+    redaction.register(value)
+
+    for before in ("", "a", "ab", "abc", "user:"):
+        for after in ("", "z", "yz", "xyz"):
+            for encode in (base64.b64encode, base64.urlsafe_b64encode):
+                code = encode(f"{before}{value}{after}".encode()).decode()
+                masked = redaction.mask(code)
+                head, _, rest = masked.partition("***")
+                # What is left tells a part of a byte at either end, and nothing more.
+                known = base64.b64encode(before.encode()).decode().rstrip("=")
+                assert "***" in masked, code
+                assert len(head) <= len(known) + 1
+                assert len(rest.rstrip("=")) <= len(after) * 4 / 3 + 2
+
+
+def test_lines_and_blanks_do_not_matter(redaction: Any) -> None:
+    redaction.register("\n  -----BEGIN-----\n  the-first-line \r\n  short\n")
+
+    text = "-----BEGIN----- then the-first-line, then short"
+    assert redaction.mask(text) == "*** then ***, then short"
+    assert redaction.mask("a text that is not it") == "a text that is not it"
+
+
+def test_what_is_short_is_not_masked(redaction: Any, caplog: pytest.LogCaptureFixture) -> None:
+    redaction.register("1234567")
+    redaction.register("  1234567  ")
+    assert redaction.mask("1234567") == "1234567"
+    assert told(caplog, level=logging.WARNING) == [
+        "A secret of fewer than 8 characters is not masked in logs."
+    ]
+
+    redaction.register("12345678")
+    assert redaction.mask("a 12345678 b") == "a *** b"
+    assert len(told(caplog, level=logging.WARNING)) == 1
+
+
+def test_a_whole_value_is_masked_before_a_part_of_it(redaction: Any) -> None:
+    redaction.register("the-value-1")
+    redaction.register("the-value-1-and-more", owner="another")
+
+    assert redaction.mask("the-value-1-and-more, the-value-1") == "***, ***"
+
+
+def test_a_value_without_an_owner_stays_masked_like_any(redaction: Any) -> None:
+    for number in range(40):
+        redaction.register(f"generation-{number:03}")
+
+    assert redaction.mask("generation-007") == "generation-007"
+    assert redaction.mask("generation-008") == "***"
+
+
+def test_a_half_of_a_sign_is_masked(redaction: Any) -> None:
+    redaction.register("a lone half: \ud800")
+
+    assert redaction.mask("it is a lone half: \ud800!") == "it is ***!"
+
+
+@pytest.fixture
+def record(redaction: Any, caplog: pytest.LogCaptureFixture) -> Callable[..., logging.LogRecord]:
+    """Log something through the masks, and return the record that handlers got."""
+    redaction.register(VALUE_OF_IT)
+    redaction.install()
+    redaction.install()  # once is enough
+
+    def log(message: Any, *args: Any, **options: Any) -> logging.LogRecord:
+        caplog.clear()
+        logging.getLogger("of.a.library").error(message, *args, **options)
+        (one,) = caplog.records
+        return one
+
+    return log
+
+
+VALUE_OF_IT = "the-value-of-it"
+Log = Callable[..., logging.LogRecord]
+
+
+class Shows:
+    """An object that shows a value, in one way or in the other."""
+
+    def __init__(self, text: str, representation: str) -> None:
+        self._text, self._representation = text, representation
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return self._representation
+
+
+class Breaks:
+    """An object that cannot be shown."""
+
+    def __str__(self) -> str:
+        raise ValueError("no")
+
+    __repr__ = __str__
+
+
+def test_a_record_is_masked_wherever_the_value_stands(record: Log) -> None:
+    for given, args, message in (
+        ("it is the-value-of-it", (), "it is ***"),
+        ("it is %s", (VALUE_OF_IT,), "it is ***"),
+        ("it is %(a)s", ({"a": VALUE_OF_IT},), "it is ***"),
+        ("it is %r", (Shows("", VALUE_OF_IT),), "it is ***"),
+        ("the-%s", ("value-of-it",), "***"),  # only together
+        (Shows(VALUE_OF_IT, ""), (), "***"),
+        ("it is %d", (7,), "it is 7"),
+    ):
+        one = record(given, *args)
+        assert one.getMessage() == message
+        assert VALUE_OF_IT not in repr(vars(one))
+
+    kept = record("%s and %s", 7, ["a", "b"])
+    assert (kept.msg, kept.args) == ("%s and %s", (7, ["a", "b"]))
+    hidden = record("the length is %.0s", VALUE_OF_IT)  # in the arguments, and not in the text
+    assert (hidden.msg, hidden.args) == ("the length is ", None)
+
+
+def test_a_format_that_does_not_fit_is_nobodys_way_out(
+    redaction: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redaction.register(VALUE_OF_IT)
+    redaction.install()
+    log = logging.getLogger("of.a.library")
+    log.addHandler(handler := logging.StreamHandler(sys.stderr))
+    log.propagate = False
+
+    log.error("%d and %d", VALUE_OF_IT)
+
+    log.removeHandler(handler)
+    log.propagate = True
+    told = capsys.readouterr().err
+    assert VALUE_OF_IT not in told
+
+
+def test_what_belongs_to_a_record_is_masked(record: Log) -> None:
+    try:
+        raise KeyError(VALUE_OF_IT)
+    except KeyError:
+        one = record("failed", exc_info=True, stack_info=True, extra={"mine": [VALUE_OF_IT, 7]})
+
+    assert one.mine == ["***", 7]  # type: ignore[attr-defined]
+    assert one.exc_info is not None
+    kind, error, trace = one.exc_info
+    assert (kind, str(error)) == (KeyError, "'***'")
+    assert trace is not None
+    one.exc_text = None
+    assert VALUE_OF_IT not in logging.Formatter().format(one)
+    plain = record("failed", exc_info=(None, None, None), extra={"mine": 7})
+    assert plain.mine == 7  # type: ignore[attr-defined]
+
+
+def test_what_holds_nothing_to_hide_stays_the_same_object(redaction: Any) -> None:
+    redaction.register(VALUE_OF_IT)
+    for value in (7, None, "a text", ["a", {"b": ("c",)}], {"a": [1]}, (1,), {1}, Breaks()):
+        assert redaction._mask_object(value) is value
+
+    for value, masked in (
+        ([VALUE_OF_IT, 1], ["***", 1]),
+        ((1, VALUE_OF_IT), (1, "***")),
+        ({VALUE_OF_IT}, {"***"}),
+        (frozenset({VALUE_OF_IT}), frozenset({"***"})),
+        ({"a": {"b": [VALUE_OF_IT]}}, {"a": {"b": ["***"]}}),
+        ({VALUE_OF_IT: 1}, {"***": 1}),
+        (redaction.SecretValue("short"), "short"),
+        (Shows(f"is {VALUE_OF_IT}", ""), "is ***"),
+        (Shows("is", VALUE_OF_IT), "is"),
+        (VALUE_OF_IT.encode(), "b'***'"),
+    ):
+        found = redaction._mask_object(value)
+        assert (type(found), found) == (type(masked), masked)
+
+
+def chain(first: BaseException, cause: BaseException | None = None) -> BaseException:
+    """An exception as it is when it was raised, with its traceback and its cause."""
+    try:
+        raise first from cause
+    except BaseException as error:
+        return error
+
+
+def text_of(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error)) + repr(error)
+
+
+class Stubborn(Exception):
+    """An exception that shows what it holds under a name of its own, and cannot be changed."""
+
+    __slots__ = ()
+    held = VALUE_OF_IT
+
+    def __str__(self) -> str:
+        return f"it holds {self.held}"
+
+
+def test_an_exception_is_cleaned_in_place(redaction: Any) -> None:
+    error = ValueError(f"is {VALUE_OF_IT}")
+    assert redaction.scrub(error) is error
+    assert str(error) == f"is {VALUE_OF_IT}"  # nothing is known yet
+
+    redaction.register(VALUE_OF_IT)
+    for dirty in (
+        ValueError(f"is {VALUE_OF_IT}"),
+        KeyError(VALUE_OF_IT),
+        OSError(2, f"no {VALUE_OF_IT}", VALUE_OF_IT, None, VALUE_OF_IT),
+        SyntaxError("wrong", (VALUE_OF_IT, 1, 2, VALUE_OF_IT)),
+        SystemExit(VALUE_OF_IT),
+        StopIteration(VALUE_OF_IT),
+        ImportError(VALUE_OF_IT, name=VALUE_OF_IT, path=VALUE_OF_IT),
+        AttributeError("no", name=VALUE_OF_IT),
+    ):
+        made = chain(dirty)
+        trace = made.__traceback__
+        assert redaction.scrub(made) is made
+        assert VALUE_OF_IT not in text_of(made)
+        assert made.__traceback__ is trace
+
+
+def test_what_hangs_on_an_exception_is_cleaned(redaction: Any) -> None:
+    redaction.register(VALUE_OF_IT)
+    noted = ValueError("no")
+    noted.add_note(f"it was {VALUE_OF_IT}")
+    noted.mine = [VALUE_OF_IT]  # type: ignore[attr-defined]
+    cause = chain(KeyError(VALUE_OF_IT))
+    caused = chain(noted, cause)
+    hidden = chain(ValueError("no"), None)
+    hidden.__context__ = KeyError(VALUE_OF_IT)
+
+    assert redaction.scrub(caused) is caused
+    assert VALUE_OF_IT not in text_of(caused)
+    assert (noted.__notes__, noted.mine) == (["it was ***"], ["***"])  # type: ignore[attr-defined]
+    assert (caused.__cause__, caused.__suppress_context__) == (cause, True)
+    assert redaction.scrub(hidden) is hidden
+    assert hidden.__suppress_context__
+    assert VALUE_OF_IT not in repr(hidden.__context__)
+    shown = ValueError("no")
+    shown.__context__ = KeyError(VALUE_OF_IT)
+    redaction.scrub(shown)
+    assert not shown.__suppress_context__
+
+    circle = ValueError("no")
+    circle.__context__ = KeyError(VALUE_OF_IT)
+    circle.__context__.__context__ = circle
+    assert redaction.scrub(circle) is circle
+    assert VALUE_OF_IT not in repr(circle.__context__)
+
+
+def test_what_cannot_be_cleaned_has_a_stand_in(redaction: Any) -> None:
+    redaction.register(VALUE_OF_IT)
+    stubborn = chain(Stubborn(), KeyError(VALUE_OF_IT))
+
+    stand_in = redaction.scrub(stubborn)
+
+    assert (type(stand_in).__name__, type(stand_in).__module__) == ("Stubborn", __name__)
+    assert isinstance(stand_in, Exception)
+    assert str(stand_in) == "it holds ***"
+    assert stand_in.__traceback__ is stubborn.__traceback__
+    held = chain(ValueError("no"), Stubborn())
+    assert redaction.scrub(held) is held
+    assert VALUE_OF_IT not in text_of(held)
+
+
+def test_a_group_is_cleaned_with_its_members(redaction: Any) -> None:
+    redaction.register(VALUE_OF_IT)
+    members = [ValueError(VALUE_OF_IT), ExceptionGroup("inner", [KeyError(VALUE_OF_IT)])]
+    group = chain(ExceptionGroup("outer", members))
+
+    assert redaction.scrub(group) is group
+    assert VALUE_OF_IT not in text_of(group)
+
+    dirty = chain(ExceptionGroup("outer", [TypeError("no"), Stubborn()]))
+    cleaned = redaction.scrub(dirty)
+    assert isinstance(cleaned, ExceptionGroup)
+    assert VALUE_OF_IT not in text_of(cleaned)
+    assert [type(one).__name__ for one in cleaned.exceptions] == ["TypeError", "Stubborn"]
+    assert cleaned.__traceback__ is dirty.__traceback__
+
+
+def test_a_stream_is_the_original_in_all_else(
+    redaction: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redaction.register(VALUE_OF_IT)
+    written = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", written)
+    monkeypatch.setattr(sys, "stderr", None)  # as in a process without a console
+
+    redaction.install()
+    redaction.install()
+
+    assert sys.stderr is None
+    stream: Any = sys.stdout
+    assert stream.original is written
+    assert stream.write(f"{VALUE_OF_IT}!") == len(f"{VALUE_OF_IT}!")
+    stream.writelines(["the-", "value-of-it\n"])
+    print("and", VALUE_OF_IT, file=stream)
+    assert written.getvalue() == "***!***\nand ***\n"
+    assert stream.getvalue() == written.getvalue()
+    assert not stream.closed

@@ -464,6 +464,8 @@ def test_a_note_is_logged_when_it_is_new(
         refresh(source)
         clock.now = source.due
 
+    # A note is logged after the callers have their value.
+    wait_for(lambda: len(told(caplog, level=logging.WARNING)) == 3)
     assert told(caplog, level=logging.WARNING) == [
         f"secret 'a' {note}. It is served all the same."
         for note in ("has expired", "has expired", "is not valid yet")

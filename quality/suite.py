@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -53,7 +54,9 @@ def read(report: Path, status: int = 0) -> Outcome:
     for suite in ET.parse(report).getroot().iter("testsuite"):  # noqa: S314 # written by pytest here
         seconds += float(suite.get("time", 0))
         for one in suite.iter("property"):  # of the suite, and of its tests
-            figures[one.get("name", "")] = float(one.get("value", "nan"))
+            # Hypothesis has statistics of its own there.
+            if re.fullmatch(r"[a-z]+\.[a-z_.]+", name := one.get("name", "")):
+                figures[name] = float(one.get("value", "nan"))
         for case in suite.findall("testcase"):
             wrong = case.find("failure") is not None or case.find("error") is not None
             skipped = case.find("skipped") is not None

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import requests
-from key_vault_double import Double
+from key_vault_double import TENANT, Double
 from worker import IDENTITY
 
 ENDPOINT = {"IDENTITY_ENDPOINT": "http://127.0.0.1/", "IDENTITY_HEADER": "a-header"}
@@ -110,6 +110,7 @@ def test_a_token_is_that_of_exactly_the_declared_identity(
         info = credential.get_token_info(SCOPE)
 
         assert double.tokens[info.token][0] == resource_id
+        assert info.token not in str(vars(credential))  # it is kept by the SDK alone
         assert credential.get_token_info(SCOPE).token == info.token  # the SDK's cache holds it
         credential.forget()
         assert credential.get_token_info(SCOPE).token != info.token
@@ -202,10 +203,14 @@ def test_at_home_it_is_the_developers_own_login(
             "expiresOn": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(expires)),
         },
     }[program]
-    (tmp_path / program).write_text(f"#!/bin/sh\necho '{json.dumps(answer)}'\n")
+    script = f"#!/bin/sh\necho \"$@\" > {tmp_path}/asked\necho '{json.dumps(answer)}'\n"
+    (tmp_path / program).write_text(script)
     (tmp_path / program).chmod(0o755)
 
-    assert credential.get_token_info(SCOPE).token == f"the-token-of-{program}"
+    info = credential.get_token_info(SCOPE, options={"tenant_id": TENANT})  # the vault's own
+
+    assert info.token == f"the-token-of-{program}"
+    assert TENANT in (tmp_path / "asked").read_text()
 
 
 def test_at_home_without_a_login_the_repair_is_one(

@@ -239,6 +239,8 @@ def test_each_mistake_is_told_and_harms_no_neighbour(
     for name, (_, prop, word) in MISTAKES.items():
         own = [line for line in lines if line.startswith(f"function_app.{name}: ")]
         assert any(line.split(": ")[1] == prop and word in line for line in own), (name, own)
+        if name in ("no_secret", "no_vault", "no_identity"):
+            assert f"{prop}: '': " in own[0]
         assert len(own) == 1 or name in ("without_arguments", "with_none", "one_of_two")
         caplog.clear()
         assert call(functions[name]).status_code == 500

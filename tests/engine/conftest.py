@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +37,23 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
         return worker.load_folder(tmp_path)
 
     return load
+
+
+@pytest.fixture
+def optional_module(tmp_path: Path) -> Iterator[Callable[[str, str], Any]]:
+    """Return what gives the engine one more module, as if the project had asked for it."""
+    given: list[str] = []
+
+    def give(name: str, source: str) -> Any:
+        package: Any = importlib.import_module("identity_bindings")
+        folder = tmp_path / "identity_bindings"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.py").write_text(source)
+        package.__path__.append(str(folder))
+        importlib.import_module("identity_bindings.grammar").kinds.cache_clear()
+        given.append(f"identity_bindings.{name}")
+        return importlib.import_module(given[-1])
+
+    yield give
+    for name in given:
+        sys.modules.pop(name, None)  # it is not of the project, which starts afresh by itself

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -175,15 +175,12 @@ def paint(name, colour):
 
 
 @pytest.mark.parametrize("module", ["keys", "access_tokens"])
-def test_a_kind_is_a_module_that_may_be_there(tmp_path: Path, module: str) -> None:
-    engine: Any = importlib.import_module("identity_bindings")
-    (tmp_path / f"{module}.py").write_text(KIND.format(type="Paint"))
-    engine.__path__.append(str(tmp_path))  # the package is imported anew for the next test
-    grammar: Any = importlib.import_module("identity_bindings.grammar")
-    grammar.kinds.cache_clear()
+def test_a_kind_is_a_module_that_may_be_there(
+    optional_module: Callable[[str, str], Any], grammar: Any, module: str
+) -> None:
+    paint = optional_module(module, KIND.format(type="Paint")).paint
 
     assert [*grammar.kinds()] == ["keyvault", "paint"]
-    paint: Any = importlib.import_module(f"identity_bindings.{module}").paint
 
     @paint("one", "red")
     def plain(one: Any) -> Any:

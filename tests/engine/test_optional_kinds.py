@@ -1,0 +1,314 @@
+"""The kinds that a project has only if it asks for them: keys, and access tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib
+import importlib.util
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import worker
+from azure.keyvault.keys.crypto import CryptographyClient, SignatureAlgorithm
+from azure.keyvault.keys.crypto.aio import CryptographyClient as AsyncClient
+from key_vault_double import Double
+from worker import IDENTITY
+
+DIGEST = hashlib.sha256(b"a document").digest()
+VAULT = "https://contoso.vault.azure.net"
+
+
+def source(folder: Path, name: str) -> Path:
+    """A file of the template, whose name has a condition around it."""
+    return next(file for file in folder.iterdir() if re.search(rf"\b{name}\.py", file.name))
+
+
+@pytest.fixture
+def engine(optional_module: Callable[[str, str], Any]) -> Callable[[str], Any]:
+    """Give an optional module of the engine."""
+
+    def give(name: str) -> Any:
+        file = source(worker.PROJECT / "identity_bindings", name)
+        return optional_module(name, file.read_text("utf-8"))
+
+    return give
+
+
+def declare(**entry: Any) -> Any:
+    """What a declaration becomes: the binding, or what is wrong with it."""
+    grammar: Any = importlib.import_module("identity_bindings.grammar")
+    entry = {"name": "it", "direction": "in", "identity": "system", **entry}
+    binding, mistakes = grammar.declare(entry, {})
+    return binding or mistakes
+
+
+def refusal(read: Callable[[], Any]) -> Any:
+    errors: Any = importlib.import_module("identity_bindings.errors")
+    with pytest.raises(errors.ReadError) as caught:
+        read()
+    return caught.value.failure
+
+
+# Access tokens
+
+
+SCOPES = (
+    *("api://orders/.default", "https://orders.example/.default", "api://a/b/.default"),
+    "api://00000000-0000-0000-0000-000000000001/.default",
+)
+NO_SCOPES = (
+    *("orders", "api://orders", "api:///.default", "http://orders/.default", "api://a b/.default"),
+    *("api://orders/.default/", "api://a?b/.default", "api://a#b/.default", "api://a'b/.default"),
+    *("xapi://orders/.default", "api://a\\b/.default", 'api://a"b/.default', "API://a/.default"),
+)
+
+
+def test_the_scope_of_an_api(engine: Callable[[str], Any]) -> None:
+    engine("access_tokens")
+    for scope in SCOPES:
+        binding = declare(type="accessToken", scope=scope)
+        assert (binding.scope, str(binding)) == (scope, f"access token for '{scope}'")
+
+    for scope in (*NO_SCOPES, None):
+        ((prop, value, allowed),) = declare(type="accessToken", scope=scope)
+        assert (prop, value) == ("it.scope", scope)
+        assert allowed == "the scope of an API, such as 'api://<application id>/.default'"
+
+
+def test_equal_scopes_share_a_token(engine: Callable[[str], Any]) -> None:
+    engine("access_tokens")
+
+    def key(**changes: Any) -> Any:
+        return declare(**{"type": "accessToken", "scope": SCOPES[0], **changes}).key
+
+    assert key() == key(name="other")
+    for other in ({"scope": SCOPES[1]}, {"identity": "user", "identityId": IDENTITY}):
+        assert key() != key(**other)
+
+
+def test_a_token_is_given_until_shortly_before_its_end(
+    engine: Callable[[str], Any], double: Double, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine("access_tokens")
+    double.identities, double.token_life = {None, IDENTITY}, 600.0
+    now = time.time()
+
+    for who in ({}, {"identity": "user", "identityId": IDENTITY}):
+        reading = declare(type="accessToken", scope=SCOPES[0], **who).read()
+
+        assert double.tokens[reading.value][:2] == (who.get("identityId"), "api://orders")
+        # 30 s are for the call that the token is for.
+        assert reading.lifetime == pytest.approx(570, abs=15)
+        assert reading.lifetime <= 570 + now - time.time() + 1
+        assert not reading.pinned
+
+
+def test_a_function_gets_a_token_by_a_decorator(
+    engine: Callable[[str], Any], double: Double
+) -> None:
+    module = engine("access_tokens")
+    double.identities = {IDENTITY}
+    user = {"identity": "user", "identity_id": IDENTITY}
+
+    @module.access_token("token", scope="api://orders/.default", **user)
+    def call(token: str) -> str:
+        return token
+
+    @module.access_token("token")
+    def wrong(token: str) -> str:
+        return token
+
+    assert double.tokens[str.__str__(call())][:2] == (IDENTITY, "api://orders")
+    report: Any = importlib.import_module("identity_bindings.report").report
+    assert [str(problem).split(": ")[1:3] for problem in report.problems["wrong"]] == [
+        ["token.identity", "''"],
+        ["token.scope", "''"],
+    ]
+
+
+# Keys
+
+
+@pytest.fixture
+def keys(engine: Callable[[str], Any], double: Double) -> Any:
+    """The module of keys, and a vault whose keys are on loopback."""
+    file = source(worker.PROJECT / "tests", "double_of_keys")
+    loader = importlib.machinery.SourceFileLoader("double_of_keys", str(file))
+    spec = importlib.util.spec_from_loader("double_of_keys", loader)
+    assert spec is not None
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    module.keys = engine("keys")
+    module.held = module.keys_of(double, "contoso")
+    module.held.create("signing")
+    return module
+
+
+def key(**changes: Any) -> Any:
+    entry = {"type": "keyVaultKey", "keyName": "signing", "vaultName": "contoso"}
+    return declare(**{**entry, **changes})
+
+
+def test_a_key_by_its_name_and_its_place(keys: Any) -> None:
+    assert str(key()) == f"key 'signing' of vault '{VAULT}'"
+    assert str(key(keyVersion="1")) == f"key 'signing' (version 1) of vault '{VAULT}'"
+    assert key().key == key(name="other", keyName="SIGNING").key
+    for other in (
+        *({"keyName": "other"}, {"keyVersion": "1"}, {"vaultName": "fabrikam"}),
+        {"identity": "user", "identityId": IDENTITY},
+    ):
+        assert key().key != key(**other).key
+    assert key().key != key().for_async().key
+    for changes, allowed in (
+        ({"keyName": "a_b"}, "a key's name: 1 to 127 letters, digits and hyphens"),
+        ({"keyName": "a" * 128}, "a key's name: 1 to 127 letters, digits and hyphens"),
+        ({"keyName": None}, "a key's name: 1 to 127 letters, digits and hyphens"),
+        ({"keyVersion": "a-b"}, "a key's version"),
+        ({"keyVersion": "a" * 65}, "a key's version"),
+    ):
+        (prop,) = changes
+        assert key(**changes) == [(f"it.{prop}", changes[prop], allowed)]
+    assert key(keyName="A-1", keyVersion="a" * 64).key_version == "a" * 64
+
+
+def test_a_client_signs_until_there_is_a_new_version(keys: Any) -> None:
+    first, again = key().read(), key(name="other").read()
+
+    assert isinstance(first.value, CryptographyClient)
+    assert again.value is first.value
+    assert (first.pinned, first.note) == (False, "")
+    signed = first.value.sign(SignatureAlgorithm.ps256, DIGEST)
+    assert first.value.verify(signed.algorithm, DIGEST, signed.signature).is_valid
+    old = first.value.key_id.rpartition("/")[2]
+
+    version = keys.held.create("signing")
+
+    assert key().read().value.key_id.endswith(f"/{version}")
+    pinned = key(keyVersion=old).read()
+    assert (pinned.value.key_id.rpartition("/")[2], pinned.pinned) == (old, True)
+
+
+def test_an_asynchronous_handler_gets_the_asynchronous_client(keys: Any) -> None:
+    client = key().for_async().read().value
+    assert isinstance(client, AsyncClient)
+    assert isinstance(key().read().value, CryptographyClient)
+
+    async def sign() -> bool:
+        async with client:
+            signed = await client.sign(SignatureAlgorithm.ps256, DIGEST)
+            verified = await client.verify(signed.algorithm, DIGEST, signed.signature)
+        return bool(verified.is_valid)
+
+    assert asyncio.run(sign())
+    assert key().for_async().read().value is client
+
+
+def test_its_tokens_are_those_of_the_credential(keys: Any, double: Double) -> None:
+    credentials: Any = importlib.import_module("identity_bindings.credentials")
+    credential = keys.keys._AsyncCredential(credentials.Credential(credentials.Identity()))
+    asked = []
+    credential._credential.get_token_info = lambda *scopes, options=None: asked.append(
+        (scopes, options)
+    )
+
+    async def ask() -> None:
+        async with credential as entered:
+            assert entered is credential
+            await credential.get_token_info("one", "two", options={"tenant_id": "t"})
+            await credential.get_token("three", claims="c")
+        await credential.close()
+
+    asyncio.run(ask())
+    assert asked == [(("one", "two"), {"tenant_id": "t"}), (("three",), None)]
+
+
+def test_no_request_of_a_client_waits_for_long(
+    keys: Any, monkeypatch: pytest.MonkeyPatch, double: Double
+) -> None:
+    timeouts = []
+    original = requests.Session.request
+
+    def request(self: requests.Session, *args: Any, **options: Any) -> Any:
+        timeouts.append(options["timeout"])
+        return original(self, *args, **options)
+
+    monkeypatch.setattr(requests.Session, "request", request)
+    client = key().read().value
+    client.sign(SignatureAlgorithm.ps256, DIGEST)
+    later = key().for_async().read().value
+
+    async def sign() -> None:
+        await later.sign(SignatureAlgorithm.ps256, DIGEST)
+        double.fail("contoso", status=503)
+        before = len(double.requests)
+        with pytest.raises(Exception, match="ServiceUnavailable"):
+            await later.sign(SignatureAlgorithm.ps256, DIGEST)
+        assert len(double.requests) == before + 1  # it is the app's to try again
+        await later.close()
+
+    asyncio.run(sign())
+    # The SDK's asynchronous transport has one timeout for both.
+    assert set(timeouts) == {(3.0, 8.0), 3.0}
+    before = len(double.requests)
+    with pytest.raises(Exception, match="ServiceUnavailable"):
+        client.sign(SignatureAlgorithm.ps256, DIGEST)
+    assert len(double.requests) == before + 1
+
+
+def test_what_a_vault_refuses_is_told_as_that_of_a_key(keys: Any, double: Double) -> None:
+    reader = (
+        "$(az functionapp identity show --name func-double --resource-group <group>"
+        " --query principalId --output tsv)"
+    )
+    missing = refusal(key(keyName="other").read)
+    assert missing.reason == "the vault has no such key or version (HTTP 404 KeyNotFound)"
+    assert missing.repair == (
+        "az keyvault key create --vault-name contoso --name other --kty RSA --size 3072"
+    )
+
+    keys.held.permissions.clear()
+    denied = refusal(key().read)
+    assert denied.kind == missing.kind == "denied"
+    assert denied.reason.startswith("no access policy of the vault lets the identity read keys")
+    assert denied.repair == (
+        f"az keyvault set-policy --name contoso --key-permissions get sign --object-id {reader}"
+    )
+
+    double.vault("contoso").rbac, double.vault("contoso").readers = True, set()
+    assert '--role "Key Vault Crypto User"' in refusal(key().read).repair
+
+
+def test_a_function_gets_a_key_by_a_decorator(keys: Any, double: Double) -> None:
+    double.identities = {IDENTITY}
+    version = keys.held.create("signing", "0a1")
+
+    @keys.keys.key_vault_key(
+        "key",
+        key_name="signing",
+        vault_name="contoso",
+        identity="user",
+        identity_id=IDENTITY,
+        key_version=version,
+    )
+    def sign(key: Any) -> Any:
+        return key
+
+    @keys.keys.key_vault_key("key")
+    def wrong(key: Any) -> Any:
+        return key
+
+    keys.held.create("signing")
+    assert sign().key_id.endswith("/signing/0a1")
+    assert {identity for identity, *_ in double.tokens.values()} == {IDENTITY}
+    report: Any = importlib.import_module("identity_bindings.report").report
+    assert [str(problem).split(": ")[1:3] for problem in report.problems["wrong"]] == [
+        ["key.identity", "''"],
+        ["key.keyName", "''"],
+        ["key.vaultName", "''"],
+    ]

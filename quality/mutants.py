@@ -29,7 +29,6 @@ class Mutant:
     """One change of one module.
 
     Attributes:
-        module: The module's name.
         function: The function or class that it is in, by its qualified name; empty at the top.
         change: The lines that change, before and after.
         wording: Nothing but the wording of a text for people is changed.
@@ -39,7 +38,6 @@ class Mutant:
         source: The whole module, changed.
     """
 
-    module: str
     function: str
     change: str
     wording: bool
@@ -81,7 +79,7 @@ def mutants(file: Path) -> Iterator[Mutant]:
             continue
         line, change = _change(before.splitlines(), after.splitlines())
         function, lines = _place(tree, line)
-        yield Mutant(file.stem, function, change, visitor.is_wording(mutation), lines, after)
+        yield Mutant(function, change, visitor.is_wording(mutation), lines, after)
 
 
 def _change(old: list[str], new: list[str]) -> tuple[int, str]:

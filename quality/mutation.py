@@ -31,6 +31,8 @@ from typing import Any
 from benchmarks.__main__ import ROOT, _environment, _install
 
 TEMPLATE = "{{cookiecutter.project_slug}}"
+ENGINE = f"{TEMPLATE}/identity_bindings"
+TESTS = ("tests/engine", f"{TEMPLATE}/tests/test_identity_bindings.py")
 EXPLAINED = Path(__file__).with_name("explained.toml")
 SCRATCH = ROOT / "build" / "mutation"
 NEEDED = ("pip>=25.1", "cookiecutter>=2.7.1", "coverage>=7.6", "hypothesis>=6.120", "mutmut==3.8.1")
@@ -85,42 +87,6 @@ class MutationResult:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True)
-class Suite:
-    """Modules of the engine, and the tests that are run for them, as a workspace holds both.
-
-    Attributes:
-        copies: What a workspace holds, by its place there.
-        engine: The engine's place there.
-        tests: The places of the tests.
-        modules: The engine's modules that these tests are for.
-    """
-
-    copies: dict[str, Path]
-    engine: str
-    tests: tuple[str, ...]
-    modules: tuple[str, ...]
-
-
-def _suites(project: Path) -> list[Suite]:
-    """The suite of the engine, and that of its optional modules, which only `project` has."""
-    optional = ("access_tokens", "keys")
-    about = ("call_api", "sign_document", "declarations", "function_json", "functions", "runtime")
-    modules = sorted(file.stem for file in (project / "identity_bindings").glob("*.py"))
-    ours = {"tests/engine": ROOT / "tests/engine", TEMPLATE: ROOT / TEMPLATE}
-    smoke = f"{TEMPLATE}/tests/test_identity_bindings.py"
-    needed = tuple(name for name in modules if name not in optional)
-    return [
-        Suite(ours, f"{TEMPLATE}/identity_bindings", ("tests/engine", smoke), needed),
-        Suite(
-            {"project": project},
-            "project/identity_bindings",
-            tuple(f"project/tests/test_{name}.py" for name in about),
-            optional,
-        ),
-    ]
-
-
 def run(scratch: Path, modules: Sequence[str] = (), python: str = "") -> MutationResult:
     """Try every mutant of the engine's modules, or of some of them.
 
@@ -138,17 +104,25 @@ def run(scratch: Path, modules: Sequence[str] = (), python: str = "") -> Mutatio
     project = _render(python, scratch)
     _install(python, "-r", str(project / "requirements-dev.txt"))
     explanations = Explanations(EXPLAINED)
-    result = MutationResult()
-    for number, suite in enumerate(_suites(project)):
-        if chosen := [name for name in suite.modules if not modules or name in modules]:
-            result.counts |= {name: Counter() for name in chosen}
-            for one in _try(python, scratch / str(number), suite, chosen, explanations):
-                result.counts[one.mutant["module"]][one.outcome] += 1
-                if one.outcome == "survived":
-                    result.survivors.append(str(one))
+    files = [file for file in _modules() if not modules or _name(file) in modules]
+    result = MutationResult({_name(file): Counter() for file in files})
+    for one in _try(python, scratch, files, explanations):
+        result.counts[one.mutant["module"]][one.outcome] += 1
+        if one.outcome == "survived":
+            result.survivors.append(str(one))
     result.unknown = explanations.unknown(result.counts)
     result.seconds = time.monotonic() - began
     return result
+
+
+def _modules() -> list[Path]:
+    """The engine's files, those of its optional modules too."""
+    return sorted((ROOT / ENGINE).glob("*.py*"), key=_name)
+
+
+def _name(file: Path) -> str:
+    """The name of a module. Around that of an optional one's file stands its condition."""
+    return str(re.findall(r"(\w+)\.py", file.name)[0])
 
 
 def _render(python: str, folder: Path) -> Path:
@@ -163,12 +137,9 @@ def _render(python: str, folder: Path) -> Path:
     return folder / "every-option"
 
 
-def _try(
-    python: str, folder: Path, suite: Suite, modules: list[str], explanations: Explanations
-) -> list[Tried]:
-    """Try the mutants of modules, each with the tests that run what it changes."""
-    workers = [Worker(python, _workspace(folder / str(n), suite), suite) for n in range(WORKERS)]
-    files = [folder / "0" / suite.engine / f"{name}.py" for name in modules]
+def _try(python: str, scratch: Path, files: list[Path], explanations: Explanations) -> list[Tried]:
+    """Try every mutant of some modules, each with the tests that run what it changes."""
+    workers = [Worker(python, _workspace(scratch / str(number))) for number in range(WORKERS)]
     todo: SimpleQueue[Mutant] = SimpleQueue()
     tried: list[Tried] = []
     with ThreadPoolExecutor(2 * WORKERS) as threads:
@@ -194,14 +165,15 @@ def _try(
     for worker in workers:
         worker.close()
     ends = [{"mutant": str(one), "outcome": one.outcome, "test": one.test} for one in tried]
-    (folder / "tried.json").write_text(json.dumps(ends, indent=1))
+    (scratch / "tried.json").write_text(json.dumps(ends, indent=1))
     return tried
 
 
-def _workspace(folder: Path, suite: Suite) -> Path:
-    """A folder that holds the engine and its tests, and is changed by one worker only."""
-    for place, source in suite.copies.items():
-        shutil.copytree(source, folder / place, ignore=shutil.ignore_patterns("__pycache__"))
+def _workspace(folder: Path) -> Path:
+    """A folder like the template's, whose engine is changed by one worker only."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    for place in ("tests/engine", TEMPLATE):
+        shutil.copytree(ROOT / place, folder / place, ignore=ignored)
     (folder / "pytest.ini").write_text(INI)
     return folder
 
@@ -210,7 +182,10 @@ def _mutants(python: str, file: Path) -> list[Mutant]:
     """The mutants of a module: those outside of functions last, when it is known who notices."""
     command = [python, "-m", "quality.mutants", str(file)]
     done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    return sorted(json.loads(done.stdout), key=lambda mutant: not mutant["lines"])
+    found = [
+        {**mutant, "module": _name(file), "file": file.name} for mutant in json.loads(done.stdout)
+    ]
+    return sorted(found, key=lambda mutant: not mutant["lines"])
 
 
 @dataclass(frozen=True)
@@ -229,13 +204,13 @@ class Tried:
 class Worker:
     """A process that runs tests, and the engine that it may change."""
 
-    def __init__(self, python: str, workspace: Path, suite: Suite) -> None:
-        self._log, self._engine = workspace / "log", suite.engine
+    def __init__(self, python: str, workspace: Path) -> None:
+        self._log = workspace / "log"
         command = [python, "-m", "quality.mutation_worker", str(workspace)]
         options = [f"--rootdir={workspace}", "-c", str(workspace / "pytest.ini")]
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(workspace)}
         self._process = subprocess.Popen(
-            [*command, *options, *(str(workspace / test) for test in suite.tests)],
+            [*command, *options, *(str(workspace / test) for test in TESTS)],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.PIPE,
@@ -252,7 +227,7 @@ class Worker:
         if not tests:
             return "", ""
         answer = self._do(
-            file=f"{self._engine}/{mutant['module']}.py",
+            file=f"{ENGINE}/{mutant['file']}",
             source=mutant["source"],
             tests=tests,
             seconds=[TIMES * plan.seconds[test] + MORE_SECONDS for test in tests],

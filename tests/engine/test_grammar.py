@@ -107,7 +107,7 @@ GOOD: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"dataType": None, "secretVersion": None, "identityId": ""}, {}),
     ({"secretName": "%GOOD%"}, {}),
     ({"secretName": "api-%PART%"}, {}),
-    ({"secretVersion": "0a1"}, {"secret_version": "0a1"}),
+    ({"secretVersion": "0aZ"}, {"secret_version": "0aZ"}),
     (
         {"vaultName": "https://fabrikam.vault.azure.cn/"},
         {"vault_url": "https://fabrikam.vault.azure.cn"},

@@ -98,6 +98,18 @@ def test_each_parameter_gets_its_own_value(module: Any, handler: Callable[..., A
         assert answer(wrapped, req=7) == {"req": 7, **{name: expected[name] for name in names}}
 
 
+def test_who_calls_a_function_by_position_may(module: Any) -> None:
+    def handler(req: int, one: str) -> tuple[int, str]:
+        return req, one
+
+    async def later(req: int, one: str) -> tuple[int, str]:
+        return req, one
+
+    values = injections(module, one=Source("1"))
+    assert module.inject(handler, values)(7) == (7, "1")
+    assert asyncio.run(module.inject(later, values)(7)) == (7, "1")
+
+
 @pytest.mark.parametrize("handler", [plain, asynchronous])
 def test_a_value_is_good_until_its_moment(
     module: Any, monkeypatch: pytest.MonkeyPatch, handler: Callable[..., Any]

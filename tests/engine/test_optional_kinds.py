@@ -7,9 +7,9 @@ import hashlib
 import importlib
 import importlib.util
 import re
-import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,6 +75,8 @@ def test_the_scope_of_an_api(engine: Callable[[str], Any]) -> None:
         binding = declare(type="accessToken", scope=scope)
         assert (binding.scope, str(binding)) == (scope, f"access token for '{scope}'")
 
+    ((prop, *_),) = declare(type="ACCESSTOKEN", scope=SCOPES[0], name="a b")
+    assert prop == "accessToken.name"
     for scope in (*NO_SCOPES, None):
         ((prop, value, allowed),) = declare(type="accessToken", scope=scope)
         assert (prop, value) == ("it.scope", scope)
@@ -95,18 +97,17 @@ def test_equal_scopes_share_a_token(engine: Callable[[str], Any]) -> None:
 def test_a_token_is_given_until_shortly_before_its_end(
     engine: Callable[[str], Any], double: Double, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine("access_tokens")
+    module = engine("access_tokens")
     double.identities, double.token_life = {None, IDENTITY}, 600.0
-    now = time.time()
+    monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: 1000.0))
 
     for who in ({}, {"identity": "user", "identityId": IDENTITY}):
         reading = declare(type="accessToken", scope=SCOPES[0], **who).read()
 
-        assert double.tokens[reading.value][:2] == (who.get("identityId"), "api://orders")
+        identity, resource, expires = double.tokens[reading.value]
+        assert (identity, resource) == (who.get("identityId"), "api://orders")
         # 30 s are for the call that the token is for.
-        assert reading.lifetime == pytest.approx(570, abs=15)
-        assert reading.lifetime <= 570 + now - time.time() + 1
-        assert not reading.pinned
+        assert (reading.lifetime, reading.pinned) == (int(expires) - 1000 - 30, False)
 
 
 def test_a_function_gets_a_token_by_a_decorator(
@@ -125,6 +126,9 @@ def test_a_function_gets_a_token_by_a_decorator(
         return token
 
     assert double.tokens[str.__str__(call())][:2] == (IDENTITY, "api://orders")
+    system = module.access_token("token", scope="api://orders/.default", identity="system")
+    double.identities = {None}
+    assert double.tokens[str.__str__(system(lambda token: token)())][0] is None
     report: Any = importlib.import_module("identity_bindings.report").report
     assert [str(problem).split(": ")[1:3] for problem in report.problems["wrong"]] == [
         ["token.identity", "''"],
@@ -174,7 +178,8 @@ def test_a_key_by_its_name_and_its_place(keys: Any) -> None:
     ):
         (prop,) = changes
         assert key(**changes) == [(f"it.{prop}", changes[prop], allowed)]
-    assert key(keyName="A-1", keyVersion="a" * 64).key_version == "a" * 64
+    assert key(keyName="A-1", keyVersion="aZ" * 32).key_version == "aZ" * 32
+    assert key(name="a b", type="KEYVAULTKEY")[0][0] == "keyVaultKey.name"
 
 
 def test_a_client_signs_until_there_is_a_new_version(keys: Any) -> None:
@@ -303,9 +308,12 @@ def test_a_function_gets_a_key_by_a_decorator(keys: Any, double: Double) -> None
     def wrong(key: Any) -> Any:
         return key
 
-    keys.held.create("signing")
+    newest = keys.held.create("signing")
     assert sign().key_id.endswith("/signing/0a1")
     assert {identity for identity, *_ in double.tokens.values()} == {IDENTITY}
+    double.identities = {None}
+    place = {"key_name": "signing", "vault_name": "contoso", "identity": "system"}
+    assert keys.keys.key_vault_key("key", **place)(lambda key: key)().key_id.endswith(newest)
     report: Any = importlib.import_module("identity_bindings.report").report
     assert [str(problem).split(": ")[1:3] for problem in report.problems["wrong"]] == [
         ["key.identity", "''"],

@@ -156,6 +156,10 @@ class Shows:
         return self._representation
 
 
+class Text(str):
+    """A text of somebody's own type."""
+
+
 class Breaks:
     """An object that cannot be shown."""
 
@@ -214,13 +218,25 @@ def test_what_belongs_to_a_record_is_masked(record: Log) -> None:
     assert trace is not None
     one.exc_text = None
     assert VALUE_OF_IT not in logging.Formatter().format(one)
+    never_raised = record("failed", exc_info=KeyError(VALUE_OF_IT))
+    assert VALUE_OF_IT not in logging.Formatter().format(never_raised)
     plain = record("failed", exc_info=(None, None, None), extra={"mine": 7})
     assert plain.mine == 7  # type: ignore[attr-defined]
 
 
 def test_what_holds_nothing_to_hide_stays_the_same_object(redaction: Any) -> None:
     redaction.register(VALUE_OF_IT)
-    for value in (7, None, "a text", ["a", {"b": ("c",)}], {"a": [1]}, (1,), {1}, Breaks()):
+    for value in (
+        7,
+        None,
+        "a text",
+        Text("a text"),
+        ["a", {"b": ("c",)}],
+        {"a": [1]},
+        (1,),
+        {1},
+        Breaks(),
+    ):
         assert redaction._mask_object(value) is value
 
     for value, masked in (
@@ -259,6 +275,17 @@ class Stubborn(Exception):
 
     def __str__(self) -> str:
         return f"it holds {self.held}"
+
+
+class ReadOnly(Exception):
+    """The same, under a name that is looked at."""
+
+    @property
+    def value(self) -> str:
+        return VALUE_OF_IT
+
+    def __str__(self) -> str:
+        return f"it holds {self.value}"
 
 
 def test_an_exception_is_cleaned_in_place(redaction: Any) -> None:
@@ -315,14 +342,15 @@ def test_what_hangs_on_an_exception_is_cleaned(redaction: Any) -> None:
 
 def test_what_cannot_be_cleaned_has_a_stand_in(redaction: Any) -> None:
     redaction.register(VALUE_OF_IT)
-    stubborn = chain(Stubborn(), KeyError(VALUE_OF_IT))
+    for kind in (Stubborn, ReadOnly):
+        stubborn = chain(kind(), KeyError(VALUE_OF_IT))
 
-    stand_in = redaction.scrub(stubborn)
+        stand_in = redaction.scrub(stubborn)
 
-    assert (type(stand_in).__name__, type(stand_in).__module__) == ("Stubborn", __name__)
-    assert isinstance(stand_in, Exception)
-    assert str(stand_in) == "it holds ***"
-    assert stand_in.__traceback__ is stubborn.__traceback__
+        assert (type(stand_in).__name__, type(stand_in).__module__) == (kind.__name__, __name__)
+        assert isinstance(stand_in, Exception)
+        assert str(stand_in) == "it holds ***"
+        assert stand_in.__traceback__ is stubborn.__traceback__
     held = chain(ValueError("no"), Stubborn())
     assert redaction.scrub(held) is held
     assert VALUE_OF_IT not in text_of(held)

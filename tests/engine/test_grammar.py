@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from worker import IDENTITY, key_vault
+from worker import IDENTITY, call, declare, key_vault, load_folder
 
 KNOWN = (
     "name, type, direction, dataType, identity, identityId, secretName, secretVersion, vaultName"
@@ -176,7 +177,7 @@ def paint(name, colour):
 
 @pytest.mark.parametrize("module", ["keys", "access_tokens"])
 def test_a_kind_is_a_module_that_may_be_there(
-    optional_module: Callable[[str, str], Any], grammar: Any, module: str
+    optional_module: Callable[[str, str], Any], grammar: Any, tmp_path: Path, module: str
 ) -> None:
     paint = optional_module(module, KIND.format(type="Paint")).paint
 
@@ -192,3 +193,10 @@ def test_a_kind_is_a_module_that_may_be_there(
 
     assert plain() == ("red", "sync")
     assert asyncio.run(asynchronous()) == ("red", "async")
+
+    entry = {"name": "one", "type": "paint", "identity": "system", "colour": "red"}
+    for name, way in (("plain", "def"), ("asynchronous", "async def")):
+        declare(tmp_path / "functions", name, f"{way} main(req, one): return one[1]\n", entry)
+    functions = load_folder(tmp_path / "functions")
+    assert call(functions["plain"]) == "sync"
+    assert call(functions["asynchronous"]) == "async"

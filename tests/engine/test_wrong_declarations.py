@@ -492,7 +492,7 @@ def test_a_function_in_error_keeps_its_access(
 
 def test_who_is_in_error_keeps_methods_and_route(project: Project) -> None:
     trigger = {**HTTP, "name": "request", "methods": ["put"], "route": "a/{id}"}
-    project.function("bad", trigger, RES, entry(identity="me"))
+    project.function("bad", RES, trigger, entry(identity="me"))
     project.function("odd", {**HTTP, "methods": "put", "route": 7}, entry(identity="me"))
 
     functions = project.load()
@@ -501,6 +501,46 @@ def test_who_is_in_error_keeps_methods_and_route(project: Project) -> None:
     assert (sent["methods"], sent["route"]) == (["put"], "a/{id}")
     assert "methods" not in worker.bindings(functions["odd"])["req"]
     assert worker.bindings(functions["odd"])["req"]["route"] == "odd"
+
+
+def test_what_the_library_refuses_is_a_mistake_of_that_function(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    project.function("odd", HTTP, {**RES, "self": 1}, key_vault())
+
+    functions = project.load()
+
+    (line,) = told(caplog)
+    head = "functions/odd/function.json: bindings: 'odd': it cannot be registered: TypeError: "
+    assert line.startswith(head)
+    assert "'self'" in line
+    assert call(functions["odd"]).status_code == 500
+    assert call(functions["good"]) == VALUE
+
+
+def test_an_annotation_that_does_not_fit_is_ignored(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = "def main(req: int, mySecret: str) -> 'no such type':\n    return mySecret\n"
+    project.function("odd", HTTP, RES, key_vault(), source=source)
+
+    functions = project.load()
+
+    assert told(caplog, level=logging.WARNING) == [
+        "functions/odd/function.json: the annotation of 'req' does not fit its binding, and is"
+        " ignored."
+    ]
+    assert call(functions["odd"]) == VALUE
+
+
+def test_a_binding_named_context_is_no_context(project: Project) -> None:
+    queue = {"type": "queueTrigger", "name": "context", "queueName": "in", "connection": "C"}
+    source = "def main(context, mySecret):\n    return context, str(mySecret)\n"
+    project.function("odd", queue, key_vault(), source=source)
+
+    handler = project.load()["odd"].get_user_function()
+
+    assert handler(context="a message") == ("a message", VALUE)
 
 
 def test_disabled_is_not_registered(project: Project, caplog: pytest.LogCaptureFixture) -> None:
@@ -536,7 +576,10 @@ def test_names_that_differ_in_case_only(project: Project, caplog: pytest.LogCapt
         pytest.skip("this file system does not mind case")
 
     assert set(project.load()) == {"good", "Twin"}
-    assert "another function of the app has this name" in told(caplog, "twin")[0]
+    assert told(caplog, "twin")[0] == (
+        "functions/twin/function.json: folder: 'twin':"
+        " another function of the app has this name, in upper or lower case"
+    )
 
 
 def test_a_name_that_the_app_has_already(

@@ -59,7 +59,7 @@ def test_a_row_tells_how_a_read_went(module: Any, monkeypatch: pytest.MonkeyPatc
     names = ("echo", "mySecret", "secret 'a'", "the system-assigned identity")
     soon = NOW + 30 * DAY
     for source, rest in (
-        ({"reading": reading(module), "took": 0.0123}, ("ok", 12, "")),
+        ({"reading": reading(module), "took": 0.7654}, ("ok", 765, "")),
         ({"reading": reading(module, expires=soon)}, ("ok", 0, "")),
         (
             {"reading": reading(module, expires=soon - 1)},

@@ -533,6 +533,17 @@ def test_an_annotation_that_does_not_fit_is_ignored(
     assert call(functions["odd"]) == VALUE
 
 
+def test_what_the_library_sets_is_sent_as_it_spells_it(project: Project) -> None:
+    out = {**OUT, "direction": "out", "dataType": "String", "connection": "C"}
+    source = "def main(req, mySecret, out): pass\n"
+    project.function("odd", HTTP, out, key_vault(), source=source)
+
+    assert worker.bindings(project.load()["odd"])["out"] == {
+        **{"name": "out", "type": "queue", "direction": "OUT", "dataType": "STRING"},
+        **{"queueName": "out", "connection": "C"},
+    }
+
+
 def test_a_binding_named_context_is_no_context(project: Project) -> None:
     queue = {"type": "queueTrigger", "name": "context", "queueName": "in", "connection": "C"}
     source = "def main(context, mySecret):\n    return context, str(mySecret)\n"

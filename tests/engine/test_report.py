@@ -120,12 +120,14 @@ def test_a_table_has_a_column_for_each(module: Any) -> None:
     rows = [
         module.Row("echo", "mySecret", "secret 'a'", "system", "ok", 7),
         module.Row("a", "b", "c", "d", "the vault says no", None, "let it in"),
+        module.Row("a", "b", "c", "d", "declared wrongly"),
     ]
 
     assert module.as_table(rows).split("\n") == [
         "function  binding   what        identity  result             time  repair",
         "echo      mySecret  secret 'a'  system    ok                 7 ms",
         "a         b         c           d         the vault says no        let it in",
+        "a         b         c           d         declared wrongly",
     ]
 
 

@@ -153,6 +153,15 @@ def test_it_is_read_again_when_it_is_due_and_not_before(
     assert (vault.reads, call(source)) == (2, "second-value")
 
 
+def test_who_comes_when_it_is_over_reads_it_anew(source: Any, vault: Vault, clock: Clock) -> None:
+    vault.answers = ["first-value", "second-value"]
+    refresh(source)
+
+    clock.now = source.current[0]
+
+    assert call(source) == "second-value"
+
+
 def test_a_pinned_version_is_never_due(source: Any, vault: Vault, clock: Clock) -> None:
     vault.answers = [{"value": "first-value", "pinned": True}]
 

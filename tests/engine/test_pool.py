@@ -132,6 +132,16 @@ def test_after_the_end_nothing_starts_again(pool: Any) -> None:
     assert refreshing() == []
 
 
+def test_the_end_of_the_process_waits_a_second_at_most(pool: Any) -> None:
+    waits: list[float] = []
+    pool._thread = SimpleNamespace(join=waits.append)
+
+    pool.close()
+
+    assert waits == [1.0]
+    pool._thread = None
+
+
 def test_a_thread_that_is_gone_is_replaced(pool: Any) -> None:
     """As in a process that was forked."""
     secret = Secret("a")

@@ -52,7 +52,7 @@ def test_each_form_of_a_value_is_masked(redaction: Any) -> None:
     assert len({*FORMS.values()}) == len(FORMS)  # each is one of its own
 
 
-@pytest.mark.parametrize("value", ["01234567W", "0123456>?X", "012345678>?"])
+@pytest.mark.parametrize("value", ["01234567W", "0123456>?X", "012345678>?", "0123456789ab>X"])
 def test_base64_is_masked_inside_of_a_longer_text_too(redaction: Any, value: str) -> None:
     """Of its neighbours' bits, six of which make a sign, none is masked, and of its own, all are."""
     redaction.register(value)

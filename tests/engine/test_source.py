@@ -139,7 +139,7 @@ def test_a_value_is_read_once_and_is_good_a_little_longer_than_its_interval(
 
 
 def test_it_is_read_again_when_it_is_due_and_not_before(
-    source: Any, vault: Vault, clock: Clock
+    source: Any, vault: Vault, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     vault.answers = ["first-value", "second-value"]
     refresh(source)  # at the start, it is due
@@ -151,6 +151,7 @@ def test_it_is_read_again_when_it_is_due_and_not_before(
     refresh(source)
 
     assert (vault.reads, call(source)) == (2, "second-value")
+    assert told(caplog, level=logging.INFO) == []
 
 
 def test_who_comes_when_it_is_over_reads_it_anew(source: Any, vault: Vault, clock: Clock) -> None:
@@ -258,10 +259,27 @@ def test_a_denial_ends_the_value_after_the_grace(
     assert told(caplog, level=logging.WARNING) == [
         "secret 'a': the vault says no. The last value is kept for 900 s. Repair: let it in"
     ]
-    clock.now = source.due
+    source.due = clock.now
     refresh(source)
     # It is forgotten, and from now on a new grant is seen soon.
     assert (source.current, source.due) == ((-inf, None), clock.now + 1.0)
+    clock.now = source.due
+    refresh(source)
+    assert (source.current, source.due) == ((-inf, None), clock.now + 2.0)
+
+
+def test_who_asks_to_wait_long_is_obeyed_where_there_is_a_value(
+    source: Any, vault: Vault, clock: Clock
+) -> None:
+    vault.answers = [(*AWAY, 100.0), "first-value", (*AWAY, 100.0)]
+    assert call(source).retry_after == 100.0
+    assert source.due == clock.now + 30.0  # else a caller would wait for it
+
+    for _ in range(2):
+        clock.now = source.due
+        refresh(source)
+
+    assert source.due == clock.now + 100.0
 
 
 def test_an_outage_does_not_lengthen_a_denial(

@@ -229,7 +229,10 @@ def test_a_token_that_is_not_accepted_is_replaced_once(read: Any, double: Double
     asked = [request.endpoint for request in double.requests[before:]]
     assert asked.count("identity") <= 2
     double.heal()
+    before = len(double.requests)
     assert read().value == VALUE
+    # The new token is kept: it was not the token.
+    assert "identity" not in [request.endpoint for request in double.requests[before:]]
 
 
 @pytest.mark.parametrize(
@@ -264,6 +267,8 @@ def test_a_code_is_told_and_nothing_else_of_an_answer(
     double.fail("contoso", status=503, body=body)
 
     assert read().reason == f"the vault answered HTTP 503{code}"
+    double.fail("contoso", status=400, body=body)
+    assert read().reason == f"the vault answered HTTP 400{code}"
 
 
 @pytest.mark.parametrize(

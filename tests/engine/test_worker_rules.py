@@ -207,10 +207,35 @@ def test_every_annotation_on_every_binding(kind: str) -> None:
     assert words == {"left out", "as it is"}
 
 
+def test_every_annotation_of_the_context() -> None:
+    trigger = Parameter("t", Parameter.KEYWORD_ONLY)
+    bindings = [{"name": "t", "type": "timerTrigger", "direction": "in"}]
+    as_they_are = []
+    for annotation in (*PLAIN, *_outs()):
+        context = Parameter("context", Parameter.KEYWORD_ONLY, annotation=annotation)
+        if agree(Signature([context, trigger]), bindings) == "as it is":
+            as_they_are.append(annotation)
+    assert as_they_are == [EMPTY, func.Context, Context]
+
+
+def test_a_library_that_lists_no_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules: Any = importlib.import_module("identity_bindings.worker_rules")
+    assert rules.worker_type("HTTPTRIGGER") == "httpTrigger"
+    assert rules.worker_type("Newest") == "Newest"
+    monkeypatch.setattr(rules, "_registry", object)
+    assert rules.worker_type("HTTPTRIGGER") == "HTTPTRIGGER"
+
+
 @pytest.fixture
-def blob_extension(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A type of an SDK, a settlement client, and what registers them: as the extensions do."""
-    base: Any = pytest.importorskip("azurefunctions.extensions.base")
+def base() -> Iterator[Any]:
+    """The base of Microsoft's extensions, which an app imports with any of them."""
+    yield pytest.importorskip("azurefunctions.extensions.base")
+    sys.modules.pop("azurefunctions.extensions.base", None)
+
+
+@pytest.fixture
+def blob_extension(base: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A type of an SDK, and what registers it: as the extension does."""
     meta: Any = importlib.import_module("azure_functions_runtime.bindings.meta")
     registry = base.get_binding_registry()
     monkeypatch.setattr(registry, "_bindings", dict(registry._bindings))
@@ -229,8 +254,60 @@ def blob_extension(monkeypatch: pytest.MonkeyPatch) -> Any:
         def check_output_type_annotation(cls, pytype: type) -> bool:
             return False
 
-    yield BlobClient
-    sys.modules.pop("azurefunctions.extensions.base", None)
+    return BlobClient
+
+
+def test_a_settlement_client(base: Any, blob_extension: Any) -> None:
+    """It is the one parameter that needs no binding."""
+
+    class Client(base.GrpcClientType): ...  # type: ignore[misc]
+
+    def word(**hints: Any) -> str:
+        more = [Parameter(name, Parameter.KEYWORD_ONLY, annotation=hints[name]) for name in hints]
+        trigger = Parameter("t", Parameter.KEYWORD_ONLY)
+        bindings = [{"name": "t", "type": "serviceBusTrigger", "direction": "in"}]
+        return agree(Signature([*more, trigger]), bindings)
+
+    assert word(client=Client) == word(client=Client, context=EMPTY) == "as it is"
+    assert word(one=Client, two=Client) == word(client=EMPTY) == word(client=str) == "mismatch"
+
+
+class Request:
+    """What an extension for streams hands over instead of the library's request."""
+
+
+class Response:
+    """And what it takes."""
+
+
+@pytest.fixture
+def streams(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an extension for HTTP streams leaves in the base."""
+    monkeypatch.setattr(base.ModuleTrackerMeta, "_module", "an_extension")
+    monkeypatch.setattr(base.RequestTrackerMeta, "_request_type", Request)
+    monkeypatch.setattr(base.ResponseTrackerMeta, "_response_types", {"standard": Response})
+    runtime: Any = importlib.import_module("azure_functions_runtime.http_v2").HttpV2Registry
+    monkeypatch.setattr(runtime, "_http_v2_enabled_checked", False)
+    monkeypatch.setattr(runtime, "_http_v2_enabled", False)
+    monkeypatch.setattr(runtime, "_ext_base", None)
+
+
+@pytest.mark.usefixtures("streams")
+def test_with_streams_requests_and_responses_are_the_extensions() -> None:
+    words: dict[Any, str] = {}
+    req = {"name": "req", "type": "httpTrigger", "direction": "in"}
+    res = {"name": "res", "type": "http", "direction": "out"}
+    for hint in (Request, Response, func.HttpRequest, func.HttpResponse):
+        it = Parameter("req", Parameter.KEYWORD_ONLY, annotation=hint)
+        plain, out = it.replace(annotation=EMPTY), it.replace(name="res", annotation=func.Out[hint])
+        for place, signature, binding in (
+            ("in", Signature([it]), {**res, "name": "$return"}),
+            ("out", Signature([plain, out]), res),
+            ("return", Signature([plain], return_annotation=hint), {**res, "name": "$return"}),
+        ):
+            words[hint, place] = agree(signature, [req, binding])
+    kept = [place for place, word in words.items() if word == "as it is"]
+    assert kept == [(Request, "in"), (Response, "out"), (Response, "return")]
 
 
 @pytest.mark.parametrize("kind", ["blob", "blobTrigger", "queue", "queueTrigger", "httpTrigger"])

@@ -181,7 +181,7 @@ def _details(response: Any) -> tuple[str, float]:
     while isinstance(node, dict):
         code = str(node.get("code") or code)
         node = node.get("error") or node.get("innererror")
-    wait = response.headers.get("Retry-After", "") if response is not None else ""
+    wait = response.headers.get("Retry-After", "")
     seconds = float(wait) if re.fullmatch(r"\d{1,6}", wait) else 0.0
     return (code if re.fullmatch(r"\w{1,64}", code) else ""), seconds
 

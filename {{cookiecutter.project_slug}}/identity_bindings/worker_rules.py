@@ -167,9 +167,7 @@ def _fits(kind: str, way: str, annotation: Any) -> bool:
 
 
 def _has_implicit_output(kind: str) -> bool:
-    converter = _registry().get(kind)
-    default = converter is None and kind != "durableClient"
-    return bool(getattr(converter, "has_implicit_output", lambda: default)())
+    return bool(getattr(_registry().get(kind), "has_implicit_output", bool)())
 
 
 def _is_out(annotation: Any) -> bool:

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import rendering
-from benchmarks.__main__ import ROOT, uv_template
+from benchmarks.environment import ROOT, uv_template
 from benchmarks.page import page
 
 from . import mutation, suite

@@ -28,14 +28,14 @@ from queue import Empty, SimpleQueue
 from signal import SIGALRM
 from typing import Any
 
-from benchmarks.__main__ import ROOT, _environment, _install
+from benchmarks.environment import RENDERING, ROOT, environment, install, render
 
 TEMPLATE = "{{cookiecutter.project_slug}}"
 ENGINE = f"{TEMPLATE}/identity_bindings"
 TESTS = ("tests/engine", f"{TEMPLATE}/tests/test_identity_bindings.py")
 EXPLAINED = Path(__file__).with_name("explained.toml")
 SCRATCH = ROOT / "build" / "mutation"
-NEEDED = ("pip>=25.1", "cookiecutter>=2.7.1", "coverage>=7.6", "hypothesis>=6.120", "mutmut==3.8.1")
+NEEDED = (*RENDERING, "coverage>=7.6", "hypothesis>=6.120", "mutmut==3.8.1")
 OUTCOMES = ("killed", "timeout", "explained", "skipped", "survived")
 WORKERS = os.cpu_count() or 1
 MEASURING_SECONDS = 1800.0
@@ -97,12 +97,12 @@ def run(scratch: Path, modules: Sequence[str] = (), python: str = "") -> Mutatio
             means that of the benchmarks.
     """
     began = time.monotonic()
-    python = python or str(_environment())
+    python = python or environment()
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
-    _install(python, *NEEDED)
-    project = _render(python, scratch)
-    _install(python, "-r", str(project / "requirements-dev.txt"))
+    install(python, *NEEDED)
+    project = render(python, scratch / "project", *_every_option())
+    install(python, "-r", str(project / "requirements-dev.txt"))
     explanations = Explanations(EXPLAINED)
     files = [file for file in _modules() if not modules or _name(file) in modules]
     result = MutationResult({_name(file): Counter() for file in files})
@@ -125,16 +125,11 @@ def _name(file: Path) -> str:
     return str(re.findall(r"(\w+)\.py", file.name)[0])
 
 
-def _render(python: str, folder: Path) -> Path:
-    """Render a project with every optional part of the engine."""
+def _every_option() -> list[str]:
+    """The answers of a project with every optional part of the engine."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
     (answers,) = re.findall(r"^EVERYTHING := (.*)", makefile, re.MULTILINE)
-    command = [python, "-m", "cookiecutter", str(ROOT), "--no-input", "--default-config"]
-    where = ["--output-dir", str(folder), "project_slug=every-option", *shlex.split(answers)]
-    # Byte code in the template's folder would be rendered with it.
-    clean = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    subprocess.run([*command, *where], check=True, env=clean, stdout=subprocess.DEVNULL)
-    return folder / "every-option"
+    return shlex.split(answers)
 
 
 def _try(python: str, scratch: Path, files: list[Path], explanations: Explanations) -> list[Tried]:

@@ -141,6 +141,7 @@ def test_a_value_is_read_once_and_is_good_a_little_longer_than_its_interval(
 def test_it_is_read_again_when_it_is_due_and_not_before(
     source: Any, vault: Vault, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, logger="identity_bindings")
     vault.answers = ["first-value", "second-value"]
     refresh(source)  # at the start, it is due
     clock.now = source.due - 0.001

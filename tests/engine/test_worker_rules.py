@@ -272,6 +272,16 @@ def test_a_settlement_client(base: Any, blob_extension: Any) -> None:
     assert word(one=Client, two=Client) == word(client=EMPTY) == word(client=str) == "mismatch"
 
 
+def test_a_base_that_knows_no_settlement_clients(
+    base: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As its first versions."""
+    rules: Any = importlib.import_module("identity_bindings.worker_rules")
+    monkeypatch.setattr(base, "get_binding_registry", object)
+    signature = Signature([Parameter("client", Parameter.KEYWORD_ONLY, annotation=str)])
+    assert [name for name, _ in rules.mismatches(signature, [], ())] == ["client"]
+
+
 class Request:
     """What an extension for streams hands over instead of the library's request."""
 

@@ -78,6 +78,12 @@ def test_an_identity_by_name_and_by_command(
     assert credentials.site_arguments({}) == "--name <app> --resource-group <group>"
     assert credentials.principal(system) == f"$(az functionapp identity show {site} {query})"
     assert credentials.principal(user) == f"$(az identity show --ids {IDENTITY} {query})"
+    for name in (*ENDPOINT, *SITE, "WEBSITE_POD_NAME", "CONTAINER_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    for identity in (system, user):
+        assert credentials.principal(identity) == (
+            "$(az ad signed-in-user show --query id --output tsv)"
+        )
 
 
 def test_in_azure_without_an_endpoint_it_is_certain(
@@ -92,7 +98,7 @@ def test_in_azure_without_an_endpoint_it_is_certain(
         assert failure.kind == "denied"
         assert failure.reason == (
             "no identity is assigned: the app does not have the system-assigned identity;"
-            f" {sign} says that this is Azure"
+            f" {sign} says that this is Azure: unset it elsewhere"
         )
     site = "--name my-app --resource-group <group>"
     assert failure.repair == f"az functionapp identity assign {site}"
@@ -225,5 +231,5 @@ def test_at_home_without_a_login_the_repair_is_one(
     assert failure.kind == "denied"
     assert failure.reason == "no developer's login gave a token on this machine"
     assert failure.repair == (
-        "run 'az login' or 'azd auth login', or put the value into secrets.local.json"
+        "run 'az login' or 'azd auth login'; a secret's value can stand in secrets.local.json"
     )

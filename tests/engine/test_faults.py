@@ -70,6 +70,7 @@ class Row:
         double.vault(self.name).set("api-key", value)
 
 
+CLOSED = b'{"error": {"code": "Forbidden", "innererror": {"code": "ForbiddenByConnection"}}}'
 ROWS = [
     Row("no-identity", True, "az functionapp identity assign", "identity"),
     Row("identity-500", False, "identity endpoint", "identity", {"status": 500}),
@@ -81,6 +82,7 @@ ROWS = [
     Row("no-policy", True, "az keyvault set-policy", vault={"readers": set()}),
     Row("no-role", True, "az role assignment create", vault={"readers": set(), "rbac": True}),
     Row("firewall", True, "az keyvault network-rule", vault={"firewall": True}),
+    Row("closed", True, "its private endpoints", fault={"status": 403, "body": CLOSED}),
     Row("missing", True, "az keyvault secret set ", secret={"missing": True}),
     Row("disabled", True, "az keyvault secret set-attributes", secret={"enabled": False}),
     Row("throttled", False, "HTTP 429", fault={"status": 429}),

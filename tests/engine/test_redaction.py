@@ -11,6 +11,7 @@ import sys
 import traceback
 import urllib.parse
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -215,14 +216,60 @@ def test_what_belongs_to_a_record_is_masked(record: Log) -> None:
     assert one.mine == ["***", 7]  # type: ignore[attr-defined]
     assert one.exc_info is not None
     kind, error, trace = one.exc_info
-    assert (kind, str(error)) == (KeyError, "'***'")
+    assert kind is type(error)
+    assert (kind.__name__, kind.__module__, str(error)) == ("KeyError", "builtins", "'***'")
     assert trace is not None
     one.exc_text = None
     assert VALUE_OF_IT not in logging.Formatter().format(one)
     never_raised = record("failed", exc_info=KeyError(VALUE_OF_IT))
     assert VALUE_OF_IT not in logging.Formatter().format(never_raised)
+    clean = chain(ValueError("no"), KeyError("no"))
+    kept = record("failed", exc_info=clean)
+    assert kept.exc_info == (ValueError, clean, clean.__traceback__)
     plain = record("failed", exc_info=(None, None, None), extra={"mine": 7})
     assert plain.mine == 7  # type: ignore[attr-defined]
+
+
+def test_who_logs_an_exception_can_go_on_using_it(record: Log) -> None:
+    cause, member = chain(KeyError(VALUE_OF_IT)), ValueError(VALUE_OF_IT)
+    for error in (
+        chain(Token("refused")),
+        chain(Token(VALUE_OF_IT)),
+        chain(ValueError("no"), cause),
+        chain(ExceptionGroup(f"of {VALUE_OF_IT}", [member, TypeError("no")]), cause),
+    ):
+        error.add_note(f"it was {VALUE_OF_IT}")
+        before = text_of(error)
+
+        one = record("failed", exc_info=error)
+
+        assert text_of(error) == before
+        assert getattr(error, "token", VALUE_OF_IT) == VALUE_OF_IT
+        shown = logging.Formatter().format(one)
+        assert VALUE_OF_IT not in shown
+        assert "***" in shown
+        assert one.exc_info is not None
+        assert one.exc_info[1] is not None
+        assert one.exc_info[1].__suppress_context__ == error.__suppress_context__
+
+
+def test_what_holds_itself_is_masked(redaction: Any, record: Log) -> None:
+    circle: dict[str, Any] = {"is": VALUE_OF_IT}
+    circle["self"] = [circle]
+    harmless: list[Any] = ["is"]
+    harmless.append(harmless)
+    deep: list[Any] = [VALUE_OF_IT]
+    for _ in range(5_000):
+        deep = [deep]
+
+    masked = redaction._mask_object(circle)
+    assert masked == {"is": "***", "self": ["{'is': '***', 'self': [{...}]}"]}
+    assert redaction._mask_object(harmless) is harmless
+    assert VALUE_OF_IT not in record("it is %s", circle).getMessage()
+    assert VALUE_OF_IT not in repr(record("it is", extra={"mine": circle}).__dict__["mine"])
+    record("it is", extra={"mine": deep})  # too deep to be shown, or to be looked into
+    error = chain(ValueError(f"is {VALUE_OF_IT}", circle, deep))
+    assert VALUE_OF_IT not in "".join(traceback.format_exception(redaction.scrub(error)))
 
 
 def test_what_holds_nothing_to_hide_stays_the_same_object(redaction: Any) -> None:
@@ -291,6 +338,37 @@ class ReadOnly(Exception):
 
     def __str__(self) -> str:
         return f"it holds {self.value}"
+
+
+class Token(Exception):
+    """An exception that holds what the program needs, and does not show it."""
+
+    token = ""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.token = VALUE_OF_IT
+
+
+class Failing(Exception):
+    """An exception that cannot be looked at."""
+
+    @property
+    def code(self) -> str:
+        raise KeyError("code")
+
+    def __repr__(self) -> str:
+        raise KeyError("repr")
+
+
+class Unspeakable(Failing):
+    def __str__(self) -> str:
+        raise KeyError("str")
+
+
+@dataclass(frozen=True)
+class Frozen(Exception):
+    text: str
 
 
 class ReprOnly(Exception):
@@ -373,6 +451,55 @@ def test_what_cannot_be_cleaned_has_a_stand_in(redaction: Any) -> None:
     held = chain(ValueError("no"), Stubborn())
     assert redaction.scrub(held) is held
     assert VALUE_OF_IT not in text_of(held)
+
+
+def test_a_stand_in_has_all_that_hangs_on_what_it_stands_for(redaction: Any) -> None:
+    redaction.register(VALUE_OF_IT)
+    stubborn = chain(Stubborn(), KeyError(VALUE_OF_IT))
+    stubborn.add_note(f"it was {VALUE_OF_IT}")
+
+    stand_in = redaction.scrub(stubborn)
+
+    assert stand_in is not stubborn
+    assert stand_in.__cause__ is stubborn.__cause__
+    assert stand_in.__suppress_context__
+    assert stand_in.__notes__ == ["it was ***"]
+    assert VALUE_OF_IT not in text_of(stand_in)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_what_cannot_be_looked_at_ends_nothing(redaction: Any, in_place: bool) -> None:
+    redaction.register(VALUE_OF_IT)
+    long: BaseException = ValueError(VALUE_OF_IT)
+    for _ in range(5_000):
+        then = ValueError("then")
+        then.__context__, long = long, then
+
+    for error, text in (
+        (Failing(f"is {VALUE_OF_IT}"), "is ***"),
+        (Unspeakable(VALUE_OF_IT), "***"),
+        (long, "then"),
+    ):
+        clean = redaction.scrub(chain(error), in_place)
+        assert str(clean) == text
+        assert type(clean).__name__ == type(error).__name__
+    frozen = chain(Frozen(VALUE_OF_IT), KeyError(VALUE_OF_IT))
+    assert VALUE_OF_IT not in text_of(redaction.scrub(frozen, in_place))
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_an_exception_that_hangs_on_itself(redaction: Any, in_place: bool) -> None:
+    redaction.register(VALUE_OF_IT)
+    for circle in (ValueError(f"first {VALUE_OF_IT}"), Stubborn()):
+        circle.__context__ = KeyError(f"second {VALUE_OF_IT}")
+        circle.__context__.__context__ = ExceptionGroup("third", [circle])
+
+        clean = redaction.scrub(circle, in_place)
+
+        text = "".join(traceback.format_exception(clean))
+        assert VALUE_OF_IT not in text
+        assert "second ***" in text
+        assert "third" in text
 
 
 def test_a_group_is_cleaned_with_its_members(redaction: Any) -> None:

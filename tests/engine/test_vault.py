@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -144,7 +145,7 @@ READER = (
 ROLE = (
     'az role assignment create --role "Key Vault Secrets User"'
     " --scope $(az keyvault show --name contoso --query id --output tsv)"
-    f" --assignee-principal-type ServicePrincipal --assignee-object-id {READER}"
+    f" --assignee-object-id {READER}"
 )
 # How the vault refuses: the reason, and the command that repairs it.
 REFUSALS: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -181,6 +182,23 @@ def test_each_refusal_has_its_reason_and_its_repair(read: Any, double: Double, h
     assert (failure.kind, failure.reason, failure.repair) == ("denied", reason, repair)
     assert failure.retry_after == 0
     assert len(double.requests) == 3
+
+
+def test_a_vault_without_public_access(read: Any, double: Double) -> None:
+    inner = {"code": "Forbidden", "innererror": {"code": "ForbiddenByConnection"}}
+    double.fail("contoso", status=403, body=json.dumps({"error": inner}).encode())
+
+    failure = read()
+
+    assert (failure.kind, failure.reason) == (
+        "denied",
+        "the vault lets nobody in but through its private endpoints"
+        " (HTTP 403 ForbiddenByConnection)",
+    )
+    assert failure.repair == (
+        "read from a network with a private endpoint of the vault and its DNS:"
+        " az keyvault show --name contoso --query properties.privateEndpointConnections"
+    )
 
 
 def test_a_disabled_secret(read: Any, double: Double) -> None:

@@ -115,7 +115,7 @@ class Credential:
         """
         if not in_azure():
             reason = "no developer's login gave a token on this machine"
-            repair = "run 'az login' or 'azd auth login', or put the value into secrets.local.json"
+            repair = "run 'az login' or 'azd auth login'; a secret's value can stand in secrets.local.json"
             return Failure("denied", reason, repair)
         status, text = self._answer
         if status == 400 and re.search(r"identity|\bmsi\b", text, re.IGNORECASE):
@@ -136,7 +136,7 @@ def not_assigned(identity: Identity) -> Failure:
     identities = f" --identities {identity.resource_id}" if identity.resource_id else ""
     reason = f"no identity is assigned: the app does not have {identity}"
     if not has_endpoint():
-        reason += f"; {next(filter(os.environ.get, _IN_AZURE), 'nothing')} says that this is Azure"
+        reason += f"; {next(filter(os.environ.get, _IN_AZURE), 'nothing')} says that this is Azure: unset it elsewhere"
     repair = f"az functionapp identity assign {site_arguments()}{identities}"
     return Failure("denied", reason, repair)
 
@@ -152,7 +152,9 @@ def site_arguments(environment: Mapping[str, str] = os.environ) -> str:
 
 
 def principal(identity: Identity) -> str:
-    """The command that finds an identity's principal id, for use inside another command."""
+    """The command that finds the principal id of who reads, for use inside another command."""
+    if not in_azure():
+        return "$(az ad signed-in-user show --query id --output tsv)"
     user_assigned = f"az identity show --ids {identity.resource_id}"
     shown = f"az functionapp identity show {site_arguments()}"
     return f"$({user_assigned if identity.resource_id else shown} --query principalId --output tsv)"

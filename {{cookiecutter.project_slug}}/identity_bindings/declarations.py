@@ -19,7 +19,6 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
 # A JSON string, kept; or a comment, dropped.
 _STRING_OR_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\r\n]*|/\*.*?\*/', re.DOTALL)
 _STRING_OR_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])', re.DOTALL)
-_AUTH_LEVELS = ("function", "anonymous", "admin")
 
 RETRY = {
     "fixeddelay": ("fixed_delay", ["delayInterval"]),
@@ -142,9 +141,9 @@ def _binding_mistakes(binding: Mapping[str, Any]) -> Iterator[Mistake]:
     data_type = binding.get("dataType")
     if data_type is not None and str(data_type).lower() not in ("string", "binary", "stream"):
         yield f"{kind}.dataType", data_type, "'string', 'binary' or 'stream'"
-    level = binding.get("authLevel") or "function"
-    if kind.lower() == "httptrigger" and str(level).lower() not in _AUTH_LEVELS:
-        yield f"{kind}.authLevel", level, "'function', 'anonymous' or 'admin'"
+    level = str(binding.get("authLevel") or "function").lower()
+    if kind.lower() == "httptrigger" and level not in ("function", "anonymous", "admin"):
+        yield f"{kind}.authLevel", binding["authLevel"], "'function', 'anonymous' or 'admin'"
 
 
 def _retry_mistakes(retry: Any) -> Iterator[Mistake]:

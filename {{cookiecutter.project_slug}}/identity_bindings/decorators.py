@@ -135,8 +135,14 @@ def _watch_indexing() -> None:
 
 def _is_fit(function: Function) -> bool:
     """Whether the worker may be told of a function. One that is in error is made fit."""
-    name = str(function.get_function_name())
-    problems = _problems_of(function, name, function.get_user_function())
+    name, handler = str(function.get_function_name()), function.get_user_function()
+    declared: _Declared | None = getattr(handler, _ATTRIBUTE, None)
+    problems = declared.problems if declared else ()
+    if declared and not problems:  # now that all its decorators are known
+        bindings = [{"name": binding.name} for binding in function.get_bindings()]
+        wrong = mismatches(signature_of(handler), bindings, ())
+        problems = tuple(Problem(name, "name", binding, allowed) for binding, allowed in wrong)
+        report.add_problems(name, problems)
     if problems and not function.is_http_function():
         logger.error("Function '%s' is in error, and not registered.", name)
         return False
@@ -144,15 +150,3 @@ def _is_fit(function: Function) -> bool:
         names = [one.name for one in function.get_bindings() if one.name != "$return"]
         function._func = present(report.refuse(name, problems), signature_with(names))
     return True
-
-
-def _problems_of(function: Function, name: str, handler: Handler) -> tuple[Problem, ...]:
-    """What is wrong with a decorated function, now that all its decorators are known."""
-    declared: _Declared | None = getattr(handler, _ATTRIBUTE, None)
-    if declared is None or declared.problems:
-        return declared.problems if declared else ()
-    bindings = [{"name": binding.name} for binding in function.get_bindings()]
-    wrong = mismatches(signature_of(handler), bindings, ())
-    problems = tuple(Problem(name, "name", binding, allowed) for binding, allowed in wrong)
-    report.add_problems(name, problems)
-    return problems

@@ -16,7 +16,7 @@ from .redaction import MASK
 Mistake = tuple[str, object, str]
 """A property, its value, and what is allowed."""
 
-_MODULES = ("key_vault_secrets", "keys", "access_tokens")
+_MODULES = (".key_vault_secrets", ".keys", ".access_tokens")
 _SETTING = re.compile(r"%([^%]*)%")
 _COMMON = ("name", "type", "direction", "dataType", "identity", "identityId")
 
@@ -62,8 +62,7 @@ _IDENTITY_ID = matching(RESOURCE_ID, "the resource id /subscriptions/…/userAss
 @cache
 def kinds() -> dict[str, Kind]:
     """The kinds that this project has, by their type in lower case."""
-    present = [f"{__package__}.{name}" for name in _MODULES]
-    found = [import_module(name).KIND for name in present if find_spec(name)]
+    found = [import_module(n, __package__).KIND for n in _MODULES if find_spec(n, __package__)]
     return {kind.type.lower(): kind for kind in found}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from .credentials import in_azure
 from .errors import BindingUnavailableError, ReadError
 from .redaction import scrub
 from .sources import Source, pool
@@ -52,9 +53,10 @@ class Injection:
             return self.source.settle(flight)
         except ReadError as error:
             failure, binding = error.failure, self.binding
+        reader = binding.identity if in_azure() else "the developer's own login"
         raise BindingUnavailableError(
             f"Function '{self.function}', binding '{binding.name}': {binding} cannot be read by"
-            f" {binding.identity}: {failure.reason}. Repair: {failure.repair}"
+            f" {reader}: {failure.reason}. Repair: {failure.repair}"
         )
 
 
@@ -78,8 +80,8 @@ def as_function(handler: Handler) -> Handler:
     async def call_async(*args: Any, **kwargs: Any) -> Any:
         return await handler(*args, **kwargs)
 
-    kind: Any = type(handler)
-    return call_async if any(map(iscoroutinefunction, (handler, kind.__call__))) else call
+    is_async = iscoroutinefunction(handler) or iscoroutinefunction(handler.__call__)
+    return call_async if is_async else call
 
 
 def inject(handler: Handler, values: Sequence[Injection], folder: Path | None = None) -> Handler:

@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from threading import Lock
 from typing import Any, TextIO
@@ -82,14 +82,20 @@ def install() -> None:
             setattr(sys, name, MaskedStream(stream))
 
 
-def scrub(error: BaseException) -> BaseException:
+def scrub(error: BaseException, in_place: bool = True) -> BaseException:
     """Take the registered values out of an exception, its notes, its causes and its group.
 
+    Args:
+        error: The exception.
+        in_place: Whether the exception itself may be changed: nobody goes on using it.
+
     Returns:
-        The same exception, cleaned in place, or a stand-in with the same type name and traceback
-        where its text cannot be cleaned.
+        The same exception, or a stand-in with the same type name, traceback and notes where it may
+        not or cannot be cleaned.
     """
-    return _scrub(error, set()) if _needles else error
+    with suppress(Exception):
+        return _scrub(error, in_place, {}) if _needles else error
+    return _stand_in(error)  # of too long a chain, for example
 
 
 def _masked(original: Callable[[logging.Logger, logging.LogRecord], None]) -> Any:
@@ -106,65 +112,81 @@ def _masked(original: Callable[[logging.Logger, logging.LogRecord], None]) -> An
 
 def _mask_record(record: logging.LogRecord) -> None:
     if record.args:
-        try:
+        message = ""
+        with suppress(Exception):  # logging itself reports a format that does not fit
             message = record.getMessage()
-        except Exception:
-            message = ""  # logging itself reports a format that does not fit its arguments
         if message != mask(message) or _mask_object(record.args) is not record.args:
             record.msg, record.args = mask(message), None
     else:
         record.msg = _mask_object(record.msg)
     if record.exc_info and record.exc_info[1] is not None:
-        error = scrub(record.exc_info[1])
+        error = scrub(record.exc_info[1], in_place=False)
         record.exc_info = (type(error), error, record.exc_info[2])
     for name in ("exc_text", "stack_info", *(vars(record).keys() - _STANDARD)):
         setattr(record, name, _mask_object(getattr(record, name)))
 
 
-def _mask_object(value: Any) -> Any:
+def _mask_object(value: Any, seen: set[int] | None = None) -> Any:
     """`value` without what must not be shown; the same object where there is nothing to hide."""
     if isinstance(value, str):
         text = mask(str(value))
         return value if text == value and not isinstance(value, SecretValue) else text
-    if isinstance(value, dict):
-        pairs: Any = tuple(value.items())
-        masked = _mask_object(pairs)
-        return value if masked is pairs else dict(masked)
-    if type(value) in (list, tuple, set, frozenset):
-        items = [_mask_object(item) for item in value]
-        changed = any(a is not b for a, b in zip(value, items, strict=True))
-        return type(value)(items) if changed else value
+    seen = set() if seen is None else seen
+    walk = isinstance(value, dict) or type(value) in (list, tuple, set, frozenset)
     try:
+        if walk and id(value) not in seen:  # one that holds itself is masked as its text is
+            seen.add(id(value))
+            items = [*value, *value.values()] if isinstance(value, dict) else [*value]
+            masked = [_mask_object(item, seen) for item in items]
+            if all(a is b for a, b in zip(items, masked, strict=True)):
+                return value
+            pairs = zip(masked, masked[len(value) :], strict=False)
+            return dict(pairs) if isinstance(value, dict) else type(value)(masked)
         text = str(value)
         return value if mask(text + repr(value)) == text + repr(value) else mask(text)
-    except Exception:
-        return value
+    except Exception:  # an object that cannot be shown shows nothing; what is in a list may be
+        return MASK if walk else value
 
 
-def _scrub(error: BaseException, seen: set[int]) -> BaseException:
-    if id(error) in seen:
-        return error
-    seen.add(id(error))
-    hidden = error.__suppress_context__
-    for name in ("__cause__", "__context__"):
-        if (linked := getattr(error, name)) is not None:
-            setattr(error, name, _scrub(linked, seen))
-    error.__suppress_context__ = hidden  # setting a cause has changed it
-    if isinstance(error, BaseExceptionGroup):
-        members = [_scrub(member, seen) for member in error.exceptions]
-        if any(a is not b for a, b in zip(error.exceptions, members, strict=True)):
-            error = error.derive(members).with_traceback(error.__traceback__)
-    for name in ("args", *_SHOWN, *vars(error)):
-        old = getattr(error, name, None)
-        new = _mask_object(old)
-        if new is not old:
-            with suppress(Exception):  # the stand-in is for what cannot be changed
-                setattr(error, name, new)
-    shown = "".join(traceback.format_exception_only(error)) + repr(error)
-    if mask(shown) == shown:
-        return error
-    kind = type(type(error).__name__, (Exception,), {"__module__": type(error).__module__})
-    stand_in: BaseException = kind(mask(str(error)))
+def _scrub(error: BaseException, in_place: bool, done: dict[int, Any]) -> BaseException:
+    if id(error) in done:
+        return done[id(error)] or _stand_in(error)  # it hangs on itself
+    done[id(error)] = None
+    own = {n: one for n in ("__cause__", "__context__") if (one := getattr(error, n)) is not None}
+    links = {name: _scrub(one, in_place, done) for name, one in own.items()}
+    parts = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    members = [_scrub(part, in_place, done) for part in parts]
+    changed = any(a is not b for a, b in zip(parts, members, strict=True))
+    changed |= not in_place and any(links[name] is not one for name, one in own.items())
+    for name in ("args", *_SHOWN, *vars(error)) if in_place else ():
+        with suppress(Exception):  # the stand-in is for what cannot be changed
+            if (new := _mask_object(old := getattr(error, name, None))) is not old:
+                object.__setattr__(error, name, new)
+    clean = _stand_in(error, members) if changed or _shows_any(error) else error
+    if in_place or clean is not error:
+        # The last is changed by setting the first.
+        for name, one in {**links, "__suppress_context__": error.__suppress_context__}.items():
+            object.__setattr__(clean, name, one)
+    done[id(error)] = clean
+    return clean
+
+
+def _shows_any(error: BaseException) -> bool:
+    with suppress(Exception):
+        shown = "".join(traceback.format_exception_only(error)) + repr(error)
+        return mask(shown) != shown
+    return True
+
+
+def _stand_in(error: BaseException, members: Sequence[BaseException] = ()) -> BaseException:
+    """Make an exception with the same name, traceback and notes, whose text is masked."""
+    text = MASK
+    with suppress(Exception):
+        text = mask(str(getattr(error, "message", error) if members else error))
+    named = type(type(error).__name__, (Exception,), {"__module__": type(error).__module__})
+    stand_in = BaseExceptionGroup(text, members) if members else named(text)
+    with suppress(Exception):
+        stand_in.__notes__ = [mask(str(note)) for note in error.__notes__]
     return stand_in.with_traceback(error.__traceback__)
 
 

@@ -105,8 +105,8 @@ def _refuse(app: App, function: FunctionDeclaration, problems: Sequence[Problem]
     # Never more open than what is declared.
     request["authLevel"] = level if level in ("anonymous", "admin") else "function"
     response = {"type": "http", "name": "$return", "direction": "out"}
-    plain = FunctionDeclaration(function.name, function.folder)
     answer = present(report.refuse(function.name, problems), signature_with(["req"]))
+    plain = FunctionDeclaration(function.name, function.folder)
     _decorate(app, plain, answer, [request, response])
 
 

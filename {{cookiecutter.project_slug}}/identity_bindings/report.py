@@ -67,8 +67,7 @@ class Report:
                 logger.error("Function '%s' is in error: %s", function, problem)
             if not any(isinstance(value, func.HttpRequest) for value in arguments.values()):
                 raise IdentityBindingError(f"Function '{function}' is in error. Its log says why.")
-            answer = "This function is in error. Its log says why."
-            return func.HttpResponse(answer, status_code=500)
+            return func.HttpResponse("This function is in error. Its log says why.", status_code=500)
 
         return refuse
 
@@ -96,8 +95,8 @@ def _log(injections: Sequence[Injection]) -> None:
     """Log a row for every binding: there is no shell on the platform to run ``check`` in."""
     rows = _read(injections)
     for row in [] if pool.closed else rows:
-        tell = logger.info if row.ok else logger.error
-        tell("%s", "  ".join(filter(None, row.cells())))
+        level = logging.INFO if row.ok else logging.ERROR
+        logger.log(level, "%s", "  ".join(filter(None, row.cells())))
 
 
 def _read(injections: Sequence[Injection]) -> list[Row]:

@@ -4,7 +4,6 @@ import random
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
 
 from .errors import Failure, logger
 
@@ -26,17 +25,16 @@ class Timing:
     grace: float = 900.0
 
     @classmethod
-    def of(cls, settings: Mapping[str, str]) -> Self:
+    def of(cls, settings: Mapping[str, str]) -> "Timing":
         """Read the timing from app settings. A setting that is no sensible number is not used."""
         refresh = _seconds(settings, "SECRET_REFRESH_SECONDS", cls.refresh, least=0.001)
         return cls(refresh, _seconds(settings, "SECRET_GRACE_SECONDS", cls.grace))
 
     def back_off(self, failure: Failure, failures: int, cold: bool) -> float:
         """How long to wait after the last of so many failures in a row."""
-        longest = LONGEST_BACK_OFF if cold else max(self.refresh, LONGEST_BACK_OFF)
-        most = LONGEST_BACK_OFF if cold else min(self.refresh, LONGEST_BACK_OFF)
-        pause = min(0.5 * 2.0 ** min(failures, 10), most)
-        return max(jitter(pause), min(failure.retry_after, longest))
+        usual = LONGEST_BACK_OFF if cold else self.refresh
+        pause = min(0.5 * 2.0 ** min(failures, 10), usual, LONGEST_BACK_OFF)
+        return max(jitter(pause), min(failure.retry_after, max(usual, LONGEST_BACK_OFF)))
 
 
 def jitter(seconds: float) -> float:

@@ -58,6 +58,7 @@ def vault_name(url: str) -> str:
 # Source: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 _REASONS = {
     "Disabled": "the {it.noun} is disabled",
+    "ForbiddenByConnection": "the vault lets nobody in but through its private endpoints",
     "ForbiddenByFirewall": "the vault's firewall does not let the app in",
     "ForbiddenByRbac": "the identity has no role for the vault's {it.noun}s",
     "401": "the vault does not accept the identity's token",
@@ -66,10 +67,11 @@ _REASONS = {
 }
 _REPAIRS = {
     "Disabled": "az keyvault {it.noun} set-attributes {item} --enabled true",
+    "ForbiddenByConnection": "read from a network with a private endpoint of the vault and its DNS:"
+    " az keyvault show --name {vault} --query properties.privateEndpointConnections",
     "ForbiddenByFirewall": "'az keyvault network-rule list --name {vault}' shows whom it lets in",
     "ForbiddenByRbac": 'az role assignment create --role "{it.role}" --scope $(az keyvault show'
-    " --name {vault} --query id --output tsv) --assignee-principal-type ServicePrincipal"
-    " --assignee-object-id {principal}",
+    " --name {vault} --query id --output tsv) --assignee-object-id {principal}",
     "401": "vault and identity must be of one tenant: az keyvault show --name {vault}"
     " --query properties.tenantId",
     "403": "az keyvault set-policy --name {vault} {it.permissions} --object-id {principal}",

@@ -114,8 +114,10 @@ def acceptable(signature: Signature, bindings: Bindings) -> tuple[Signature, lis
     parameters, output = signature.parameters.values(), by_name.get("$return")
     hints = [(one.name, one.annotation) for one in parameters]
     refused = [name for name, hint in hints if not _accepts(name, hint, by_name.get(name))]
-    if output and not _accepts_return(signature.return_annotation, output["type"]):
-        refused.append("return")
+    hint = signature.return_annotation
+    if output and hint is not _EMPTY:
+        if not isinstance(hint, type) or not _fits(output["type"], "output", hint):
+            refused.append("return")
     return _annotated(signature, lambda name, hint: _EMPTY if name in refused else hint), refused
 
 
@@ -131,7 +133,8 @@ def _accepts(name: str, annotation: Any, binding: Mapping[str, Any] | None) -> b
     if binding is None:  # the invocation's context, or a settlement client
         is_context = isinstance(annotation, type) and annotation.__name__ == "Context"
         return is_context or name != "context"
-    is_out = _is_out(annotation)
+    origin: Any = typing.get_origin(annotation) or annotation
+    is_out = isinstance(origin, type) and origin.__name__ == "Out"
     if is_out != (direction(binding) == "out"):
         return False
     if is_out:
@@ -140,13 +143,9 @@ def _accepts(name: str, annotation: Any, binding: Mapping[str, Any] | None) -> b
     kind, way = binding["type"], "output" if is_out else "input"
     if not isinstance(annotation, type) and not _is_generic(annotation):
         return False
-    as_it_comes = annotation in (str, bytes) and not _has_implicit_output(kind)
+    has_implicit_output = getattr(_registry().get(kind), "has_implicit_output", bool)
+    as_it_comes = annotation in (str, bytes) and not has_implicit_output()
     return as_it_comes or _fits(kind, way, annotation)
-
-
-def _accepts_return(annotation: Any, kind: str) -> bool:
-    is_type = isinstance(annotation, type)
-    return annotation is _EMPTY or (is_type and _fits(kind, "output", annotation))
 
 
 def _fits(kind: str, way: str, annotation: Any) -> bool:
@@ -164,15 +163,6 @@ def _fits(kind: str, way: str, annotation: Any) -> bool:
         return bool(getattr(converter, f"check_{way}_type_annotation")(annotation))
     except Exception:
         return False
-
-
-def _has_implicit_output(kind: str) -> bool:
-    return bool(getattr(_registry().get(kind), "has_implicit_output", bool)())
-
-
-def _is_out(annotation: Any) -> bool:
-    origin = typing.get_origin(annotation) or annotation
-    return isinstance(origin, type) and origin.__name__ == "Out"
 
 
 def _is_generic(annotation: Any) -> bool:

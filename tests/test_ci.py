@@ -78,6 +78,20 @@ def run(*command: str | Path, cwd: Path, **variables: str) -> str:
 # Nothing of it stands there unasked
 
 
+@pytest.mark.parametrize("name", ["build", "check_env", "infra", "scripts", "Makefile", "LICENSE"])
+def test_a_function_of_any_name_is_kept_and_deployed(bake: Bake, tmp_path: Path, name: str) -> None:
+    project = shutil.copytree(bake(function_name=name), tmp_path / "app")
+    file = f"functions/{name}/function.json"
+    gather = [sys.executable, "scripts/stage.py", str(tmp_path / "staged")]
+
+    subprocess.run(["git", "init", "--quiet"], cwd=project, check=True)
+    ignored = subprocess.run(["git", "check-ignore", file], cwd=project, check=False)
+    subprocess.run(gather, cwd=project, check=True)
+
+    assert ignored.returncode == 1
+    assert (tmp_path / "staged" / file).is_file()
+
+
 def test_without_ci_nothing_of_it_is_there(bake: Bake) -> None:
     with_ci, without = bake(), bake(ci="none")
 

@@ -124,6 +124,9 @@ def closed_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     if os.access(home, os.W_OK):  # root may write anywhere, but not below a file
         (tmp_path / "file").touch()
         home = tmp_path / "file" / "home"
+    # The compiler may have been unpacked there, and is no part of a project.
+    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", cache)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     for name in ("CONTAINER_NAME", "WEBSITE_SITE_NAME", "WEBSITE_POD_NAME"):

@@ -80,7 +80,7 @@ def as_function(handler: Handler) -> Handler:
     async def call_async(*args: Any, **kwargs: Any) -> Any:
         return await handler(*args, **kwargs)
 
-    is_async = iscoroutinefunction(handler) or iscoroutinefunction(handler.__call__)
+    is_async = any(map(iscoroutinefunction, (handler, type(handler).__call__)))
     return call_async if is_async else call
 
 

@@ -67,7 +67,8 @@ class Report:
                 logger.error("Function '%s' is in error: %s", function, problem)
             if not any(isinstance(value, func.HttpRequest) for value in arguments.values()):
                 raise IdentityBindingError(f"Function '{function}' is in error. Its log says why.")
-            return func.HttpResponse("This function is in error. Its log says why.", status_code=500)
+            answer = "This function is in error. Its log says why."
+            return func.HttpResponse(answer, status_code=500)
 
         return refuse
 

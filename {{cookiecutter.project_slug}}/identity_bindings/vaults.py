@@ -67,8 +67,7 @@ _REASONS = {
 }
 _REPAIRS = {
     "Disabled": "az keyvault {it.noun} set-attributes {item} --enabled true",
-    "ForbiddenByConnection": "read from a network with a private endpoint of the vault and its DNS:"
-    " az keyvault show --name {vault} --query properties.privateEndpointConnections",
+    "ForbiddenByConnection": "read from a network with a private endpoint and the vault's DNS",
     "ForbiddenByFirewall": "'az keyvault network-rule list --name {vault}' shows whom it lets in",
     "ForbiddenByRbac": 'az role assignment create --role "{it.role}" --scope $(az keyvault show'
     " --name {vault} --query id --output tsv) --assignee-object-id {principal}",

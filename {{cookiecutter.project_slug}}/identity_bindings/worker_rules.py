@@ -115,9 +115,9 @@ def acceptable(signature: Signature, bindings: Bindings) -> tuple[Signature, lis
     hints = [(one.name, one.annotation) for one in parameters]
     refused = [name for name, hint in hints if not _accepts(name, hint, by_name.get(name))]
     hint = signature.return_annotation
-    if output and hint is not _EMPTY:
-        if not isinstance(hint, type) or not _fits(output["type"], "output", hint):
-            refused.append("return")
+    fits = output and isinstance(hint, type) and _fits(output["type"], "output", hint)
+    if output and hint is not _EMPTY and not fits:
+        refused.append("return")
     return _annotated(signature, lambda name, hint: _EMPTY if name in refused else hint), refused
 
 

@@ -52,8 +52,8 @@ class Bicep:
 
     def __init__(self, command: str, variables: Mapping[str, str]) -> None:
         """Start the compiler; of the variables that infra/ reads, it sees only `variables`."""
-        read_by_infra = ("AZURE_ENV_NAME", "SECRET_SETTER_OBJECT_ID", "RECOVER_VAULT")
-        read_by_infra += ("ALERT_ACTION_GROUP_ID",)
+        parameters = (INFRA / "main.bicepparam").read_text("utf-8")
+        read_by_infra = re.findall(r"readEnvironmentVariable\('(\w+)'", parameters)
         inherited = {name: v for name, v in os.environ.items() if name not in read_by_infra}
         self._process = subprocess.Popen(
             [command, "jsonrpc", "--stdio"],

@@ -163,6 +163,12 @@ class Facts(NamedTuple):
         )
 
     @property
+    def secret_setter(self) -> str:
+        """The command that gives a secret its value, without its arguments."""
+        closed = self.private and self.new_vault
+        return "scripts/set_secret.sh" if closed else "az keyvault secret set"
+
+    @property
     def description_in_markdown(self) -> str:
         """The description as it was typed, but hiding nothing of itself and of what follows it."""
         return HIDING.sub(r"\1\\", self.description)

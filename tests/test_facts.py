@@ -263,6 +263,15 @@ def test_what_a_deployment_reads(answers: dict[str, str], variables: tuple[str, 
     assert facts(**answers).deployment_variables == variables
 
 
+def test_what_gives_a_secret_its_value() -> None:
+    closed = {"network": "private"}
+    existing = {"vault_source": "existing", "vault": "my-kv"}
+
+    assert facts(**closed).secret_setter == "scripts/set_secret.sh"
+    for answers in ({}, existing, closed | existing):
+        assert facts(**answers).secret_setter == "az keyvault secret set"
+
+
 def test_wrong_answers_have_no_facts() -> None:
     with pytest.raises(ValueError, match=r"vault: 'my_vault' .*; secrets: 'a,A' "):
         facts(vault="my_vault", secrets="a,A")

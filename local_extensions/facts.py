@@ -169,6 +169,16 @@ class Facts(NamedTuple):
         return "scripts/set_secret.sh" if closed else "az keyvault secret set"
 
     @property
+    def scripts(self) -> tuple[str, ...]:
+        """What the scripts do, each in a few words of Markdown."""
+        closed = self.private and self.new_vault
+        return (
+            *(("what the workflow runs, and what connects it to Azure",) * (self.ci == "github")),
+            *(("`set_secret.sh` sets a secret of the closed vault",) * closed),
+            *(("`grant_api_role.py` lets the app into the API",) * bool(self.api_scope)),
+        )
+
+    @property
     def description_in_markdown(self) -> str:
         """The description as it was typed, but hiding nothing of itself and of what follows it."""
         return HIDING.sub(r"\1\\", self.description)

@@ -272,6 +272,13 @@ def test_what_gives_a_secret_its_value() -> None:
         assert facts(**answers).secret_setter == "az keyvault secret set"
 
 
+def test_what_the_scripts_are_for() -> None:
+    assert facts(ci="none").scripts == ()
+    assert len(facts().scripts) == 1
+    (closed, api) = facts(ci="none", network="private", api_scope="api://a/.default").scripts
+    assert (closed.split()[0], api.split()[0]) == ("`set_secret.sh`", "`grant_api_role.py`")
+
+
 def test_wrong_answers_have_no_facts() -> None:
     with pytest.raises(ValueError, match=r"vault: 'my_vault' .*; secrets: 'a,A' "):
         facts(vault="my_vault", secrets="a,A")

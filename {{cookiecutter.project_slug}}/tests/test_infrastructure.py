@@ -26,7 +26,7 @@ VARIABLES = {
 {%- else %}
 VARIABLES: dict[str, str] = {}
 {%- endif %}
-# What a grant on a vault lets its holder do, by policy and by role alike.
+# What functions need of a grant on a vault, by policy and by role alike.
 RIGHTS = {
     "secrets: get": {"get secrets"},
     bicep.ROLES[bicep.SECRETS_USER]: {"get secrets"},

@@ -1,5 +1,5 @@
 {#- Two levels of conditions: each way of letting in has its own right for keys. -#}
-// Lets one identity read the secrets of one vault{{ ' and sign with its keys' if cookiecutter.key.strip() }}, and nothing else.
+// Lets one identity read the secrets of one vault{{ ' and sign with its keys' if cookiecutter.key.strip() }}, by the least right that there is.
 param principalId string
 param vaultName string
 
@@ -49,7 +49,8 @@ resource mayGet 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 }
 {%- if cookiecutter.key.strip() %}
 
-// Key Vault Crypto User uses keys and cannot change them: there is no narrower built-in role that signs.
+// Key Vault Crypto User uses keys in every way, sets their attributes and backs them up, but neither creates, deletes
+// nor exports them: there is no narrower built-in role that signs.
 var cryptoUser = '12338af0-0e69-4776-bea7-57ae8d297424'
 
 resource maySign 'Microsoft.Authorization/roleAssignments@2022-04-01' = {

@@ -29,7 +29,7 @@ def _to_loopback(host: Any, port: Any, *rest: Any, **options: Any) -> Any:
     return _resolve(host, port, *rest, **options)
 
 
-def start(project: str, way: str, pause: str) -> None:
+def start(way: str, pause: str) -> None:
     """Start the app and call it once; print when it was indexed and when it answered."""
     # What both ways have in common is imported in both, so that they differ by the app alone.
     if way == "direct":
@@ -60,7 +60,7 @@ def start(project: str, way: str, pause: str) -> None:
     print(indexed, answered)
 
 
-def callers(project: str, who: str) -> None:
+def callers(who: str) -> None:
     """Let half of the callers be threads and half coroutines, all cold, all at the same moment.
 
     Prints the seconds until the last of them has the value.
@@ -69,7 +69,7 @@ def callers(project: str, who: str) -> None:
     import threading
     from concurrent.futures import ThreadPoolExecutor
 
-    in_thread, in_coroutine, close = _engine(project) if who == "engine" else _sdk()
+    in_thread, in_coroutine, close = _engine() if who == "engine" else _sdk()
     begin = threading.Barrier(CALLERS // 2 + 1)
 
     def one(_: int) -> Any:
@@ -96,7 +96,7 @@ def callers(project: str, who: str) -> None:
 Callers = tuple[Callable[[], Any], Callable[[], Awaitable[Any]], Callable[[], Awaitable[None]]]
 
 
-def _engine(project: str) -> Callers:
+def _engine() -> Callers:
     from pathlib import Path
     from tempfile import mkdtemp
     from unittest import mock
@@ -136,8 +136,9 @@ def _sdk() -> Callers:
 
 if __name__ == "__main__":
     socket.getaddrinfo = _to_loopback
-    sys.path[:0] = [sys.argv[2], os.path.join(sys.argv[2], "tests")]
+    project = sys.argv[2]
+    sys.path[:0] = [project, os.path.join(project, "tests")]
     measured: dict[str, Callable[..., None]] = {"start": start, "callers": callers}
-    measured[sys.argv[1]](*sys.argv[2:])
+    measured[sys.argv[1]](*sys.argv[3:])
     sys.stdout.flush()
     os._exit(0)  # what comes after the last moment is not measured

@@ -224,7 +224,7 @@ def test_dependabot_looks_where_versions_stand(project: Path) -> None:
         assert list((project / folder.lstrip("/")).glob("requirements*.txt"))
 
 
-def test_our_own_workflow_is_as_good(bake: Bake, tmp_path: Path) -> None:
+def test_our_own_workflow_is_as_good(bake: Bake) -> None:
     run(BIN / "zizmor", "--offline", ".github", cwd=TEMPLATE)
     schemas = {
         "vendor.github-workflows": "workflows/test.yml",

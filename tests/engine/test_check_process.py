@@ -298,9 +298,7 @@ def test_local_settings_are_texts_as_func_start_makes_them(
 @pytest.mark.parametrize(
     "content", ["", "[]", "{", "7", '{"api-key": 7}', '{"api-key": null}', '{"api-key": ["a"]}']
 )
-def test_an_odd_file_of_values_is_told(
-    project: Project, monkeypatch: pytest.MonkeyPatch, content: str
-) -> None:
+def test_an_odd_file_of_values_is_told(project: Project, content: str) -> None:
     kinds: Any = importlib.import_module("identity_bindings.key_vault_secrets")
     readings: Any = importlib.import_module("identity_bindings.errors")
     project.write("secrets.local.json", content)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from apps import told
 from key_vault_double import Double
-from worker import IDENTITY, key_vault
+from worker import IDENTITY, call, declare, key_vault, load_folder
 
 VALUE = "the-value-of-it"
 
@@ -299,6 +299,10 @@ def test_at_home_a_file_comes_first(
     assert told(caplog, level=logging.WARNING)[1:] == [
         "Secrets are read with the developer's own login ('az login' or 'azd auth login')."
     ]
+    declare(tmp_path / "functions", "plain", "def main(req, mySecret): ...", key_vault())
+    plain = load_folder(tmp_path / "functions")["plain"]
+    with pytest.raises(Exception, match="cannot be read by the developer's own login: no"):
+        call(plain)
     file.write_text("[]")
     with pytest.raises(Exception, match="values are all texts") as caught:
         read()

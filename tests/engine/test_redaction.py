@@ -162,6 +162,13 @@ class Text(str):
     """A text of somebody's own type."""
 
 
+class Closed(dict[str, int]):
+    """A dictionary that cannot be looked into."""
+
+    def values(self) -> Any:
+        raise KeyError("no")
+
+
 class Breaks:
     """An object that cannot be shown."""
 
@@ -265,6 +272,7 @@ def test_what_holds_itself_is_masked(redaction: Any, record: Log) -> None:
     masked = redaction._mask_object(circle)
     assert masked == {"is": "***", "self": ["{'is': '***', 'self': [{...}]}"]}
     assert redaction._mask_object(harmless) is harmless
+    assert redaction._mask_object([Closed({VALUE_OF_IT: 1})]) == ["***"]
     assert VALUE_OF_IT not in record("it is %s", circle).getMessage()
     assert VALUE_OF_IT not in repr(record("it is", extra={"mine": circle}).__dict__["mine"])
     record("it is", extra={"mine": deep})  # too deep to be shown, or to be looked into
@@ -324,6 +332,7 @@ class Stubborn(Exception):
 
     __slots__ = ()
     held = VALUE_OF_IT
+    message = "that of a group would be shown"
 
     def __str__(self) -> str:
         return f"it holds {self.held}"
@@ -427,6 +436,11 @@ def test_what_hangs_on_an_exception_is_cleaned(redaction: Any) -> None:
     redaction.scrub(shown)
     assert not shown.__suppress_context__
 
+    twice = chain(ValueError("no"), cause)
+    twice.__context__ = cause
+    redaction.scrub(twice)
+    assert twice.__context__ is twice.__cause__ is cause
+
     circle = ValueError("no")
     circle.__context__ = KeyError(VALUE_OF_IT)
     circle.__context__.__context__ = circle
@@ -483,6 +497,8 @@ def test_what_cannot_be_looked_at_ends_nothing(redaction: Any, in_place: bool) -
         clean = redaction.scrub(chain(error), in_place)
         assert str(clean) == text
         assert type(clean).__name__ == type(error).__name__
+    failing = redaction.scrub(chain(Failing("no"), KeyError(VALUE_OF_IT)), in_place)
+    assert "***" in repr(failing.__cause__)
     frozen = chain(Frozen(VALUE_OF_IT), KeyError(VALUE_OF_IT))
     assert VALUE_OF_IT not in text_of(redaction.scrub(frozen, in_place))
 
@@ -515,6 +531,10 @@ def test_a_group_is_cleaned_with_its_members(redaction: Any) -> None:
     assert isinstance(cleaned, ExceptionGroup)
     assert VALUE_OF_IT not in text_of(cleaned)
     assert [type(one).__name__ for one in cleaned.exceptions] == ["TypeError", "Stubborn"]
+    assert cleaned.message == "outer"
+    titled = redaction.scrub(ExceptionGroup(f"of {VALUE_OF_IT}", members), in_place=False)
+    assert titled.message == "of ***"
+    assert VALUE_OF_IT not in text_of(titled)
     assert cleaned.__traceback__ is dirty.__traceback__
 
 

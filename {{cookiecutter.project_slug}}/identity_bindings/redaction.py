@@ -159,8 +159,8 @@ def _scrub(error: BaseException, in_place: bool, done: dict[int, Any]) -> BaseEx
     changed = any(a is not b for a, b in zip(parts, members, strict=True))
     changed |= not in_place and any(links[name] is not one for name, one in own.items())
     for name in ("args", *_SHOWN, *vars(error)) if in_place else ():
-        with suppress(Exception):  # the stand-in is for what cannot be changed
-            if (new := _mask_object(old := getattr(error, name, None))) is not old:
+        with suppress(Exception):  # what is not there, or cannot be changed
+            if (new := _mask_object(old := getattr(error, name))) is not old:
                 object.__setattr__(error, name, new)
     clean = _stand_in(error, members) if changed or _shows_any(error) else error
     if in_place or clean is not error:
@@ -182,7 +182,7 @@ def _stand_in(error: BaseException, members: Sequence[BaseException] = ()) -> Ba
     """Make an exception with the same name, traceback and notes, whose text is masked."""
     text = MASK
     with suppress(Exception):
-        text = mask(str(getattr(error, "message", error) if members else error))
+        text = mask(error.message if isinstance(error, BaseExceptionGroup) else str(error))
     named = type(type(error).__name__, (Exception,), {"__module__": type(error).__module__})
     stand_in = BaseExceptionGroup(text, members) if members else named(text)
     with suppress(Exception):

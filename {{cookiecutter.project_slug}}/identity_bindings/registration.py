@@ -126,7 +126,7 @@ def _decorate(app: App, function: FunctionDeclaration, handler: Handler, binding
 
 def _properties(binding: Mapping[str, Any]) -> dict[str, Any]:
     """The properties of a binding, as the library takes them."""
-    data_type = (binding.get("dataType") or "").lower() or None
+    data_type = binding.get("dataType") or None
     common = {"arg_name": binding["name"], "type": binding["type"], "data_type": data_type}
     # The library carries words only, and the host's bindings have no others.
     words = [word for word in binding if re.fullmatch(r"[A-Za-z]+\d*", word)]

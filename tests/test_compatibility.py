@@ -124,9 +124,10 @@ def closed_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     if os.access(home, os.W_OK):  # root may write anywhere, but not below a file
         (tmp_path / "file").touch()
         home = tmp_path / "file" / "home"
-    # The compiler may have been unpacked there, and is no part of a project.
+    # The Bicep compiler unpacks itself, in a home or where these say, and is no part of a project.
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     monkeypatch.setenv("XDG_CACHE_HOME", cache)
+    monkeypatch.setenv("DOTNET_BUNDLE_EXTRACT_BASE_DIR", str(tmp_path / "compiler"))
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     for name in ("CONTAINER_NAME", "WEBSITE_SITE_NAME", "WEBSITE_POD_NAME"):

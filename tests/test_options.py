@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -161,21 +159,3 @@ def test_the_editor_marks_a_wrong_declaration(bake: Bake, wrong: dict[str, Any])
     binding = {"name": "it", "direction": "in", "identity": "system"}
 
     assert _complaints(bake(**EVERYTHING), binding | wrong)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("identity", ["system", "user"])
-@pytest.mark.parametrize("model", ["function.json", "decorators"])
-@pytest.mark.parametrize("options", [{}, *OPTIONS.values(), EVERYTHING], ids=str)
-def test_the_suite_of_a_project(
-    bake: Bake, options: dict[str, str], model: str, identity: str
-) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=bake(identity=identity, programming_model=model, **options),
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-        capture_output=True,
-        text=True,
-    )
-
-    assert done.returncode == 0, done.stdout + done.stderr

@@ -143,8 +143,9 @@ def test_a_call_waits_for_a_read_that_is_on_its_way(
 
 @pytest.mark.parametrize("handler", [plain, asynchronous])
 def test_without_a_value_the_call_fails_in_one_line(
-    module: Any, handler: Callable[..., Any]
+    module: Any, handler: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("WEBSITE_SITE_NAME", "my-app")
     errors: Any = importlib.import_module("identity_bindings.errors")
     failure = errors.Failure("denied", "the vault says no", "let it in")
     values = injections(module, one=Source("1"), two=expired(errors.ReadError(failure)))

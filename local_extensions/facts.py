@@ -104,6 +104,11 @@ class Facts(NamedTuple):
         return self.network == "private"
 
     @property
+    def closed_vault(self) -> bool:
+        """Whether Bicep creates the vault, and nobody outside of the network reaches it."""
+        return self.private and self.new_vault
+
+    @property
     def identity_by_setting(self) -> bool:
         """Whether a setting says at deployment which identity it is."""
         return self.identity_source == "parameter"
@@ -165,18 +170,17 @@ class Facts(NamedTuple):
     @property
     def secret_setter(self) -> str:
         """The command that gives a secret its value, without its arguments."""
-        closed = self.private and self.new_vault
-        return "scripts/set_secret.sh" if closed else "az keyvault secret set"
+        return "scripts/set_secret.sh" if self.closed_vault else "az keyvault secret set"
 
     @property
     def scripts(self) -> tuple[str, ...]:
         """What the scripts do, each in a few words of Markdown."""
-        closed = self.private and self.new_vault
-        return (
-            *(("what the workflow runs, and what connects it to Azure",) * (self.ci == "github")),
-            *(("`set_secret.sh` sets a secret of the closed vault",) * closed),
-            *(("`grant_api_role.py` lets the app into the API",) * bool(self.api_scope)),
+        described = (
+            (self.ci == "github", "what the workflow runs, and what connects it to Azure"),
+            (self.closed_vault, "`set_secret.sh` sets a secret of the closed vault"),
+            (self.api_scope, "`grant_api_role.py` lets the app into the API"),
         )
+        return tuple(text for is_there, text in described if is_there)
 
     @property
     def description_in_markdown(self) -> str:

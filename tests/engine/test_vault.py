@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from key_vault_double import Double
+from test_faults import CLOSED
 from worker import IDENTITY
 
 VALUE = "the-value-of-it"
@@ -185,8 +185,7 @@ def test_each_refusal_has_its_reason_and_its_repair(read: Any, double: Double, h
 
 
 def test_a_vault_without_public_access(read: Any, double: Double) -> None:
-    inner = {"code": "Forbidden", "innererror": {"code": "ForbiddenByConnection"}}
-    double.fail("contoso", status=403, body=json.dumps({"error": inner}).encode())
+    double.fail("contoso", status=403, body=CLOSED)
 
     failure = read()
 

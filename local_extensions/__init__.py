@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +14,7 @@ from jinja2.ext import Extension
 
 # The first thing that cookiecutter renders for a project: the name of its folder.
 FOLDER = "{{cookiecutter.project_slug}}"
-CONDITIONAL_NAME = re.compile(r"([^{]*)({% if [^{%]* %})([^{]*){% endif %}")
+CONDITIONAL_NAME = re.compile(r"([^{]*){% if ((?:(?! or )[^{%])*) %}([^{]*){% endif %}")
 HERE = Path(__file__).parent
 THIS = sys.modules[__name__]
 
@@ -30,7 +31,7 @@ class FactsExtension(Extension):
         # Each template is rendered once. Looking for constants in it takes longer than that.
         environment.optimized = False
         self._compile = environment.from_string
-        self._conditions: dict[str, Template] = {}
+        self._conditions: dict[str, _Condition] = {}
         # mypy knows no such assignment.
         setattr(environment, "from_string", self._from_string)  # noqa: B010
         _forget()
@@ -45,18 +46,17 @@ class FactsExtension(Extension):
     def _facts(self, answers: Any) -> Any:
         # Nearly every file asks for the facts of the same answers.
         if answers != self._answers:
-            facts = _load("facts")
-            if facts.problems(answers):
+            try:
+                self._made = _load("facts").facts_of(answers)
+            except ValueError:
                 self._made = _load("refusal").checked(answers)
-            else:
-                self._made = facts.facts_of(answers)
             self._answers = dict(answers)
         return self._made
 
     def _from_string(self, source: str, *rest: Any) -> Any:
         """Compile the names of files and folders as rarely as can be.
 
-        Most hold no Jinja, and many hold the same condition. Compiling each of them all the same
+        Most hold no Jinja, and many hold the same conditions. Compiling each of them all the same
         would take a good part of the time that the rendering takes.
         """
         if "{" not in source:
@@ -64,20 +64,36 @@ class FactsExtension(Extension):
         named = CONDITIONAL_NAME.fullmatch(source)
         if not named:
             return self._compile(source, *rest)
-        folder, condition, file = named.groups()
-        if condition not in self._conditions:
-            self._conditions[condition] = self._compile(f"{condition}yes{{% endif %}}", *rest)
-        return _Name(folder, self._conditions[condition], file)
+        folder, conditions, file = named.groups()
+        for one in conditions.split(" and "):
+            if one not in self._conditions:
+                template = self._compile(f"{{% if {one} %}}yes{{% endif %}}", *rest)
+                self._conditions[one] = _Condition(template)
+        return _Name(folder, [self._conditions[one] for one in conditions.split(" and ")], file)
+
+
+class _Condition:
+    """A condition in names, decided once for the same answers."""
+
+    def __init__(self, template: Template) -> None:
+        self._template = template
+        self._answers: Any = None
+        self._holds = False
+
+    def holds(self, **context: Any) -> bool:
+        if self._answers != context["cookiecutter"]:
+            self._holds = bool(self._template.render(**context))
+            self._answers = dict(context["cookiecutter"])
+        return self._holds
 
 
 class _Name:
-    def __init__(self, always: str, condition: Template | None = None, sometimes: str = "") -> None:
-        self._always, self._condition, self._sometimes = always, condition, sometimes
+    def __init__(self, always: str, conditions: Sequence[_Condition] = (), more: str = "") -> None:
+        self._always, self._conditions, self._more = always, conditions, more
 
     def render(self, **context: Any) -> str:
-        if self._condition and self._condition.render(**context):
-            return self._always + self._sometimes
-        return self._always
+        holds = all(condition.holds(**context) for condition in self._conditions)
+        return self._always + (self._more if holds else "")
 
 
 # cruft renders two versions of this template in one process and from one folder. So nothing of
@@ -102,5 +118,5 @@ def _load(module: str) -> ModuleType:
 
 
 def _forget() -> None:
-    for module in [name for name in sys.modules if name.partition(".")[0] == __name__]:
+    for module in [name for name in sys.modules if f"{name}.".startswith(f"{__name__}.")]:
         del sys.modules[module]

@@ -15,24 +15,24 @@ CONFIGURATION: dict[str, Any] = json.loads(
 )
 QUESTIONS = {key: value for key, value in CONFIGURATION.items() if not key.startswith("_")}
 
+# Patterns are text here: each is compiled when an answer first needs it, as everybody waits for that.
 GUID = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 GROUP = r"[\w().-]{0,89}[\w()-]"
-SETTING = re.compile(r"%(?P<setting>[A-Za-z][A-Za-z0-9_]{0,127})%")
-SLUG = re.compile(r"(?=.{2,32}$)[a-z0-9](?:-?[a-z0-9])*")
-FUNCTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-SECRET_NAME = re.compile(r"[A-Za-z0-9-]{1,127}")
-KEY_NAME = SECRET_NAME
+SETTING = r"%(?P<setting>[A-Za-z][A-Za-z0-9_]{0,127})%"
+SLUG = r"(?=.{2,32}$)[a-z0-9](?:-?[a-z0-9])*"
+FUNCTION_NAME = r"[A-Za-z][A-Za-z0-9_]{0,63}"
+KEY_NAME = r"[A-Za-z0-9-]{1,127}"
+SECRET_NAME = KEY_NAME
 # The address of an API in Entra ID has at most 255 characters.
-API_SCOPE = re.compile(r"(?=.{1,264}$)(?:api|https)://[A-Za-z0-9][A-Za-z0-9._~:/-]*/\.default")
-VAULT_NAME = re.compile(r"(?=.{3,24}$)[A-Za-z](?:-?[A-Za-z0-9])*")
-VAULT_URI = re.compile(
-    r"https://(?P<name>[A-Za-z0-9-]+)"
-    r"\.vault\.(?:azure\.net|azure\.cn|usgovcloudapi\.net|sovcloud-api\.fr)(?::443)?/?",
-    re.IGNORECASE | re.ASCII,
+API_SCOPE = r"(?=.{1,264}$)(?:api|https)://[A-Za-z0-9][A-Za-z0-9._~:/-]*/\.default"
+VAULT_NAME = r"(?=.{3,24}$)[A-Za-z](?:-?[A-Za-z0-9])*"
+VAULT_URI = (
+    r"(?ai:https://(?P<name>[A-Za-z0-9-]+)"
+    r"\.vault\.(?:azure\.net|azure\.cn|usgovcloudapi\.net|sovcloud-api\.fr)(?::443)?/?)"
 )
-VAULT_GROUP = re.compile(f"(?:{GUID}/)?{GROUP}")
+VAULT_GROUP = f"(?:{GUID}/)?{GROUP}"
 # Without `a`, ignoring case would let look-alikes through: the long s, and the sign of Kelvin.
-IDENTITY_ID = re.compile(
+IDENTITY_ID = (
     rf"(?ai:/subscriptions/(?P<subscription>{GUID})/resourceGroups/)(?P<group>{GROUP})"
     r"(?ai:/providers/Microsoft\.ManagedIdentity/userAssignedIdentities"
     r"/(?P<name>[A-Za-z0-9][A-Za-z0-9_-]{2,127}))"
@@ -50,19 +50,25 @@ SERVICES = {
 }
 
 # Names to which the platform, azd, GitHub, a shell, or this project's own files give a meaning, be it
-# as app settings or as the variables of a deployment.
-RESERVED_SETTING = re.compile(
-    r"(?:AzureWebJobs|AzureFunctionsJobHost|AZURE_|WEBSITES?_|FUNCTIONS_|APPLICATIONINSIGHTS_"
-    r"|APPINSIGHTS_|APPSETTING_|IDENTITY_|MSI_|SCM_|CONTAINER_|PYTHON|GITHUB_|RUNNER_|BASH).*"
-    r"|SECRET_(?:REFRESH_SECONDS|GRACE_SECONDS|SETTER_OBJECT_ID)|KEY_VAULT_DNS_SUFFIX|RECOVER_VAULT"
-    r"|ALERT_ACTION_GROUP_ID|REVIEWER|SUBJECT_PREFIX"
-    r"|(?:DOCUMENTS|ORDERS_DB|ORDERS_BUS)(?:__.*)?|API_URL"
-    r"|PATH|HOME|PORT|USER|HOSTNAME|LANG|(?:OLD)?PWD|IFS|E?UID|PPID|GROUPS|RANDOM|SECONDS|SHELLOPTS",
-    re.IGNORECASE,
+# as app settings or as the variables of a deployment; in upper case.
+RESERVED_BEGINNINGS = (
+    *("AZUREWEBJOBS", "AZUREFUNCTIONSJOBHOST", "AZURE_", "WEBSITE_", "WEBSITES_", "FUNCTIONS_"),
+    *("APPLICATIONINSIGHTS_", "APPINSIGHTS_", "APPSETTING_", "IDENTITY_", "MSI_", "SCM_"),
+    *("CONTAINER_", "PYTHON", "GITHUB_", "RUNNER_", "BASH"),
+    *("DOCUMENTS__", "ORDERS_DB__", "ORDERS_BUS__"),
 )
-WINDOWS_DEVICE = re.compile(r"con|prn|aux|nul|com[0-9]|lpt[0-9]", re.IGNORECASE)
+RESERVED_SETTINGS = frozenset(
+    (
+        *("SECRET_REFRESH_SECONDS", "SECRET_GRACE_SECONDS", "SECRET_SETTER_OBJECT_ID"),
+        *("KEY_VAULT_DNS_SUFFIX", "RECOVER_VAULT", "ALERT_ACTION_GROUP_ID"),
+        *("REVIEWER", "SUBJECT_PREFIX", "DOCUMENTS", "ORDERS_DB", "ORDERS_BUS", "API_URL"),
+        *("PATH", "HOME", "PORT", "USER", "HOSTNAME", "LANG", "PWD", "OLDPWD", "IFS", "UID"),
+        *("EUID", "PPID", "GROUPS", "RANDOM", "SECONDS", "SHELLOPTS"),
+    )
+)
+WINDOWS_DEVICE = "(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])"
 # Azure refuses these in the name of anything that has a public address.
-TRADEMARK = re.compile(r"login.*|.*(?:microsoft|windows).*", re.IGNORECASE)
+TRADEMARK = "(?i:login.*|.*(?:microsoft|windows).*)"
 # A function's folder is importable beside these; one of the same name would hide them.
 TAKEN_MODULES = sys.stdlib_module_names | {
     "azure",
@@ -133,13 +139,13 @@ def _wrong_pairs(answers: Answers) -> Iterator[Problem]:
     identity_id, vault, group = (
         _text(answers, prompt) for prompt in ("identity_id", "vault", "vault_resource_group")
     )
-    vault_setting = SETTING.fullmatch(vault)
+    vault_setting = re.fullmatch(SETTING, vault)
     if identity == "system" and identity_id:
         yield Problem(
             "identity_id", identity_id, "goes only with identity=user", "", partner="identity"
         )
     if identity == "user" and vault_setting:
-        named = SETTING.fullmatch(identity_id or f"%{CREATED_IDENTITY_SETTING}%")
+        named = re.fullmatch(SETTING, identity_id or f"%{CREATED_IDENTITY_SETTING}%")
         if named and named["setting"].upper() == vault_setting["setting"].upper():
             what = "would be the app setting of the vault and of the identity at once"
             if named["setting"].upper() == CREATED_IDENTITY_SETTING:
@@ -208,33 +214,34 @@ def _free_text(value: str, good: str) -> Wrong:
 
 
 def _project_slug(value: str, _: Answers) -> Wrong:
+    if not re.fullmatch(SLUG, value):
+        what = "must be 2 to 32 lower-case letters, digits and single hyphens between them"
+    elif not (what := _unusable_slug(value)):
+        return None
     good = "-".join(re.findall("[a-z0-9]+", value.lower()))[:24].strip("-")
-    if not SLUG.fullmatch(good) or _unusable_slug(good):
-        good = f"my-{good}-app" if good and not TRADEMARK.fullmatch(good) else GOOD["project_slug"]
-    if not SLUG.fullmatch(value):
-        return "must be 2 to 32 lower-case letters, digits and single hyphens between them", good
-    if what := _unusable_slug(value):
-        return what, good
-    return None
+    if not re.fullmatch(SLUG, good) or _unusable_slug(good):
+        fits = good and not re.fullmatch(TRADEMARK, good)
+        good = f"my-{good}-app" if fits else GOOD["project_slug"]
+    return what, good
 
 
 def _unusable_slug(value: str) -> str:
-    if WINDOWS_DEVICE.fullmatch(value):
+    if re.fullmatch(WINDOWS_DEVICE, value):
         return "cannot be the name of a folder on Windows"
-    if TRADEMARK.fullmatch(value):
+    if re.fullmatch(TRADEMARK, value):
         return "is a name that Azure refuses (login…, …microsoft…, …windows…)"
     return ""
 
 
 def _function_name(value: str, _: Answers) -> Wrong:
+    if not re.fullmatch(FUNCTION_NAME, value):
+        what = "must be 1 to 64 letters, digits and underscores, a letter first"
+    elif not (what := _unusable_function(value)):
+        return None
     good = "_".join(re.findall("[A-Za-z0-9]+", value))[:40].lower()
-    if not FUNCTION_NAME.fullmatch(good) or _unusable_function(good):
+    if not re.fullmatch(FUNCTION_NAME, good) or _unusable_function(good):
         good = f"run_{good}" if good else GOOD["function_name"]
-    if not FUNCTION_NAME.fullmatch(value):
-        return "must be 1 to 64 letters, digits and underscores, a letter first", good
-    if what := _unusable_function(value):
-        return what, good
-    return None
+    return what, good
 
 
 def _unusable_function(value: str) -> str:
@@ -242,7 +249,7 @@ def _unusable_function(value: str) -> str:
         return "is a Python keyword"
     if value.lower() == "host" or value.lower().startswith("admin"):
         return "is a route of the Functions host"
-    if WINDOWS_DEVICE.fullmatch(value):
+    if re.fullmatch(WINDOWS_DEVICE, value):
         return "cannot be the name of a folder on Windows"
     if value.lower() in TAKEN_MODULES:
         return "is the name of a Python module that the app needs"
@@ -252,7 +259,7 @@ def _unusable_function(value: str) -> str:
 def _identity_id(value: str, answers: Answers) -> Wrong:
     value = value.strip()
     good = GOOD["identity_id"] if answers.get("identity") == "user" else ""
-    if not value or IDENTITY_ID.fullmatch(value):
+    if not value or re.fullmatch(IDENTITY_ID, value):
         return None
     if value.startswith("%"):
         return _setting(value, good and f"%{CREATED_IDENTITY_SETTING}%")
@@ -264,65 +271,65 @@ def _vault(value: str, answers: Answers) -> Wrong:
     good = "my-key-vault" if answers.get("vault_source") == "existing" else GOOD["vault"]
     if value.startswith("%"):
         return _setting(value, good)
-    if VAULT_NAME.fullmatch(value):
+    if re.fullmatch(VAULT_NAME, value):
         return None
-    if (uri := VAULT_URI.fullmatch(value)) and VAULT_NAME.fullmatch(uri["name"]):
+    if (uri := re.fullmatch(VAULT_URI, value)) and re.fullmatch(VAULT_NAME, uri["name"]):
         return None
     if "managedhsm" in value.lower():
         return "is a managed HSM, which keeps keys but no secrets", good
     if not value.isascii() or not re.search("[./]", value):
         tidy = "-".join(re.findall("[A-Za-z0-9]+", value))[:24].strip("-")
-        good = tidy if VAULT_NAME.fullmatch(tidy) else good
+        good = tidy if re.fullmatch(VAULT_NAME, tidy) else good
         return (
             "is no vault name (3 to 24 letters, digits and single hyphens, a letter first)",
             good,
         )
     host = re.match(r"(?:https?://)?([A-Za-z0-9.-]+)", value)
     tidy = f"https://{host[1].lower()}/" if host else ""
-    uri = VAULT_URI.fullmatch(tidy)
-    if not uri or not VAULT_NAME.fullmatch(uri["name"]):
+    uri = re.fullmatch(VAULT_URI, tidy)
+    if not uri or not re.fullmatch(VAULT_NAME, uri["name"]):
         tidy = "https://my-key-vault.vault.azure.net/"
     return "is no vault's URI", tidy
 
 
 def _setting(value: str, good: str) -> Wrong:
-    named = SETTING.fullmatch(value)
+    named = re.fullmatch(SETTING, value)
     if not named:
         return "is no %SETTING%: letters, digits and underscores between two %", good
-    if RESERVED_SETTING.fullmatch(named["setting"]):
+    name = named["setting"].upper()
+    if name in RESERVED_SETTINGS or name.startswith(RESERVED_BEGINNINGS):
         return "is an app setting with a meaning of its own", good
     return None
 
 
 def _vault_resource_group(value: str, answers: Answers) -> Wrong:
     good = "my-group" if answers.get("vault_source") == "existing" else ""
-    if not value.strip() or VAULT_GROUP.fullmatch(value.strip()):
+    if not value.strip() or re.fullmatch(VAULT_GROUP, value.strip()):
         return None
     return "is no resource group, and no subscription-id/group", good
 
 
 def _secrets(value: str, _: Answers) -> Wrong:
     names = [name.strip() for name in value.split(",")]
+    wrong = [name for name in names if not re.fullmatch(SECRET_NAME, name)]
+    if wrong:
+        what = "is" if len(names) == 1 else f"contains {wrong[0][:40]!a},"
+        what += " no secret's name (1 to 127 letters, digits and hyphens)"
+    elif len({name.lower() for name in names}) < len(names):
+        what = "names a secret twice (Key Vault ignores upper and lower case)"
+    elif len(names) > MOST_SECRETS:
+        what = f"names more than {MOST_SECRETS} secrets"
+    else:
+        return None
     tidy = ["-".join(re.findall("[A-Za-z0-9]+", name))[:127].strip("-") for name in names]
     unique: dict[str, str] = {}
     for name in filter(None, tidy):
         unique.setdefault(name.lower(), name)
-    good = ",".join(list(unique.values())[:MOST_SECRETS]) or GOOD["secrets"]
-    wrong = [name for name in names if not SECRET_NAME.fullmatch(name)]
-    if wrong and len(names) == 1:
-        return "is no secret's name (1 to 127 letters, digits and hyphens)", good
-    if wrong:
-        shown = ascii(wrong[0][:40])
-        return f"contains {shown}, no secret's name (1 to 127 letters, digits and hyphens)", good
-    if len({name.lower() for name in names}) < len(names):
-        return "names a secret twice (Key Vault ignores upper and lower case)", good
-    if len(names) > MOST_SECRETS:
-        return f"names more than {MOST_SECRETS} secrets", good
-    return None
+    return what, ",".join(list(unique.values())[:MOST_SECRETS]) or GOOD["secrets"]
 
 
 def _key(value: str, _: Answers) -> Wrong:
-    if not value.strip() or KEY_NAME.fullmatch(value.strip()):
+    if not value.strip() or re.fullmatch(KEY_NAME, value.strip()):
         return None
     good = "-".join(re.findall("[A-Za-z0-9]+", value))[:127] or GOOD["key"]
     return "is no key's name (1 to 127 letters, digits and hyphens)", good
@@ -341,11 +348,11 @@ def _services(value: str, _: Answers) -> Wrong:
 
 
 def _api_scope(value: str, _: Answers) -> Wrong:
-    if not value.strip() or API_SCOPE.fullmatch(value.strip()):
+    if not value.strip() or re.fullmatch(API_SCOPE, value.strip()):
         return None
     what = "is no scope such as api://…/.default or https://…/.default"
     tidy = f"{value.strip().rstrip('/')}/.default"
-    return what, tidy if API_SCOPE.fullmatch(tidy) else GOOD["api_scope"]
+    return what, tidy if re.fullmatch(API_SCOPE, tidy) else GOOD["api_scope"]
 
 
 def _text(answers: Answers, prompt: str) -> str:

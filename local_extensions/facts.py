@@ -34,6 +34,22 @@ CONNECTIONS = {
     "cosmos-db": ("ORDERS_DB", "accountEndpoint", "cosmos.outputs.endpoint"),
     "service-bus": ("ORDERS_BUS", "fullyQualifiedNamespace", "serviceBus.outputs.hostName"),
 }
+# What connects each service's sample on a developer's machine.
+LOCAL_CONNECTIONS = {
+    "blob-storage": ("DOCUMENTS", "UseDevelopmentStorage=true"),
+    "cosmos-db": (
+        "ORDERS_DB__accountEndpoint",
+        "https://cosmos-of-your-deployment.documents.azure.com:443/",
+    ),
+    "service-bus": (
+        "ORDERS_BUS__fullyQualifiedNamespace",
+        "sb-of-your-deployment.servicebus.windows.net",
+    ),
+}
+LOCAL_IDENTITY_ID = (
+    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
+    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/local"
+)
 
 
 class Secret(NamedTuple):
@@ -119,11 +135,6 @@ class Facts(NamedTuple):
         return self.identity_source in ("existing", "parameter")
 
     @property
-    def several_secrets(self) -> bool:
-        """Whether the first function reads more than one secret."""
-        return len(self.secrets) > 1
-
-    @property
     def connections(self) -> tuple[tuple[str, str], ...]:
         """The settings of identity-based connections, each with its Bicep expression."""
         credential = {"credential": "'managedidentity'", "clientId": "identity.properties.clientId"}
@@ -145,6 +156,37 @@ class Facts(NamedTuple):
         )
 
     @property
+    def looked_up(self) -> tuple[tuple[str, str], ...]:
+        """What people tell a deployment, each variable with the command that finds its value."""
+        identity = "az identity show --resource-group GROUP --name IDENTITY"
+        asked = (
+            (self.new_vault, "SECRET_SETTER_OBJECT_ID", "az ad signed-in-user show"),
+            (self.identity_by_setting, self.identity_setting, identity),
+        )
+        return tuple((v, f"{cmd} --query id --output tsv") for needed, v, cmd in asked if needed)
+
+    @property
+    def rights_to_deploy(self) -> tuple[str, ...]:
+        """What somebody who deploys must be allowed to do, each with the role that allows it."""
+        endpoint = " and approve its private endpoint (Key Vault Contributor on it)"
+        rights = (
+            (
+                True,
+                "to create resources and to assign roles in the resource group (Owner,"
+                " or Contributor with Role Based Access Control Administrator)",
+            ),
+            (
+                self.identity_exists,
+                "to assign the identity (Managed Identity Operator on it)",
+            ),
+            (
+                not self.new_vault,
+                f"to grant access to the vault{endpoint if self.private else ''}",
+            ),
+        )
+        return tuple(right for needed, right in rights if needed)
+
+    @property
     def declared_types(self) -> tuple[tuple[str, str], ...]:
         """The binding types that this project brings, each with a pattern for any case."""
         kinds = ["keyVault"]
@@ -164,13 +206,22 @@ class Facts(NamedTuple):
         }[self.identity_source]
         secrets = ", ".join(secret.name for secret in self.secrets)
         return (
-            f"Its function {self.function_name} receives {secrets} from {vault}, with {identity}."
+            f"The function {self.function_name} receives {secrets} from {vault}, with {identity}."
         )
 
     @property
     def secret_setter(self) -> str:
         """The command that gives a secret its value, without its arguments."""
         return "scripts/set_secret.sh" if self.closed_vault else "az keyvault secret set"
+
+    @property
+    def secrets_set(self) -> str:
+        """The lines of a shell that give each secret a value: a random one in a new vault."""
+        az = 'az keyvault secret set --vault-name "$VAULT" --name {} --value "{}" --output none'
+        value = "$(openssl rand -base64 32)" if self.new_vault else "$VALUE"
+        closed = 'openssl rand -base64 32 | scripts/set_secret.sh "$VAULT" {}'
+        line = closed if self.closed_vault else az
+        return "\n".join(line.format(secret.name, value) for secret in self.secrets)
 
     @property
     def scripts(self) -> tuple[str, ...]:
@@ -206,7 +257,27 @@ class Facts(NamedTuple):
             {"name": "res", "type": "http", "direction": "out"},
         ]
         bindings += map(self._binding, self.secrets)
-        return json.dumps({"bindings": bindings}, indent=2, ensure_ascii=False) + "\n"
+        return as_json({"bindings": bindings})
+
+    @property
+    def local_settings_json(self) -> str:
+        """The complete text of local.settings.json: the app settings on a developer's machine."""
+        by_service = (LOCAL_CONNECTIONS[one] for one in LOCAL_CONNECTIONS if one in self.services)
+        values = {
+            self.vault_setting: "kv-of-your-deployment",
+            self.identity_setting: LOCAL_IDENTITY_ID,
+            **dict(by_service),
+            **({"API_URL": "https://api-of-yours.example/"} if self.api_scope else {}),
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            "AzureWebJobsStorage": "UseDevelopmentStorage=true" if self.service_bus else "",
+        }
+        values.pop("", None)  # where nothing is named by a setting
+        return as_json({"IsEncrypted": False, "Values": values})
+
+    @property
+    def local_secrets_json(self) -> str:
+        """The complete text of secrets.local.example.json: a value for each secret."""
+        return as_json({secret.name: "a value for this machine only" for secret in self.secrets})
 
     def _binding(self, secret: Secret) -> dict[str, str]:
         binding = {
@@ -227,7 +298,7 @@ class Facts(NamedTuple):
         secret = Secret("another-secret", "another_secret")
         if self.decorators:
             return self._secret_decorator(secret)
-        return json.dumps(self._binding(secret), indent=2, ensure_ascii=False)
+        return as_json(self._binding(secret)).rstrip()
 
     @property
     def signature(self) -> str:
@@ -276,15 +347,15 @@ def facts_of(answers: Mapping[str, Any]) -> Facts:
     elif not identity_id:
         source, setting = "created", CREATED_IDENTITY_SETTING
         declared_id = f"%{setting}%"
-    elif named := SETTING.fullmatch(identity_id):
+    elif named := re.fullmatch(SETTING, identity_id):
         source, setting, declared_id = "parameter", named["setting"], identity_id
     else:
         source, setting, declared_id = "existing", "", identity_id
-    literal_id = IDENTITY_ID.fullmatch(identity_id)
+    literal_id = re.fullmatch(IDENTITY_ID, identity_id) if source == "existing" else None
 
     vault = answer["vault"]
-    vault_setting = SETTING.fullmatch(vault)
-    vault_uri = VAULT_URI.fullmatch(vault)
+    vault_setting = re.fullmatch(SETTING, vault)
+    vault_uri = None if vault_setting else re.fullmatch(VAULT_URI, vault)
     subscription, _, group = answer["vault_resource_group"].rpartition("/")
 
     return Facts(
@@ -348,6 +419,11 @@ def laid_out(start: str, parts: Sequence[str], end: str) -> str:
     if len(line) <= LINE_LENGTH:
         return line
     return f"{start}\n    " + ",\n    ".join(parts) + f",\n{end}"
+
+
+def as_json(value: Mapping[str, Any]) -> str:
+    """Write a JSON file's text, as people would write it by hand."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def quoted(text: str) -> str:

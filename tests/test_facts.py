@@ -202,7 +202,7 @@ def test_a_description_hides_nothing_of_the_readme(description: str, written: st
     ("answers", "true"),
     [
         ({}, {"new_vault"}),
-        ({"vault_source": "existing", "vault": "my-kv", "secrets": "a,b"}, {"several_secrets"}),
+        ({"vault_source": "existing", "vault": "my-kv"}, set()),
         ({"network": "private", "identity": "user"}, {"new_vault", "private"}),
         (
             {"identity": "user", "identity_id": "%MY_ID%"},
@@ -212,10 +212,7 @@ def test_a_description_hides_nothing_of_the_readme(description: str, written: st
     ],
 )
 def test_what_templates_ask(answers: dict[str, str], true: set[str]) -> None:
-    asked = (
-        *("new_vault", "private", "identity_exists", "identity_by_setting"),
-        "several_secrets",
-    )
+    asked = ("new_vault", "private", "identity_exists", "identity_by_setting")
 
     assert {name for name in asked if getattr(facts(**answers), name)} == true
 
@@ -244,7 +241,7 @@ def test_what_templates_ask(answers: dict[str, str], true: set[str]) -> None:
 )
 def test_the_project_in_short(answers: dict[str, str], vault: str, identity: str) -> None:
     assert facts(secrets="one,two", **answers).in_short == (
-        f"Its function read_secret receives one, two from {vault}, with {identity}."
+        f"The function read_secret receives one, two from {vault}, with {identity}."
     )
 
 
@@ -270,6 +267,102 @@ def test_what_gives_a_secret_its_value() -> None:
     assert facts(**closed).secret_setter == "scripts/set_secret.sh"
     for answers in ({}, existing, closed | existing):
         assert facts(**answers).secret_setter == "az keyvault secret set"
+
+
+@pytest.mark.parametrize(
+    ("answers", "lines"),
+    [
+        (
+            {"secrets": "one,two"},
+            [
+                'az keyvault secret set --vault-name "$VAULT" --name one'
+                ' --value "$(openssl rand -base64 32)" --output none',
+                'az keyvault secret set --vault-name "$VAULT" --name two'
+                ' --value "$(openssl rand -base64 32)" --output none',
+            ],
+        ),
+        (
+            {"secrets": "one", "network": "private"},
+            ['openssl rand -base64 32 | scripts/set_secret.sh "$VAULT" one'],
+        ),
+        (
+            {"secrets": "one", "vault_source": "existing", "vault": "my-kv"},
+            [
+                'az keyvault secret set --vault-name "$VAULT" --name one'
+                ' --value "$VALUE" --output none'
+            ],
+        ),
+    ],
+)
+def test_no_value_that_is_there_already_is_overwritten(
+    answers: dict[str, str], lines: list[str]
+) -> None:
+    assert facts(**answers).secrets_set.splitlines() == lines
+
+
+def test_what_people_look_up_for_a_deployment() -> None:
+    existing = {"vault_source": "existing", "vault": "my-kv"}
+    given = {"identity": "user", "identity_id": "%MY_ID%"}
+
+    assert facts(**existing).looked_up == ()
+    assert [variable for variable, _ in facts(**given).looked_up] == [
+        "SECRET_SETTER_OBJECT_ID",
+        "MY_ID",
+    ]
+    ((variable, command),) = facts(**existing, **given).looked_up
+    assert variable in facts(**given).deployment_variables
+    assert command.startswith("az identity show ")
+
+
+@pytest.mark.parametrize(
+    ("answers", "roles"),
+    [
+        ({}, ["Owner"]),
+        (
+            {"identity": "user", "identity_id": IDENTITY_ID},
+            ["Owner", "Managed Identity Operator"],
+        ),
+        ({"vault_source": "existing", "vault": "my-kv"}, ["Owner", "grant access to the vault"]),
+        (
+            {"vault_source": "existing", "vault": "my-kv", "network": "private"},
+            ["Owner", "Key Vault Contributor"],
+        ),
+    ],
+)
+def test_what_somebody_who_deploys_must_be_allowed(
+    answers: dict[str, str], roles: list[str]
+) -> None:
+    rights = facts(**answers).rights_to_deploy
+
+    assert all(role in right for role, right in zip(roles, rights, strict=True))
+
+
+def test_settings_of_a_developers_machine() -> None:
+    services = {"services": "service-bus,cosmos-db,blob-storage", "api_scope": "api://a/.default"}
+    given = {"identity": "user", "identity_id": "%MY_ID%", "vault": "%MY_VAULT%"}
+
+    def values(**answers: str) -> dict[str, str]:
+        found: dict[str, str] = json.loads(facts(**answers).local_settings_json)["Values"]
+        return found
+
+    assert values(vault="my-kv") == {
+        "FUNCTIONS_WORKER_RUNTIME": "python",
+        "AzureWebJobsStorage": "",
+    }
+    everything = values(**services, **given)
+    assert list(everything) == [
+        "MY_VAULT",
+        "MY_ID",
+        "DOCUMENTS",
+        "ORDERS_DB__accountEndpoint",
+        "ORDERS_BUS__fullyQualifiedNamespace",
+        "API_URL",
+        "FUNCTIONS_WORKER_RUNTIME",
+        "AzureWebJobsStorage",
+    ]
+    # The trigger of a queue keeps its locks there.
+    assert everything["AzureWebJobsStorage"] == "UseDevelopmentStorage=true"
+    assert json.loads(facts(secrets="one,two").local_secrets_json).keys() == {"one", "two"}
 
 
 def test_what_the_scripts_are_for() -> None:

@@ -1,6 +1,5 @@
 {%- set facts = cookiecutter | facts -%}
 {#- Two levels of conditions: a private network's list of endpoints has one for each service. -#}
-{%- set identity = 'app.outputs' if facts.identity == 'system' else 'identity.properties' -%}
 // All that the app needs, in one resource group: modules/ has one file for each concern, this one joins them.
 targetScope = 'resourceGroup'
 
@@ -49,7 +48,7 @@ param alertActionGroupId string = ''
 
 @description('Existing vaults that the app may read too. By default in this resource group and subscription.')
 param otherVaults { name: string, resourceGroup: string?, subscription: string? }[] = []
-{%- if facts.vault_source == 'new' %}
+{%- if facts.new_vault %}
 
 @description('Bring the deleted vault of this name back, with its secrets: for the first deployment after a deletion.')
 param recoverVault bool = false
@@ -78,7 +77,7 @@ param cosmosAccountName string = 'cosmos-${uniqueString(resourceGroup().id, proj
 @maxLength(50)
 param serviceBusName string = 'sb-${uniqueString(resourceGroup().id, project)}'
 {%- endif %}
-{%- if facts.network == 'private' %}
+{%- if facts.private %}
 
 @description('The addresses of the app\'s own network, /25 or larger. To be peered, it needs some that are free.')
 param networkAddresses string = '10.0.0.0/24'
@@ -88,7 +87,7 @@ param networkAddresses string = '10.0.0.0/24'
 @description('Address of the API that the app calls.')
 param apiUrl string = ''
 {%- endif %}
-{%- if facts.identity_source == 'parameter' %}
+{%- if facts.identity_by_setting %}
 
 @description('Resource id of the existing identity that the app runs as.')
 param identityId string
@@ -97,10 +96,6 @@ param identityId string
 var allTags = union(tags, { 'azd-env-name': environmentName })
 {%- if not facts.vault_setting %}
 var vaultName = '{{ facts.vault_name }}'
-{%- endif %}
-{%- if facts.identity_source == 'parameter' %}
-var noIdentity = 'Set {{ facts.identity_setting }} to the resource id of the identity.'
-var identityPath = split(empty(identityId) ? fail(noIdentity) : identityId, '/')
 {%- endif %}
 {%- if facts.identity_source == 'created' %}
 
@@ -115,7 +110,10 @@ resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' 
   name: '{{ facts.identity_name }}'
   scope: resourceGroup('{{ facts.identity_subscription }}', '{{ facts.identity_group }}')
 }
-{%- elif facts.identity_source == 'parameter' %}
+{%- elif facts.identity_by_setting %}
+
+var noIdentity = 'Set {{ facts.identity_setting }} to the resource id of the identity.'
+var identityPath = split(empty(identityId) ? fail(noIdentity) : identityId, '/')
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
   name: identityPath[8]
@@ -141,7 +139,7 @@ module storage 'modules/storage.bicep' = {
     tags: allTags
   }
 }
-{%- if facts.network == 'private' %}
+{%- if facts.private %}
 
 module network 'modules/network.bicep' = {
   name: 'network'
@@ -165,7 +163,7 @@ module app 'modules/app.bicep' = {
     identityId: identity.id
     {%- endif %}
     packageContainerUri: storage.outputs.packageContainerUri
-    {%- if facts.network == 'private' %}
+    {%- if facts.private %}
     subnetId: network.outputs.appSubnetId
     {%- endif %}
     instanceMemoryMB: instanceMemoryMB
@@ -173,15 +171,17 @@ module app 'modules/app.bicep' = {
   }
 }
 
+var principalId = {{ 'app.outputs' if facts.identity == 'system' else 'identity.properties' }}.principalId
+
 module hostAccess 'modules/host-access.bicep' = {
   name: 'host-access'
   params: {
-    principalId: {{ identity }}.principalId
+    principalId: principalId
     storageAccountName: storage.outputs.name
     insightsName: monitoring.outputs.insightsName
   }
 }
-{%- if facts.vault_source == 'new' %}
+{%- if facts.new_vault %}
 
 module vault 'modules/vault.bicep' = {
   name: 'vault'
@@ -204,8 +204,8 @@ module vaultAccess 'modules/vault-access.bicep' = {
   scope: resourceGroup('{{ facts.vault_group }}')
   {%- endif %}
   params: {
-    principalId: {{ identity }}.principalId
-    vaultName: {{ 'vault.outputs.name' if facts.vault_source == 'new' else 'vaultName' }}
+    principalId: principalId
+    vaultName: {{ 'vault.outputs.name' if facts.new_vault else 'vaultName' }}
   }
 }
 
@@ -217,7 +217,7 @@ module otherVaultAccess 'modules/vault-access.bicep' = [
       other.?resourceGroup ?? resourceGroup().name
     )
     params: {
-      principalId: {{ identity }}.principalId
+      principalId: principalId
       vaultName: other.name
     }
   }
@@ -230,7 +230,7 @@ module blob 'modules/blob.bicep' = {
     name: documentsAccountName
     location: location
     tags: allTags
-    principalId: {{ identity }}.principalId
+    principalId: principalId
   }
 }
 {%- endif %}
@@ -242,7 +242,7 @@ module cosmos 'modules/cosmos.bicep' = {
     name: cosmosAccountName
     location: location
     tags: allTags
-    principalId: {{ identity }}.principalId
+    principalId: principalId
   }
 }
 {%- endif %}
@@ -254,11 +254,11 @@ module serviceBus 'modules/service-bus.bicep' = {
     name: serviceBusName
     location: location
     tags: allTags
-    principalId: {{ identity }}.principalId
+    principalId: principalId
   }
 }
 {%- endif %}
-{%- if facts.network == 'private' %}
+{%- if facts.private %}
 
 module privateEndpoints 'modules/private-endpoint.bicep' = {
   name: 'private-endpoints'
@@ -298,7 +298,7 @@ module otherVaultEndpoints 'modules/private-endpoint.bicep' = [
 
 module settings 'modules/settings.bicep' = {
   name: 'settings'
-  {%- if facts.network == 'private' %}
+  {%- if facts.private %}
   // Settings restart the host, and then its identity has its rights and finds its way.
   dependsOn: [hostAccess, vaultAccess, otherVaultAccess, privateEndpoints, otherVaultEndpoints]
   {%- else %}
@@ -333,12 +333,12 @@ module settings 'modules/settings.bicep' = {
 
 output appName string = app.outputs.name
 output appUrl string = 'https://${app.outputs.hostName}'
-output identityPrincipalId string = {{ identity }}.principalId
+output identityPrincipalId string = principalId
 output vaultName string = vaultName
 output vaultUri string = vaultAccess.outputs.vaultUri
 output setSecretCommands string[] = [
   {%- for secret in facts.secrets %}
-  {%- if facts.network == 'private' and facts.vault_source == 'new' %}
+  {%- if facts.closed_vault %}
   'scripts/set_secret.sh ${vaultName} {{ secret.name }}'
   {%- else %}
   'az keyvault secret set --vault-name ${vaultName} --name {{ secret.name }} --value "$VALUE"'

@@ -6,7 +6,7 @@ param environmentName = readEnvironmentVariable('AZURE_ENV_NAME', '{{ facts.proj
 
 // The resource id of the action group that hears of it when the app is denied a secret.
 param alertActionGroupId = readEnvironmentVariable('ALERT_ACTION_GROUP_ID', '')
-{%- if facts.identity_source == 'parameter' %}
+{%- if facts.identity_by_setting %}
 
 // The resource id of the identity that the app runs as.
 param identityId = readEnvironmentVariable('{{ facts.identity_setting }}', '')
@@ -16,7 +16,7 @@ param identityId = readEnvironmentVariable('{{ facts.identity_setting }}', '')
 // The address of the API that the app calls.
 param apiUrl = readEnvironmentVariable('API_URL', '')
 {%- endif %}
-{%- if facts.vault_source == 'new' %}
+{%- if facts.new_vault %}
 
 // Who may set the secrets. Not AZURE_PRINCIPAL_ID: azd always fills that one, and would grant unasked.
 param setterObjectId = readEnvironmentVariable('SECRET_SETTER_OBJECT_ID', '')

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -46,10 +47,10 @@ class FactsExtension(Extension):
     def _facts(self, answers: Any) -> Any:
         # Nearly every file asks for the facts of the same answers.
         if answers != self._answers:
-            try:
+            self._made = None
+            with suppress(ValueError):  # it has problems
                 self._made = _load("facts").facts_of(answers)
-            except ValueError:
-                self._made = _load("refusal").checked(answers)
+            self._made = self._made or _load("refusal").checked(answers)
             self._answers = dict(answers)
         return self._made
 

@@ -513,7 +513,12 @@ def test_every_trigger_is_served_in_microsofts_runtime(project: Project) -> None
                 outputs["$return"] = vars(answer.return_value)
             assert set(outputs) == set(expected), name
             for output, value in expected.items():
-                assert value is None or outputs[output] == value, (name, output)
+                assert value is None or meaning(outputs[output]) == meaning(value), (name, output)
+
+
+def meaning(data: dict[str, str | bytes]) -> dict[str, Any]:
+    """What is handed to the host: releases of the library write JSON with and without blanks."""
+    return {kind: json.loads(one) if kind == "json" else one for kind, one in data.items()}
 
 
 RETRIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {

@@ -2,8 +2,9 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -26,13 +27,11 @@ class FactsExtension(Extension):
     def __init__(self, environment: Environment) -> None:
         """Register the filter, and make way for another version of this template."""
         super().__init__(environment)
-        self._answers: Any = None
-        self._made: Any = None
-        environment.filters["facts"] = self._facts
+        environment.filters["facts"] = _Remembered(_facts)
         # Each template is rendered once. Looking for constants in it takes longer than that.
         environment.optimized = False
         self._compile = environment.from_string
-        self._conditions: dict[str, _Condition] = {}
+        self._conditions: dict[str, _Remembered] = {}
         # mypy knows no such assignment.
         setattr(environment, "from_string", self._from_string)  # noqa: B010
         _forget()
@@ -43,16 +42,6 @@ class FactsExtension(Extension):
         Neither a replay, nor a forged `__check`, nor `--accept-hooks no` gets past this.
         """
         return "{{ (cookiecutter | facts).project_slug }}" if source == FOLDER else source
-
-    def _facts(self, answers: Any) -> Any:
-        # Nearly every file asks for the facts of the same answers.
-        if answers != self._answers:
-            self._made = None
-            with suppress(ValueError):  # it has problems
-                self._made = _load("facts").facts_of(answers)
-            self._made = self._made or _load("refusal").checked(answers)
-            self._answers = dict(answers)
-        return self._made
 
     def _from_string(self, source: str, *rest: Any) -> Any:
         """Compile the names of files and folders as rarely as can be.
@@ -65,35 +54,46 @@ class FactsExtension(Extension):
         named = CONDITIONAL_NAME.fullmatch(source)
         if not named:
             return self._compile(source, *rest)
-        folder, conditions, file = named.groups()
-        for one in conditions.split(" and "):
-            if one not in self._conditions:
-                template = self._compile(f"{{% if {one} %}}yes{{% endif %}}", *rest)
-                self._conditions[one] = _Condition(template)
-        return _Name(folder, [self._conditions[one] for one in conditions.split(" and ")], file)
+        folder, condition, file = named.groups()
+        parts = condition.split(" and ")
+        for part in parts:
+            if part not in self._conditions:
+                template = self._compile(f"{{% if {part} %}}yes{{% endif %}}", *rest)
+                self._conditions[part] = _Remembered(partial(_decided, template))
+        return _Name(folder, [self._conditions[part] for part in parts], file)
 
 
-class _Condition:
-    """A condition in names, decided once for the same answers."""
+class _Remembered:
+    """A function of the answers that is called for other answers only: nearly every file asks."""
 
-    def __init__(self, template: Template) -> None:
-        self._template = template
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self._function = function
         self._answers: Any = None
-        self._holds = False
+        self._made: Any = None
 
-    def holds(self, **context: Any) -> bool:
-        if self._answers != context["cookiecutter"]:
-            self._holds = bool(self._template.render(**context))
-            self._answers = dict(context["cookiecutter"])
-        return self._holds
+    def __call__(self, answers: Any) -> Any:
+        if answers != self._answers:
+            self._made = self._function(answers)
+            self._answers = dict(answers)
+        return self._made
+
+
+def _facts(answers: Any) -> Any:
+    with suppress(ValueError):  # the answers have problems
+        return _load("facts").facts_of(answers)
+    return _load("refusal").checked(answers)
+
+
+def _decided(condition: Template, answers: Any) -> bool:
+    return bool(condition.render(cookiecutter=answers))
 
 
 class _Name:
-    def __init__(self, always: str, conditions: Sequence[_Condition] = (), more: str = "") -> None:
+    def __init__(self, always: str, conditions: Sequence[_Remembered] = (), more: str = "") -> None:
         self._always, self._conditions, self._more = always, conditions, more
 
     def render(self, **context: Any) -> str:
-        holds = all(condition.holds(**context) for condition in self._conditions)
+        holds = all(condition(context["cookiecutter"]) for condition in self._conditions)
         return self._always + (self._more if holds else "")
 
 

@@ -34,18 +34,12 @@ CONNECTIONS = {
     "cosmos-db": ("ORDERS_DB", "accountEndpoint", "cosmos.outputs.endpoint"),
     "service-bus": ("ORDERS_BUS", "fullyQualifiedNamespace", "serviceBus.outputs.hostName"),
 }
-# What connects each service's sample on a developer's machine.
-LOCAL_CONNECTIONS = {
-    "blob-storage": ("DOCUMENTS", "UseDevelopmentStorage=true"),
-    "cosmos-db": (
-        "ORDERS_DB__accountEndpoint",
-        "https://cosmos-of-your-deployment.documents.azure.com:443/",
-    ),
-    "service-bus": (
-        "ORDERS_BUS__fullyQualifiedNamespace",
-        "sb-of-your-deployment.servicebus.windows.net",
-    ),
+# What that setting is on a developer's machine. Where it is nothing, the connection is an emulator's.
+LOCAL_ADDRESSES = {
+    "cosmos-db": "https://cosmos-of-your-deployment.documents.azure.com:443/",
+    "service-bus": "sb-of-your-deployment.servicebus.windows.net",
 }
+EMULATED_STORAGE = "UseDevelopmentStorage=true"
 LOCAL_IDENTITY_ID = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
     "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/local"
@@ -169,22 +163,14 @@ class Facts(NamedTuple):
     def rights_to_deploy(self) -> tuple[str, ...]:
         """What somebody who deploys must be allowed to do, each with the role that allows it."""
         endpoint = " and approve its private endpoint (Key Vault Contributor on it)"
-        rights = (
-            (
-                True,
-                "to create resources and to assign roles in the resource group (Owner,"
-                " or Contributor with Role Based Access Control Administrator)",
-            ),
-            (
-                self.identity_exists,
-                "to assign the identity (Managed Identity Operator on it)",
-            ),
-            (
-                not self.new_vault,
-                f"to grant access to the vault{endpoint if self.private else ''}",
-            ),
+        assign = "to assign the identity (Managed Identity Operator on it)"
+        grant = f"to grant access to the vault{endpoint if self.private else ''}"
+        return (
+            "to create resources and to assign roles in the resource group (Owner,"
+            " or Contributor with Role Based Access Control Administrator)",
+            *((assign,) if self.identity_exists else ()),
+            *(() if self.new_vault else (grant,)),
         )
-        return tuple(right for needed, right in rights if needed)
 
     @property
     def declared_types(self) -> tuple[tuple[str, str], ...]:
@@ -217,11 +203,12 @@ class Facts(NamedTuple):
     @property
     def secrets_set(self) -> str:
         """The lines of a shell that give each secret a value: a random one in a new vault."""
-        az = 'az keyvault secret set --vault-name "$VAULT" --name {} --value "{}" --output none'
-        value = "$(openssl rand -base64 32)" if self.new_vault else "$VALUE"
-        closed = 'openssl rand -base64 32 | scripts/set_secret.sh "$VAULT" {}'
-        line = closed if self.closed_vault else az
-        return "\n".join(line.format(secret.name, value) for secret in self.secrets)
+        made = "openssl rand -base64 32"
+        value = f"$({made})" if self.new_vault else "$VALUE"
+        line = f'{self.secret_setter} --vault-name "$VAULT" --name {{}} --value "{value}" --output none'
+        if self.closed_vault:
+            line = f'{made} | {self.secret_setter} "$VAULT" {{}}'
+        return "\n".join(line.format(secret.name) for secret in self.secrets)
 
     @property
     def scripts(self) -> tuple[str, ...]:
@@ -262,16 +249,20 @@ class Facts(NamedTuple):
     @property
     def local_settings_json(self) -> str:
         """The complete text of local.settings.json: the app settings on a developer's machine."""
-        by_service = (LOCAL_CONNECTIONS[one] for one in LOCAL_CONNECTIONS if one in self.services)
-        values = {
-            self.vault_setting: "kv-of-your-deployment",
-            self.identity_setting: LOCAL_IDENTITY_ID,
-            **dict(by_service),
-            **({"API_URL": "https://api-of-yours.example/"} if self.api_scope else {}),
-            "FUNCTIONS_WORKER_RUNTIME": "python",
-            "AzureWebJobsStorage": "UseDevelopmentStorage=true" if self.service_bus else "",
-        }
-        values.pop("", None)  # where nothing is named by a setting
+        values = {}
+        if self.vault_setting:
+            values[self.vault_setting] = "kv-of-your-deployment"
+        if self.identity_setting:
+            values[self.identity_setting] = LOCAL_IDENTITY_ID
+        for service, (connection, setting, _) in CONNECTIONS.items():
+            if service in self.services:
+                address = LOCAL_ADDRESSES.get(service)
+                name = f"{connection}__{setting}" if address else connection
+                values[name] = address or EMULATED_STORAGE
+        if self.api_scope:
+            values["API_URL"] = "https://api-of-yours.example/"
+        values["FUNCTIONS_WORKER_RUNTIME"] = "python"
+        values["AzureWebJobsStorage"] = EMULATED_STORAGE if self.service_bus else ""
         return as_json({"IsEncrypted": False, "Values": values})
 
     @property

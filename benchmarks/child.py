@@ -44,7 +44,7 @@ def start(way: str, pause: str) -> None:
         answered = time.monotonic()
         status = str(answer.status_code)
     else:
-        import worker
+        from support import worker
 
         runtime = worker.Runtime()
         runtime.start(worker.PROJECT)
@@ -101,7 +101,7 @@ def _engine() -> Callers:
     from tempfile import mkdtemp
     from unittest import mock
 
-    import worker
+    from support import worker
 
     folder = Path(mkdtemp(dir=os.environ["SCRATCH"]))
     entry = worker.key_vault(vaultName="contoso", secretName=SECRET)
@@ -137,7 +137,7 @@ def _sdk() -> Callers:
 if __name__ == "__main__":
     socket.getaddrinfo = _to_loopback
     project = sys.argv[2]
-    sys.path[:0] = [project, os.path.join(project, "tests")]
+    sys.path[:0] = [os.path.join(project, "src"), os.path.join(project, "tests")]
     measured: dict[str, Callable[..., None]] = {"start": start, "callers": callers}
     measured[sys.argv[1]](*sys.argv[3:])
     sys.stdout.flush()

@@ -16,7 +16,7 @@ from .page import Section, page
 TEXT = (
     "Written by `make benchmarks`, or `python -m benchmarks`, all in one run. Repetitions are"
     " interleaved, so that a busy moment hits all that is compared. Vault and identity are the"
-    " project's own double, on this machine. A ratio is this project's figure divided by that of"
+    " project's own fake_key_vault, on this machine. A ratio is this project's figure divided by that of"
     " the row: below 1 it takes less. In the table of starts, which names its ratios, it is divided"
     " by that of the column."
 )

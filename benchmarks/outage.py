@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import worker
 from azure.identity import ManagedIdentityCredential
 from azure.keyvault.secrets import SecretClient
-from key_vault_double import Double
+from support import worker
+from support.fake_key_vault import FakeKeyVault
 
 from .page import Section, milliseconds
 from .warm import OURS, Kept, least
@@ -76,10 +76,10 @@ def measure(scratch: Path) -> Section:
         entry = worker.key_vault(vaultName=f"ours-{fault}")
         worker.declare(functions, fault, source, entry)
     settings = mock.patch.dict(os.environ, SECRET_REFRESH_SECONDS=str(REFRESH))
-    with settings, Double() as double:
+    with settings, FakeKeyVault() as fake_key_vault:
         vaults = [f"{whose}-{fault}" for fault in FAULTS for whose in ("ours", "theirs")]
         for vault in vaults:
-            double.vault(vault).set("api-key", "the-value-of-it")
+            fake_key_vault.vault(vault).set("api-key", "the-value-of-it")
         loaded = worker.load_folder(functions)
         watches = {
             (fault, name): Watch(call)
@@ -92,12 +92,12 @@ def measure(scratch: Path) -> Section:
         for watch in watches.values():
             watch.call(req=None)
         for vault in vaults:
-            double.fail(vault, **FAULTS[vault.partition("-")[2]])
+            fake_key_vault.fail(vault, **FAULTS[vault.partition("-")[2]])
         ends = time.monotonic() + WATCHED
         for watch in [*watches.values()] * THREADS:
             threading.Thread(target=watch.run, args=(ends,), daemon=True).start()
         time.sleep(LASTS)
-        double.heal()
+        fake_key_vault.heal()
         time.sleep(ends - time.monotonic())
         rows = [
             [f"{fault.replace('-', ' ')}, {name}", *watch.cells()]

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from key_vault_double import Double
+from support.fake_key_vault import FakeKeyVault
 
 from .page import Section, milliseconds, ratio
 
@@ -43,13 +43,13 @@ def _child(*arguments: object, **settings: str) -> tuple[float, ...]:
 
 
 @contextmanager
-def _double() -> Iterator[tuple[Double, dict[str, str]]]:
-    """A double that answers as late as a real one, and the settings that lead a child to it."""
-    with Double() as double:
-        double.latency = LATENCY
-        double.vault("contoso").set("my-application-secret", VALUE)
-        port = str(double.vault_port)
-        yield double, {"VAULT_PORT": port, "KEY_VAULT_NAME": "contoso", "VALUE": VALUE}
+def _fake_key_vault() -> Iterator[tuple[FakeKeyVault, dict[str, str]]]:
+    """A fake Key Vault that answers as late as a real one, and the settings that lead a child to it."""
+    with FakeKeyVault() as fake_key_vault:
+        fake_key_vault.latency = LATENCY
+        fake_key_vault.vault("contoso").set("my-application-secret", VALUE)
+        port = str(fake_key_vault.vault_port)
+        yield fake_key_vault, {"VAULT_PORT": port, "KEY_VAULT_NAME": "contoso", "VALUE": VALUE}
 
 
 def measure_callers(project: Path, scratch: Path) -> Section:
@@ -58,9 +58,9 @@ def measure_callers(project: Path, scratch: Path) -> Section:
     seconds: dict[str, list[float]] = {"engine": [], "sdk": []}
     for _ in range(CALLER_ROUNDS):
         for who in requests:
-            with _double() as (double, settings):
+            with _fake_key_vault() as (fake_key_vault, settings):
                 seconds[who] += _child("callers", project, who, **settings, SCRATCH=str(scratch))
-                requests[who].append(len(double.requests))
+                requests[who].append(len(fake_key_vault.requests))
     best = {who: (min(requests[who]), min(seconds[who])) for who in requests}
     names = {"engine": "injected by `identity_bindings`", "sdk": "the Azure SDK, one client"}
     ours = best["engine"]
@@ -106,7 +106,7 @@ Moments = list[tuple[float, float]]
 def _starts(apps: dict[str, Path], way: str, pause: float) -> dict[str, Moments]:
     """Start each app again and again: seconds until it is indexed, and until its first answer."""
     moments: dict[str, Moments] = {name: [] for name in apps}
-    with _double() as (_, settings):
+    with _fake_key_vault() as (_, settings):
         for turn in range(STARTS + 1):
             for name, app in apps.items():
                 began = time.monotonic()

@@ -11,7 +11,6 @@ from pathlib import Path
 from time import monotonic, perf_counter
 from typing import Any
 
-import worker
 from aws_lambda_powertools.utilities.parameters import get_secret
 from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
 from aws_lambda_powertools.utilities.parameters.secrets import SecretsProvider
@@ -19,7 +18,8 @@ from aws_secretsmanager_caching import (  # type: ignore[import-untyped]
     InjectSecretString,
     SecretCache,
 )
-from key_vault_double import Double
+from support import worker
+from support.fake_key_vault import FakeKeyVault
 
 from .page import Section, nanoseconds, ratio
 
@@ -179,8 +179,8 @@ def measure(scratch: Path) -> Section:
     source = "def main(req, mySecret):\n    return mySecret\n"
     worker.declare(scratch / "warm", "plain", source, entry)
     worker.declare(scratch / "warm", "other", f"async {source}", entry)
-    with Double() as double, asyncio.Runner() as runner:
-        double.vault("contoso").set(NAME, VALUE)
+    with FakeKeyVault() as fake_key_vault, asyncio.Runner() as runner:
+        fake_key_vault.vault("contoso").set(NAME, VALUE)
         functions = worker.load_folder(scratch / "warm")
         handlers = {name: function.get_user_function() for name, function in functions.items()}
         handlers["plain"](req=None)  # from here on it is warm

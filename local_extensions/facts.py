@@ -15,6 +15,7 @@ from .answers import (
     samples_of,
     services_of,
 )
+from .paths import left_out
 
 # Names that a handler's parameters cannot have: they mean something else there.
 TAKEN_PARAMETERS = frozenset({"req", "res", "context", "func"})
@@ -221,6 +222,11 @@ class Facts(NamedTuple):
         return tuple(text for is_there, text in described if is_there)
 
     @property
+    def left_out(self) -> list[str]:
+        """The paths that belong to other answers."""
+        return left_out(self)
+
+    @property
     def description_in_markdown(self) -> str:
         """The description as it was typed, but hiding nothing of itself and of what follows it."""
         return HIDING.sub(r"\1\\", self.description)
@@ -261,6 +267,7 @@ class Facts(NamedTuple):
                 values[name] = address or EMULATED_STORAGE
         if self.api_scope:
             values["API_URL"] = "https://api-of-yours.example/"
+        values["LOCAL_SECRETS_FILE"] = "../secrets.local.json"
         values["FUNCTIONS_WORKER_RUNTIME"] = "python"
         values["AzureWebJobsStorage"] = EMULATED_STORAGE if self.service_bus else ""
         return as_json({"IsEncrypted": False, "Values": values})

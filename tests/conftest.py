@@ -1,7 +1,14 @@
 """What the template's tests share: projects, rendered once for each set of answers."""
 
+# ruff: noqa: E402
 import os
 import sys
+
+# Tests import the engine and the helpers from the template's folder, where byte code would be
+# rendered too.
+sys.dont_write_bytecode = True
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,10 +21,6 @@ from infrastructure import start_compiler
 from pytest_cookies.plugin import Cookies
 
 from local_extensions.refusal import as_argument
-
-# Some tests run the engine from the template's folder, where byte code would be rendered too.
-sys.dont_write_bytecode = True
-os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
 
 @pytest.fixture(scope="session")

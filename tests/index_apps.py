@@ -1,7 +1,7 @@
 """Load one app after the other, as a Functions worker would, in a process that stays.
 
 A project's folder comes in on a line; what its functions are goes out on one. The project's own
-tests/worker.py loads it, and forgets it again. Without settings, it gets those that it comes with,
+tests/support/worker.py loads it, and forgets it again. Without settings, it gets those that it comes with,
 and is called too.
 """
 
@@ -28,7 +28,7 @@ TYPES = {"secret_name": "keyVault", "key_name": "keyVaultKey", "scope": "accessT
 
 def load(settings: dict[str, str]) -> tuple[Any, dict[str, Any]]:
     """Load an app with these settings: what it declares, and its functions by name."""
-    worker = importlib.import_module("worker")
+    worker = importlib.import_module("support.worker")
     declarations = worker.declarations(settings)
     with mock.patch.dict(os.environ, settings):
         return declarations, worker.load_app()
@@ -36,7 +36,7 @@ def load(settings: dict[str, str]) -> tuple[Any, dict[str, Any]]:
 
 def what_it_is(declarations: Any, functions: dict[str, Any]) -> dict[str, Any]:
     """Tell an app's functions and what they declare."""
-    worker = importlib.import_module("worker")
+    worker = importlib.import_module("support.worker")
     return {
         "functions": {
             name: [binding["type"] for binding in worker.bindings(function).values()]
@@ -63,14 +63,14 @@ def what_it_does(project: Path) -> dict[str, Any]:
 
     Its secrets get values of this machine only, as its example says.
     """
-    settings = json.loads((project / "local.settings.json").read_text("utf-8"))["Values"]
+    settings = json.loads((project / "src/local.settings.json").read_text("utf-8"))["Values"]
     example = json.loads((project / "secrets.local.example.json").read_text("utf-8"))
     values = {name: f"value of {name}" for name in example}
     (project / "secrets.local.json").write_text(json.dumps(values), "utf-8")
     declarations, functions = load(settings)
     app = what_it_is(declarations, functions)
     first = next(one["function"] for one in app["declared"] if one["type"] == "keyVault")
-    worker = importlib.import_module("worker")
+    worker = importlib.import_module("support.worker")
     answer = json.loads(worker.call(functions[first], BODY).get_body())
     signatures = {
         name: hmac.new(value.encode(), BODY, hashlib.sha256).hexdigest()
@@ -89,15 +89,17 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         project = Path(asked["project"])
-        sys.path[:0] = [str(project), str(project / "tests")]
+        sys.path[:0] = [str(project / "src"), str(project / "tests")]
         try:
             settings = asked["settings"]
             answer = what_it_does(project) if settings is None else what_it_is(*load(settings))
         except BaseException:  # SystemExit too: this process stays
             answer = {"error": traceback.format_exc()}
         finally:
-            if worker := sys.modules.pop("worker", None):
+            if worker := sys.modules.get("support.worker"):
                 worker.restart()
+            for name in [one for one in sys.modules if one.partition(".")[0] == "support"]:
+                del sys.modules[name]
             del sys.path[:2]
             importlib.invalidate_caches()
         print(json.dumps(answer), file=out, flush=True)

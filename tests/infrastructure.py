@@ -1,33 +1,14 @@
 """Reading what the Bicep compiler says of a project: its warnings, its template and its forecast."""
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from baking import TEMPLATE
+from support import bicep
 
 # What `bicep snapshot` says that a deployment would make.
 Forecast = dict[str, Any]
-
-
-def _the_projects_own(name: str) -> Any:
-    file = TEMPLATE / "{{cookiecutter.project_slug}}" / "tests" / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    # A __pycache__ in the template would be copied into every project.
-    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    spec.loader.exec_module(module)
-    sys.dont_write_bytecode = writes
-    return module
-
-
-# The generated tests bring the compiler's client and the reading of a forecast; these use the same.
-bicep = _the_projects_own("bicep")
 
 SITE = "Microsoft.Web/sites"
 STORAGE = "Microsoft.Storage/storageAccounts"

@@ -63,8 +63,8 @@ V1_DECLARATION = """{"bindings": [
 ]}
 """
 BY_HAND = """
-import worker
-from conftest import Declared
+from support import worker
+from support.fixtures import Declared
 
 
 def test_both_models(declared: Declared) -> None:

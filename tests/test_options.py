@@ -29,7 +29,7 @@ FILES = {
         "functions/sign_document/__init__.py",
         "functions/sign_document/function.json",
         "identity_bindings/keys.py",
-        "tests/double_of_keys.py",
+        "tests/fake_keys.py",
         "tests/test_sign_document.py",
     },
     "blob-storage": {
@@ -62,7 +62,7 @@ FILES = {
 REQUIREMENTS = {"key": {"azure-keyvault-keys>=4.10"}, "api": {"requests>=2.32.2"}}
 # How to tell that a file speaks of an option.
 WORDS = {
-    "key": r"keyVaultKey|CryptographyClient|sign_document|double_of_keys|Crypto User",
+    "key": r"keyVaultKey|CryptographyClient|sign_document|fake_keys|Crypto User",
     "blob-storage": r"summarize_blob|DOCUMENTS|stdocs",
     "cosmos-db": r"read_order|ORDERS_DB|[Cc]osmos|DocumentDB",
     "service-bus": r"ship_order|ORDERS_BUS|[Ss]ervice ?[Bb]us|shipments",

@@ -14,7 +14,7 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-import worker
+from support import worker
 
 FUNCTION_APP = """
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""The engine under load and faults, against the double that every generated project carries."""
+"""The engine under load and faults, against the fake Key Vault that every generated project carries."""
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,14 +15,11 @@ PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
 # The engine and the tests' tools hold no Jinja: they run from where they stand. What Python makes
 # of them must not be left there too: it would be rendered into every project.
 sys.pycache_prefix = str(Path(tempfile.gettempdir(), "identity-bindings-pycache"))
-sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
+sys.path[:0] = [str(PROJECT / "src"), str(PROJECT / "tests")]
 
-_spec = importlib.util.spec_from_file_location("project_conftest", PROJECT / "tests/conftest.py")
-assert _spec is not None and _spec.loader is not None
-_conftest = importlib.util.module_from_spec(_spec)
-sys.modules["project_conftest"] = _conftest
-_spec.loader.exec_module(_conftest)
-fresh_worker, double = _conftest.fresh_worker, _conftest.double
+from support.fixtures import fake_key_vault, fresh_worker  # noqa: E402
+
+__all__ = ["fake_key_vault", "fresh_worker"]
 
 
 @pytest.fixture
@@ -30,7 +27,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
     """Return a loader of tmp_path's functions, with the refresh and grace that a test needs."""
 
     def load(refresh: float = 300, grace: float = 900) -> dict[str, Any]:
-        import worker
+        from support import worker
 
         monkeypatch.setenv("SECRET_REFRESH_SECONDS", str(refresh))
         monkeypatch.setenv("SECRET_GRACE_SECONDS", str(grace))
@@ -49,7 +46,7 @@ def optional_module(tmp_path: Path) -> Iterator[Callable[[str, str], Any]]:
         folder = tmp_path / "identity_bindings"
         folder.mkdir(exist_ok=True)
         (folder / f"{name}.py").write_text(source)
-        package.__path__.append(str(folder))
+        package.__path__.insert(0, str(folder))
         importlib.import_module("identity_bindings.grammar").kinds.cache_clear()
         given.append(f"identity_bindings.{name}")
         return importlib.import_module(given[-1])

@@ -1,7 +1,7 @@
-"""What happens under load: a plan made of a seed, and a double that follows it and remembers.
+"""What happens under load: a plan made of a seed, and a fake Key Vault that follows it and remembers.
 
 The plan rotates secrets, strikes vaults with every fault of test_faults.py, heals them, lets the
-wall clock jump, revokes tokens, and changes how fast the double answers.
+wall clock jump, revokes tokens, and changes how fast the fake Key Vault answers.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, count
 from typing import Any
 
-from key_vault_double import Double, Fault, Secret
 from load_model import History
+from support.fake_key_vault import FakeKeyVault, Fault, Secret
+from support.worker import IDENTITY
 from test_faults import ROWS, Row
-from worker import IDENTITY
 
 MARK = "Zq7Kx"
 """What every value begins with: letters stay what they are in JSON, in URLs and in a repr."""
@@ -90,8 +90,8 @@ def plan(seed: int, seconds: float, unit: float, faults: Sequence[Row] = ROWS) -
     return [*in_time, *(Event(seconds, "heal", vault) for vault in VAULTS)]
 
 
-class World(Double):
-    """The double, with a history of what it gave, and of what it would have given."""
+class World(FakeKeyVault):
+    """The fake_key_vault, with a history of what it gave, and of what it would have given."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -189,5 +189,5 @@ class World(Double):
 
 
 def _identity_place(vault: str) -> str:
-    """Where the double's faults for the identity of a vault have their place."""
+    """Where the fake Key Vault's faults for the identity of a vault have their place."""
     return f"identity/{(identity_of(vault) or '').rpartition('/')[2]}"

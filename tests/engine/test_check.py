@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import worker
-from key_vault_double import Double
-from worker import IDENTITY, declare, key_vault
+from apps import FUNCTION_APP
+from support import worker
+from support.fake_key_vault import FakeKeyVault
+from support.worker import IDENTITY, declare, key_vault
 
 ECHO = "def main(req, mySecret):\n    return mySecret\n"
 VALUE = "the-value-of-it"
@@ -24,22 +25,20 @@ Check = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def check(
-    double: Double,
+    fake_key_vault: FakeKeyVault,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Check]:
     """Return the command, run in tmp_path as if the app stood there."""
-    entry = next(worker.PROJECT.glob("*function.json*function_app.py*"))
-    (tmp_path / "function_app.py").write_text(entry.read_text())
+    (tmp_path / "function_app.py").write_text(FUNCTION_APP)
     monkeypatch.syspath_prepend(tmp_path)
     level = logging.getLogger("identity_bindings").level
 
     def run(*arguments: str) -> tuple[int, str, str]:
         main: Any = importlib.import_module("identity_bindings.__main__")
-        kinds: Any = importlib.import_module("identity_bindings.key_vault_secrets")
         monkeypatch.setattr(main, "ROOT", tmp_path)
-        monkeypatch.setattr(kinds, "LOCAL_FILE", tmp_path / "secrets.local.json")
+        monkeypatch.setenv("LOCAL_SECRETS_FILE", str(tmp_path / "secrets.local.json"))
         status = main.main(["check", *arguments])
         printed = capsys.readouterr()
         assert VALUE not in printed.out + printed.err
@@ -53,8 +52,8 @@ def declared(folder: Path, **entry: Any) -> None:
     declare(folder / "functions", "echo", ECHO, key_vault(**entry))
 
 
-def test_all_is_well(double: Double, check: Check, tmp_path: Path) -> None:
-    double.vault("contoso").set("api-key", VALUE)
+def test_all_is_well(fake_key_vault: FakeKeyVault, check: Check, tmp_path: Path) -> None:
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
     declared(tmp_path)
 
     status, table, progress = check()
@@ -64,8 +63,8 @@ def test_all_is_well(double: Double, check: Check, tmp_path: Path) -> None:
         assert cell in table
 
 
-def test_json_for_programs(double: Double, check: Check, tmp_path: Path) -> None:
-    double.vault("contoso").set("api-key", VALUE)
+def test_json_for_programs(fake_key_vault: FakeKeyVault, check: Check, tmp_path: Path) -> None:
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
     declared(tmp_path)
     declare(tmp_path / "functions", "other", ECHO, key_vault(secretName="not-there"))
 
@@ -79,13 +78,15 @@ def test_json_for_programs(double: Double, check: Check, tmp_path: Path) -> None
     assert "az keyvault secret set --vault-name contoso --name not-there" in rows["other"]["repair"]
 
 
-def test_every_failure_comes_with_its_repair(double: Double, check: Check, tmp_path: Path) -> None:
+def test_every_failure_comes_with_its_repair(
+    fake_key_vault: FakeKeyVault, check: Check, tmp_path: Path
+) -> None:
     for vault in ("policy", "role"):
-        double.vault(vault).set("api-key", VALUE)
-        double.vault(vault).readers = set()
+        fake_key_vault.vault(vault).set("api-key", VALUE)
+        fake_key_vault.vault(vault).readers = set()
         declare(tmp_path / "functions", vault, ECHO, key_vault(vaultName=vault))
-    double.vault("role").rbac = True
-    double.vault("contoso").set("api-key", VALUE)
+    fake_key_vault.vault("role").rbac = True
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
     user = key_vault(identity="user", identityId=IDENTITY)
     declare(tmp_path / "functions", "identity", ECHO, user)
     declare(tmp_path / "functions", "wrong", ECHO, key_vault(vaultName="no vault"))
@@ -102,10 +103,12 @@ def test_every_failure_comes_with_its_repair(double: Double, check: Check, tmp_p
         assert repair in table
 
 
-def test_values_are_read_in_parallel(double: Double, check: Check, tmp_path: Path) -> None:
-    double.latency = 0.2
+def test_values_are_read_in_parallel(
+    fake_key_vault: FakeKeyVault, check: Check, tmp_path: Path
+) -> None:
+    fake_key_vault.latency = 0.2
     for number in range(16):
-        double.vault("contoso").set(f"key-{number}", VALUE)
+        fake_key_vault.vault("contoso").set(f"key-{number}", VALUE)
         entry = key_vault(secretName=f"key-{number}")
         declare(tmp_path / "functions", f"f{number}", ECHO, entry)
     began = time.monotonic()
@@ -116,8 +119,10 @@ def test_values_are_read_in_parallel(double: Double, check: Check, tmp_path: Pat
     assert time.monotonic() - began < 16 * 0.2
 
 
-def test_an_end_that_is_near_is_told(double: Double, check: Check, tmp_path: Path) -> None:
-    double.vault("contoso").set("api-key", VALUE, exp=int(time.time()) + 5 * 86_400)
+def test_an_end_that_is_near_is_told(
+    fake_key_vault: FakeKeyVault, check: Check, tmp_path: Path
+) -> None:
+    fake_key_vault.vault("contoso").set("api-key", VALUE, exp=int(time.time()) + 5 * 86_400)
     declared(tmp_path)
 
     status, table, _ = check()
@@ -136,9 +141,9 @@ def test_an_app_that_does_not_load(check: Check, tmp_path: Path) -> None:
 
 
 def test_another_app_on_the_path_is_not_taken(
-    double: Double, check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake_key_vault: FakeKeyVault, check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    double.vault("contoso").set("api-key", VALUE)
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
     declared(tmp_path)
     (tmp_path / "other").mkdir()
     (tmp_path / "other/function_app.py").write_text("raise ValueError('not this one')\n")
@@ -168,7 +173,7 @@ def test_the_command_line_explains_itself(
 
 
 @pytest.fixture
-def at_home(double: Double, monkeypatch: pytest.MonkeyPatch) -> None:
+def at_home(fake_key_vault: FakeKeyVault, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave Azure: no identity endpoint, and no CLI with a login."""
     for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", *AZURE):
         monkeypatch.delenv(name, raising=False)
@@ -176,7 +181,11 @@ def at_home(double: Double, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_at_home_a_file_gives_values(
-    at_home: None, double: Double, check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    at_home: None,
+    fake_key_vault: FakeKeyVault,
+    check: Check,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("VAULT", "")  # so that it is gone afterwards
     monkeypatch.delenv("VAULT")
@@ -188,24 +197,26 @@ def test_at_home_a_file_gives_values(
     status, table, _ = check()
 
     assert status == 0, table
-    assert double.requests == []
+    assert fake_key_vault.requests == []
 
 
 def test_at_home_without_a_login_the_repair_is_a_login(
-    at_home: None, double: Double, check: Check, tmp_path: Path
+    at_home: None, fake_key_vault: FakeKeyVault, check: Check, tmp_path: Path
 ) -> None:
-    double.vault("contoso").set("api-key", VALUE)
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
     declared(tmp_path)
 
     status, table, _ = check()
 
     assert status == 1
     assert "az login" in table
-    assert "secrets.local.json" in table
+    assert "LOCAL_SECRETS_FILE" in table
 
 
-def test_in_azure_that_file_is_not_read(double: Double, check: Check, tmp_path: Path) -> None:
-    double.vault("contoso")
+def test_in_azure_that_file_is_not_read(
+    fake_key_vault: FakeKeyVault, check: Check, tmp_path: Path
+) -> None:
+    fake_key_vault.vault("contoso")
     (tmp_path / "secrets.local.json").write_text(json.dumps({"api-key": VALUE}))
     declared(tmp_path)
 
@@ -216,10 +227,10 @@ def test_in_azure_that_file_is_not_read(double: Double, check: Check, tmp_path: 
 
 
 def test_in_azure_the_log_has_the_table_once(
-    double: Double, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    fake_key_vault: FakeKeyVault, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="identity_bindings")
-    double.vault("contoso").set("api-key", VALUE)
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
     declare(tmp_path, "good", ECHO, key_vault())
     declare(tmp_path, "bad", ECHO, key_vault(secretName="not-there"))
 

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import worker
 from apps import ECHO, HTTP, RES, Project
-from key_vault_double import CLOUDS, Double
-from worker import IDENTITY, key_vault
+from support import worker
+from support.fake_key_vault import CLOUDS, FakeKeyVault
+from support.worker import IDENTITY, key_vault
 
 VALUE = "the-value-of-it"
 DAY = 86_400
-# Leads a new process to the double, as the double leads this one.
+# Leads a new process to the fake_key_vault, as the fake Key Vault leads this one.
 REDIRECT = """
 import urllib3.util.connection as connection
 
@@ -39,15 +39,17 @@ connection.create_connection = create_connection
 
 
 @pytest.fixture
-def project(double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+def project(
+    fake_key_vault: FakeKeyVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
     """A project that stands alone, and the environment for processes in it."""
-    double.vault("contoso").set("api-key", VALUE)
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
     suffixes = tuple(CLOUDS)
-    text = REDIRECT.format(vault=double.vault_port, suffixes=suffixes)
+    text = REDIRECT.format(vault=fake_key_vault.vault_port, suffixes=suffixes)
     with Project(tmp_path / "app") as project:
         (tmp_path / "site").mkdir()
         (tmp_path / "site/sitecustomize.py").write_text(text)
-        shutil.copytree(worker.PROJECT / "identity_bindings", project.folder / "identity_bindings")
+        shutil.copytree(worker.SRC / "identity_bindings", project.folder / "identity_bindings")
         monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
         monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
         for name in ("WEBSITE_POD_NAME", "CONTAINER_NAME", "VAULT"):
@@ -71,17 +73,17 @@ def check(project: Project, *arguments: str, **environment: str) -> tuple[int, s
 
 
 def test_a_row_for_each_binding_with_its_result_time_and_repair(
-    project: Project, double: Double
+    project: Project, fake_key_vault: FakeKeyVault
 ) -> None:
-    contoso = double.vault("contoso")
+    contoso = fake_key_vault.vault("contoso")
     contoso.set("near", VALUE, exp=int(time.time()) + 29 * DAY)
     contoso.set("far", VALUE, exp=int(time.time()) + 31 * DAY)
     contoso.set("over", VALUE, exp=int(time.time()) - DAY)
     contoso.set("off", VALUE, enabled=False)
     for name, rbac in {"policies": False, "roles": True}.items():
-        double.vault(name).set("api-key", VALUE)
-        double.vault(name).readers, double.vault(name).rbac = set(), rbac
-    double.vault("walled").firewall = True
+        fake_key_vault.vault(name).set("api-key", VALUE)
+        fake_key_vault.vault(name).readers, fake_key_vault.vault(name).rbac = set(), rbac
+    fake_key_vault.vault("walled").firewall = True
     bindings = {
         "well": key_vault("well"),
         "near": key_vault("near", secretName="near"),
@@ -121,7 +123,7 @@ def test_a_row_for_each_binding_with_its_result_time_and_repair(
         "policies": "az keyvault set-policy --name policies --secret-permissions get",
         "roles": 'az role assignment create --role "Key Vault Secrets User"',
         "walled": "az keyvault network-rule",
-        "user": f"az functionapp identity assign --name func-double --resource-group <group>"
+        "user": f"az functionapp identity assign --name func-tests --resource-group <group>"
         f" --identities {IDENTITY}",
     }.items():
         assert repair in rows[name]["repair"]
@@ -185,9 +187,11 @@ def test_a_wrong_command_line(project: Project) -> None:
     assert "unrecognized arguments: --yaml" in told
 
 
-def test_in_a_terminal_a_line_tells_of_the_work(project: Project, double: Double) -> None:
+def test_in_a_terminal_a_line_tells_of_the_work(
+    project: Project, fake_key_vault: FakeKeyVault
+) -> None:
     project.function("one", HTTP, RES, key_vault())
-    double.latency = 0.1
+    fake_key_vault.latency = 0.1
     master, terminal = pty.openpty()
 
     done = subprocess.run(
@@ -223,13 +227,18 @@ def test_in_azure_without_an_identity(project: Project) -> None:
 
     assert status == 1
     assert "no identity is assigned" in table
-    assert "az functionapp identity assign --name func-double --resource-group rg-app" in table
+    assert "az functionapp identity assign --name func-tests --resource-group rg-app" in table
 
 
-HOME = {"IDENTITY_ENDPOINT": "", "WEBSITE_SITE_NAME": "", "PATH": ""}
+HOME = {
+    "LOCAL_SECRETS_FILE": "secrets.local.json",
+    "IDENTITY_ENDPOINT": "",
+    "WEBSITE_SITE_NAME": "",
+    "PATH": "",
+}
 
 
-def test_on_a_developers_machine(project: Project, double: Double) -> None:
+def test_on_a_developers_machine(project: Project, fake_key_vault: FakeKeyVault) -> None:
     """Its local.settings.json is read as the tools read it, and secrets.local.json gives values."""
     project.function("one", HTTP, RES, key_vault(vaultName="%VAULT%"))
     settings = '// mine\n{"IsEncrypted": false, "Values": {"VAULT": "contoso", "N": 1,},}'
@@ -239,7 +248,7 @@ def test_on_a_developers_machine(project: Project, double: Double) -> None:
     status, table, told = check(project, **HOME)
 
     assert (status, told) == (0, ""), table
-    assert double.requests == []
+    assert fake_key_vault.requests == []
 
 
 def test_a_value_in_the_environment_comes_first(project: Project) -> None:
@@ -293,15 +302,3 @@ def test_local_settings_are_texts_as_func_start_makes_them(
         **{"TEXT": "a text", "NUMBER": "7", "SWITCH": "true", "OBJECT": '{"a": [1]}'},
         "SET": "before",
     }
-
-
-@pytest.mark.parametrize(
-    "content", ["", "[]", "{", "7", '{"api-key": 7}', '{"api-key": null}', '{"api-key": ["a"]}']
-)
-def test_an_odd_file_of_values_is_told(project: Project, content: str) -> None:
-    kinds: Any = importlib.import_module("identity_bindings.key_vault_secrets")
-    readings: Any = importlib.import_module("identity_bindings.errors")
-    project.write("secrets.local.json", content)
-
-    with pytest.raises(readings.ReadError, match="is no JSON object whose values are all texts"):
-        kinds._local_value(project.folder / "secrets.local.json", "contoso", "api-key")

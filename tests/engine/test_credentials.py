@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import requests
-from key_vault_double import TENANT, Double
-from worker import IDENTITY
+from support.fake_key_vault import TENANT, FakeKeyVault
+from support.worker import IDENTITY
 
 ENDPOINT = {"IDENTITY_ENDPOINT": "http://127.0.0.1/", "IDENTITY_HEADER": "a-header"}
 SITE = {"WEBSITE_SITE_NAME": "my-app", "WEBSITE_RESOURCE_GROUP": "my-group"}
@@ -107,15 +107,15 @@ def test_in_azure_without_an_endpoint_it_is_certain(
 
 
 def test_a_token_is_that_of_exactly_the_declared_identity(
-    credentials: Any, double: Double, loggers: dict[str, logging.Logger]
+    credentials: Any, fake_key_vault: FakeKeyVault, loggers: dict[str, logging.Logger]
 ) -> None:
-    double.identities = {None, IDENTITY}
+    fake_key_vault.identities = {None, IDENTITY}
 
     for resource_id in (None, IDENTITY):
         credential = credentials.Credential(credentials.Identity(resource_id))
         info = credential.get_token_info(SCOPE)
 
-        assert double.tokens[info.token][0] == resource_id
+        assert fake_key_vault.tokens[info.token][0] == resource_id
         assert info.token not in str(vars(credential))  # it is kept by the SDK alone
         assert credential.get_token_info(SCOPE).token == info.token  # the SDK's cache holds it
         credential.forget()
@@ -126,7 +126,7 @@ def test_a_token_is_that_of_exactly_the_declared_identity(
 
 
 def test_a_level_that_somebody_has_set_is_theirs(
-    credentials: Any, double: Double, loggers: dict[str, logging.Logger]
+    credentials: Any, fake_key_vault: FakeKeyVault, loggers: dict[str, logging.Logger]
 ) -> None:
     loggers["azure.core"].setLevel(logging.DEBUG)
 
@@ -153,14 +153,14 @@ def body(message: str) -> bytes:
     ],
 )
 def test_what_an_answer_of_the_endpoint_means(
-    credentials: Any, double: Double, fault: dict[str, Any], denied: bool, said: str
+    credentials: Any, fake_key_vault: FakeKeyVault, fault: dict[str, Any], denied: bool, said: str
 ) -> None:
     credential = credentials.Credential(credentials.Identity())
-    double.fail("identity", **fault)
+    fake_key_vault.fail("identity", **fault)
 
     failure = refusal(credential)
 
-    assert len(double.requests) <= 1  # sources repeat a read, the SDK does not
+    assert len(fake_key_vault.requests) <= 1  # sources repeat a read, the SDK does not
     if denied:
         assert failure == credentials.not_assigned(credential.identity)
         assert failure.reason.endswith("the app does not have the system-assigned identity")
@@ -168,12 +168,12 @@ def test_what_an_answer_of_the_endpoint_means(
         assert failure.kind == "transient"
         assert failure.reason == f"the identity endpoint gave no token ({said})"
         assert failure.repair == "the next read tries again; if it lasts, restart the app"
-    double.heal()
+    fake_key_vault.heal()
     assert credential.get_token_info(SCOPE).token  # the SDK would remember the bad answer
 
 
 def test_no_request_waits_for_long(
-    credentials: Any, double: Double, monkeypatch: pytest.MonkeyPatch
+    credentials: Any, fake_key_vault: FakeKeyVault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timeouts = []
     original = requests.Session.request
@@ -183,7 +183,7 @@ def test_no_request_waits_for_long(
         return original(self, *args, **options)
 
     monkeypatch.setattr(requests.Session, "request", request)
-    double.vault("contoso").set("api-key", "the-value-of-it")
+    fake_key_vault.vault("contoso").set("api-key", "the-value-of-it")
     vaults = importlib.import_module("identity_bindings.vaults")
 
     vaults.Vault("https://contoso.vault.azure.net", credentials.Identity()).read_secret(
@@ -231,5 +231,6 @@ def test_at_home_without_a_login_the_repair_is_one(
     assert failure.kind == "denied"
     assert failure.reason == "no developer's login gave a token on this machine"
     assert failure.repair == (
-        "run 'az login' or 'azd auth login'; a secret's value can stand in secrets.local.json"
+        "run 'az login' or 'azd auth login', or put the value into the file that"
+        " LOCAL_SECRETS_FILE names"
     )

@@ -13,20 +13,22 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-import worker
 from apps import FUNCTION_APP, HTTP, RES, Project, body, needs_runtime, told
 from azure.functions.decorators.function_app import FunctionRegister
-from key_vault_double import Double
-from worker import call, key_vault
+from support import worker
+from support.fake_key_vault import FakeKeyVault
+from support.worker import call, key_vault
 
 VALUE = "the-value-of-it"
 OTHER_VALUE = "another-value-of-it"
 
 
 @pytest.fixture
-def project(double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    double.vault("contoso").set("api-key", VALUE)
-    double.vault("contoso").set("other-key", OTHER_VALUE)
+def project(
+    fake_key_vault: FakeKeyVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
+    fake_key_vault.vault("contoso").set("other-key", OTHER_VALUE)
     monkeypatch.setenv("SECRET", "api-key")
     with Project(tmp_path) as project:
         project.function("declared", HTTP, RES, key_vault())
@@ -400,7 +402,7 @@ def test_a_mistake_is_that_of_its_function_alone(
 
 
 def test_each_value_is_in_the_table_of_the_start_once(
-    project: Project, double: Double, caplog: pytest.LogCaptureFixture
+    project: Project, fake_key_vault: FakeKeyVault, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="identity_bindings")
     names = [f"f{number}" for number in range(8)]
@@ -411,9 +413,9 @@ def test_each_value_is_in_the_table_of_the_start_once(
         for key in [json.dumps("not-there" if number == 7 else f"key-{number}")]
     ]
     for number in range(7):
-        double.vault("contoso").set(f"key-{number}", VALUE)
+        fake_key_vault.vault("contoso").set(f"key-{number}", VALUE)
     app(project, *texts)
-    double.latency = 0.02
+    fake_key_vault.latency = 0.02
 
     project.load()
 
@@ -444,7 +446,7 @@ def test_in_azure_without_an_identity_the_start_tells_it(
     assert [line.split()[0] for line in lines] == ["declared", "good"]
     for line in lines:
         assert "no identity is assigned" in line
-        assert "az functionapp identity assign --name func-double" in line
+        assert "az functionapp identity assign --name func-tests" in line
 
 
 def test_neither_model_weakens_the_other(project: Project) -> None:

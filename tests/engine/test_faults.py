@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import bicep
 import pytest
-import worker
 from apps import engine_threads
-from key_vault_double import Double
-from worker import IDENTITY, call, declare, key_vault
+from support import bicep, worker
+from support.fake_key_vault import FakeKeyVault
+from support.worker import IDENTITY, call, declare, key_vault
 
 ECHO = "import azure.functions as func\ndef main(req, mySecret):\n    return mySecret\n"
 LONGEST_COLD_CALL = 10.0
@@ -47,27 +46,27 @@ class Row:
     def identity(self) -> str:
         return IDENTITY.replace("id-tests", f"id-{self.name}")
 
-    def strike(self, double: Double) -> None:
-        vault = double.vault(self.name)
+    def strike(self, fake_key_vault: FakeKeyVault) -> None:
+        vault = fake_key_vault.vault(self.name)
         if self.fault:
-            double.fail(
+            fake_key_vault.fail(
                 self.name if self.where == "vault" else f"identity/id-{self.name}", **self.fault
             )
         elif self.where == "identity":
-            double.identities.discard(self.identity)
+            fake_key_vault.identities.discard(self.identity)
         if "missing" in self.secret:
             vault.secrets.clear()
         elif self.secret:
             vault.secrets[-1].attributes.update(self.secret)
         vars(vault).update(self.vault)
 
-    def heal(self, double: Double, value: str) -> None:
+    def heal(self, fake_key_vault: FakeKeyVault, value: str) -> None:
         """End the fault; whoever repaired it has also rotated the secret."""
         for key in (self.name, f"identity/id-{self.name}"):
-            double.faults.pop(key, None)
-        double.identities.add(self.identity)
-        vars(double.vault(self.name)).update(readers=None, firewall=False)
-        double.vault(self.name).set("api-key", value)
+            fake_key_vault.faults.pop(key, None)
+        fake_key_vault.identities.add(self.identity)
+        vars(fake_key_vault.vault(self.name)).update(readers=None, firewall=False)
+        fake_key_vault.vault(self.name).set("api-key", value)
 
 
 CLOSED = b'{"error": {"code": "Forbidden", "innererror": {"code": "ForbiddenByConnection"}}}'
@@ -128,12 +127,12 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return functions
 
 
-def _double() -> Double:
-    double = Double()
+def _fake() -> FakeKeyVault:
+    fake_key_vault = FakeKeyVault()
     for row in ROWS:
-        double.identities.add(row.identity)
-        double.vault(row.name).set("api-key", f"first-value-of-{row.name}")
-    return double
+        fake_key_vault.identities.add(row.identity)
+        fake_key_vault.vault(row.name).set("api-key", f"first-value-of-{row.name}")
+    return fake_key_vault
 
 
 def _try(function: Any) -> tuple[str, str, float]:
@@ -151,17 +150,17 @@ def cold(prepared: Path) -> dict[str, Seen]:
     """Start while everything is broken, call each function twice, repair, and call again."""
     seen = {row.name: Seen() for row in ROWS}
     worker.restart()
-    with pytest.MonkeyPatch.context() as patch, _double() as double:
+    with pytest.MonkeyPatch.context() as patch, _fake() as fake_key_vault:
         patch.setenv("SECRET_REFRESH_SECONDS", "300")
         for row in ROWS:
-            row.strike(double)
+            row.strike(fake_key_vault)
         functions = worker.load_folder(prepared)
 
         def run(row: Row) -> None:
             function, one = functions[row.function], seen[row.name]
             _, one.cold, one.cold_seconds = _try(function)
             _, one.again, one.again_seconds = _try(function)
-            row.heal(double, f"second-value-of-{row.name}")
+            row.heal(fake_key_vault, f"second-value-of-{row.name}")
             healed = time.monotonic()
             while one.recovered is None and time.monotonic() - healed < 35:
                 if _try(function)[0] == f"second-value-of-{row.name}":
@@ -210,25 +209,25 @@ def refreshed(prepared: Path) -> dict[str, Seen]:
 
     worker.restart()
     keep = Keep(logging.WARNING)
-    with pytest.MonkeyPatch.context() as patch, _double() as double:
+    with pytest.MonkeyPatch.context() as patch, _fake() as fake_key_vault:
         patch.setenv("SECRET_REFRESH_SECONDS", str(REFRESH))
         patch.setenv("SECRET_GRACE_SECONDS", str(GRACE))
         timing = importlib.import_module("identity_bindings.timing")
         patch.setattr(timing, "LONGEST_BACK_OFF", 2.0)  # else a denial's repair may take 30 s
-        double.token_life = 200  # too short to be kept: every refresh asks for a token
+        fake_key_vault.token_life = 200  # too short to be kept: every refresh asks for a token
         functions = worker.load_folder(prepared)
         for row in ROWS:
             assert call(functions[row.function]) == f"first-value-of-{row.name}"
         logging.getLogger().addHandler(keep)
         for row in ROWS:
-            row.strike(double)
+            row.strike(fake_key_vault)
         began = time.monotonic()
 
         def run(row: Row) -> None:
             one, healed = seen[row.name], False
             while one.recovered is None and time.monotonic() - began < FAULTY + 35:
                 if not healed and time.monotonic() - began > FAULTY:
-                    row.heal(double, f"second-value-of-{row.name}")
+                    row.heal(fake_key_vault, f"second-value-of-{row.name}")
                     healed = True
                 answer, failed, took = _try(functions[row.function])
                 one.longest_call = max(one.longest_call, took)

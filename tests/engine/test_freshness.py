@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from key_vault_double import Double
-from worker import declare, key_vault
+from support.fake_key_vault import FakeKeyVault
+from support.worker import declare, key_vault
 
 ECHO = "def main(req, mySecret):\n    return mySecret\n"
 App = Callable[..., dict[str, Any]]
@@ -32,15 +32,17 @@ def watch(handler: Callable[..., Any], until: Callable[[Any], bool], seconds: fl
 
 
 @pytest.fixture
-def echo(double: Double, app: App, tmp_path: Path) -> Callable[..., Callable[..., Any]]:
+def echo(
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
+) -> Callable[..., Callable[..., Any]]:
     """Return a loader of one function, which has been called once."""
 
     def load(refresh: float, **entry: Any) -> Callable[..., Any]:
-        if not double.vault("contoso").secrets:
-            double.vault("contoso").set("api-key", "first-value")
+        if not fake_key_vault.vault("contoso").secrets:
+            fake_key_vault.vault("contoso").set("api-key", "first-value")
         declare(tmp_path, "echo", ECHO, key_vault(**entry))
         handler: Callable[..., Any] = app(refresh)["echo"].get_user_function()
-        assert handler(req=None) == double.vault("contoso").secrets[-1].value
+        assert handler(req=None) == fake_key_vault.vault("contoso").secrets[-1].value
         return handler
 
     return load
@@ -49,31 +51,36 @@ def echo(double: Double, app: App, tmp_path: Path) -> Callable[..., Callable[...
 Echo = Callable[..., Callable[..., Any]]
 
 
-def test_a_rotated_secret_is_seen_within_one_interval(double: Double, echo: Echo) -> None:
+def test_a_rotated_secret_is_seen_within_one_interval(
+    fake_key_vault: FakeKeyVault, echo: Echo
+) -> None:
     handler = echo(0.5)
 
     for value in ("second-value", "third-value"):
-        double.vault("contoso").set("api-key", value)
+        fake_key_vault.vault("contoso").set("api-key", value)
         assert watch(handler, value.__eq__, 0.5 + SLACK) <= 0.5 + SLACK
 
 
 def test_a_secret_that_nobody_uses_stays_fresh_too(
-    double: Double, app: App, tmp_path: Path
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
 ) -> None:
-    double.vault("contoso").set("api-key", "first-value")
+    fake_key_vault.vault("contoso").set("api-key", "first-value")
     declare(tmp_path, "echo", ECHO, key_vault())
 
     app(0.3)
     time.sleep(1.5)
 
-    assert sum(request.status == 200 and bool(request.secret) for request in double.requests) >= 4
+    assert (
+        sum(request.status == 200 and bool(request.secret) for request in fake_key_vault.requests)
+        >= 4
+    )
 
 
-def test_refreshes_are_spread(double: Double, app: App, tmp_path: Path) -> None:
+def test_refreshes_are_spread(fake_key_vault: FakeKeyVault, app: App, tmp_path: Path) -> None:
     times: dict[str, list[float]] = {}
-    double.requests = _Timed(times)  # type: ignore[assignment]
+    fake_key_vault.requests = _Timed(times)  # type: ignore[assignment]
     for number in range(10):
-        double.vault("contoso").set(f"key-{number}", f"value-{number}")
+        fake_key_vault.vault("contoso").set(f"key-{number}", f"value-{number}")
         declare(tmp_path, f"f{number}", ECHO, key_vault(secretName=f"key-{number}"))
 
     app(0.6)
@@ -99,37 +106,37 @@ class _Timed(list[Any]):
         super().append(request)
 
 
-def test_a_pinned_version_is_never_read_again(double: Double, echo: Echo) -> None:
-    version = double.vault("contoso").set("api-key", "first-value")
+def test_a_pinned_version_is_never_read_again(fake_key_vault: FakeKeyVault, echo: Echo) -> None:
+    version = fake_key_vault.vault("contoso").set("api-key", "first-value")
     handler = echo(0.1, secretVersion=version)
-    double.vault("contoso").set("api-key", "second-value")
+    fake_key_vault.vault("contoso").set("api-key", "second-value")
 
     time.sleep(1.0)
 
     assert handler(req=None) == "first-value"
-    assert len(double.requests) == 3
+    assert len(fake_key_vault.requests) == 3
 
 
 def test_the_wall_clock_changes_nothing(
-    double: Double, echo: Echo, monkeypatch: pytest.MonkeyPatch
+    fake_key_vault: FakeKeyVault, echo: Echo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handler, real = echo(300), time.time
-    before = len(double.requests)
+    before = len(fake_key_vault.requests)
 
     for offset in (10**6, -(10**6)):
         monkeypatch.setattr(time, "time", lambda offset=offset: real() + offset)
         assert watch(handler, "first-value".__eq__, 1) < 1
 
     time.sleep(0.2)
-    assert len(double.requests) == before
+    assert len(fake_key_vault.requests) == before
 
 
 def test_tokens_end_and_are_replaced(
-    double: Double, echo: Echo, caplog: pytest.LogCaptureFixture
+    fake_key_vault: FakeKeyVault, echo: Echo, caplog: pytest.LogCaptureFixture
 ) -> None:
     handler = echo(0.3)
-    double.tokens.clear()  # revoked: the vault answers 401 until there is a new one
-    double.vault("contoso").set("api-key", "second-value")
+    fake_key_vault.tokens.clear()  # revoked: the vault answers 401 until there is a new one
+    fake_key_vault.vault("contoso").set("api-key", "second-value")
 
     watch(handler, "second-value".__eq__, 0.3 + SLACK)
 
@@ -140,13 +147,13 @@ def test_tokens_end_and_are_replaced(
     ("attributes", "words"), [({"exp": 10**9}, "expired"), ({"nbf": 2 * 10**9}, "not valid before")]
 )
 def test_an_expired_secret_is_served_with_one_warning(
-    double: Double,
+    fake_key_vault: FakeKeyVault,
     echo: Echo,
     caplog: pytest.LogCaptureFixture,
     attributes: dict[str, int],
     words: str,
 ) -> None:
-    double.vault("contoso").set("api-key", "first-value", **attributes)
+    fake_key_vault.vault("contoso").set("api-key", "first-value", **attributes)
 
     handler = echo(0.1)
     time.sleep(0.6)
@@ -159,11 +166,15 @@ def test_an_expired_secret_is_served_with_one_warning(
 
 @pytest.mark.parametrize("wrong", ["soon", "-1", "nan", "inf", "0"])
 def test_a_setting_that_is_no_number_is_told_and_not_used(
-    double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any, wrong: str
+    fake_key_vault: FakeKeyVault,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: Any,
+    wrong: str,
 ) -> None:
-    import worker
+    from support import worker
 
-    double.vault("contoso").set("api-key", "first-value")
+    fake_key_vault.vault("contoso").set("api-key", "first-value")
     declare(tmp_path, "echo", ECHO, key_vault())
     monkeypatch.setenv("SECRET_REFRESH_SECONDS", wrong)
 
@@ -176,28 +187,30 @@ def test_a_setting_that_is_no_number_is_told_and_not_used(
     )
 
 
-def test_the_grace_ends_only_what_is_denied(double: Double, echo: Echo, app: App) -> None:
+def test_the_grace_ends_only_what_is_denied(
+    fake_key_vault: FakeKeyVault, echo: Echo, app: App
+) -> None:
     handler = echo(0.2)
-    double.fail("contoso", status=503)
+    fake_key_vault.fail("contoso", status=503)
     time.sleep(1.0)
     assert handler(req=None) == "first-value"
 
-    double.heal()
-    double.vault("contoso").set("api-key", "second-value")
+    fake_key_vault.heal()
+    fake_key_vault.vault("contoso").set("api-key", "second-value")
 
     # The back-off of a refresh is never longer than its interval.
     watch(handler, "second-value".__eq__, 0.2 + SLACK)
 
 
 def test_without_a_grace_a_denial_fails_the_next_call(
-    double: Double, app: App, tmp_path: Path
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
 ) -> None:
-    double.vault("contoso").set("api-key", "first-value")
+    fake_key_vault.vault("contoso").set("api-key", "first-value")
     declare(tmp_path, "echo", ECHO, key_vault())
     handler = app(0.3, grace=0)["echo"].get_user_function()
     assert handler(req=None) == "first-value"
 
-    double.vault("contoso").readers = set()
+    fake_key_vault.vault("contoso").readers = set()
     denied_at = time.monotonic()
 
     with pytest.raises(Exception, match="az keyvault set-policy"):
@@ -207,12 +220,12 @@ def test_without_a_grace_a_denial_fails_the_next_call(
 
 
 def test_after_a_freeze_a_call_waits_for_a_new_value(
-    double: Double, echo: Echo, monkeypatch: pytest.MonkeyPatch
+    fake_key_vault: FakeKeyVault, echo: Echo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from identity_bindings import injection, sources
 
     handler, real = echo(300), time.monotonic
-    double.vault("contoso").set("api-key", "second-value")
+    fake_key_vault.vault("contoso").set("api-key", "second-value")
 
     for frozen, value in ((305.0, "first-value"), (311.0, "second-value")):
         # As after the platform has frozen the process: the threads have not run meanwhile.
@@ -221,16 +234,16 @@ def test_after_a_freeze_a_call_waits_for_a_new_value(
         assert handler(req=None) == value
 
 
-def test_retry_after_is_obeyed_at_refresh(double: Double, echo: Echo) -> None:
+def test_retry_after_is_obeyed_at_refresh(fake_key_vault: FakeKeyVault, echo: Echo) -> None:
     handler = echo(0.2)
-    double.fail("contoso", status=429, headers={"Retry-After": "2"})
-    while not any(request.status == 429 for request in double.requests):
+    fake_key_vault.fail("contoso", status=429, headers={"Retry-After": "2"})
+    while not any(request.status == 429 for request in fake_key_vault.requests):
         time.sleep(0.01)
     refused_at = time.monotonic()
-    double.heal()
-    double.vault("contoso").set("api-key", "second-value")
+    fake_key_vault.heal()
+    fake_key_vault.vault("contoso").set("api-key", "second-value")
 
     watch(handler, "second-value".__eq__, 2 + SLACK)
 
     assert time.monotonic() - refused_at > 1.9
-    assert sum(request.status == 429 for request in double.requests) == 1
+    assert sum(request.status == 429 for request in fake_key_vault.requests) == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worker import IDENTITY, call, declare, key_vault, load_folder
+from support.worker import IDENTITY, call, declare, key_vault, load_folder
 
 KNOWN = (
     "name, type, direction, dataType, identity, identityId, secretName, secretVersion, vaultName"
@@ -129,7 +129,12 @@ def test_what_a_declaration_becomes(grammar: Any) -> None:
         assert found == {**plain, **made}, changes
 
 
-def test_ours_is_what_has_a_kind(grammar: Any) -> None:
+def test_ours_is_what_has_a_kind(grammar: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [*grammar.kinds()] == ["keyvault", "keyvaultkey", "accesstoken"]
+    # A project that does not ask for keys and tokens has no modules of these names.
+    monkeypatch.setattr(grammar, "_MODULES", (".key_vault_secrets", ".not_there"))
+    grammar.kinds.cache_clear()
+
     assert [*grammar.kinds()] == ["keyvault"]
     for binding, ours in (
         ({"type": "keyVault"}, True),
@@ -181,7 +186,7 @@ def test_a_kind_is_a_module_that_may_be_there(
 ) -> None:
     paint = optional_module(module, KIND.format(type="Paint")).paint
 
-    assert [*grammar.kinds()] == ["keyvault", "paint"]
+    assert "paint" in grammar.kinds()
 
     @paint("one", "red")
     def plain(one: Any) -> Any:

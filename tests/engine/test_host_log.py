@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from apps import HTTP, RES, Project
+from support.worker import key_vault
 from test_check import AZURE
-from worker import key_vault
 
 # In a project of both models, so that both ways in are taken.
 DECORATED = """

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 from apps import told
-from key_vault_double import Double
-from worker import IDENTITY, call, declare, key_vault, load_folder
+from support.fake_key_vault import FakeKeyVault
+from support.worker import IDENTITY, call, declare, key_vault, load_folder
 
 VALUE = "the-value-of-it"
 
@@ -267,15 +267,12 @@ def test_a_secret_by_its_name_and_its_place() -> None:
 
 
 def test_at_home_a_file_comes_first(
-    double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+    fake_key_vault: FakeKeyVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
-    kinds: Any = importlib.import_module("identity_bindings.key_vault_secrets")
     grammar: Any = importlib.import_module("identity_bindings.grammar")
-    beside_the_engine = Path(kinds.__file__).parent.parent / "secrets.local.json"
-    assert beside_the_engine == kinds.LOCAL_FILE
-    double.vault("contoso")
+    fake_key_vault.vault("contoso")
     file = tmp_path / "secrets.local.json"
-    monkeypatch.setattr(kinds, "LOCAL_FILE", file)
+    monkeypatch.setenv("LOCAL_SECRETS_FILE", str(file))
     file.write_text(
         '{"contoso/API-key": "of contoso", "api-KEY": "of any", "größe": "of tests"}', "utf-8-sig"
     )
@@ -290,7 +287,7 @@ def test_at_home_a_file_comes_first(
     reading = read(vaultName="Fabrikam")
     assert (reading.value, reading.note, reading.pinned) == ("of any", "", False)
     assert told(caplog, level=logging.WARNING) == [
-        "secrets.local.json gives the values of secrets on this machine."
+        f"{file} gives the values of secrets on this machine."
     ]
     with pytest.raises(Exception, match="no developer's login"):
         read(secretName="other")
@@ -298,14 +295,10 @@ def test_at_home_a_file_comes_first(
     with pytest.raises(Exception, match="no developer's login"):
         read()
     assert told(caplog, level=logging.WARNING)[1:] == [
-        "Secrets are read with the developer's own login ('az login' or 'azd auth login')."
+        "Secrets are read with the developer's own login ('az login' or 'azd auth login').",
+        f"{file} is missing. To give secrets values on this machine, create it.",
     ]
     declare(tmp_path / "functions", "plain", "def main(req, mySecret): ...", key_vault())
     plain = load_folder(tmp_path / "functions")["plain"]
     with pytest.raises(Exception, match="cannot be read by the developer's own login: no"):
         call(plain)
-    file.write_text("[]")
-    with pytest.raises(Exception, match="values are all texts") as caught:
-        read()
-    failure = caught.value.failure
-    assert (failure.kind, failure.repair) == ("denied", "correct secrets.local.json")

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from key_vault_double import Double
-from worker import IDENTITY, declare, key_vault
+from support.fake_key_vault import FakeKeyVault
+from support.worker import IDENTITY, declare, key_vault
 
 ECHO = "def main(req, mySecret):\n    return mySecret\n"
 ASYNC_ECHO = f"async {ECHO}"
@@ -47,51 +47,55 @@ def storm(sync: Callable[..., Any], other: Callable[..., Any], count: int) -> li
 
 
 @pytest.fixture
-def both(double: Double, app: App, tmp_path: Path) -> dict[str, Callable[..., Any]]:
+def both(fake_key_vault: FakeKeyVault, app: App, tmp_path: Path) -> dict[str, Callable[..., Any]]:
     """A function for threads and one for coroutines, of the same secret."""
-    double.vault("contoso").set("api-key", "the-value")
-    double.latency = 0.3
+    fake_key_vault.vault("contoso").set("api-key", "the-value")
+    fake_key_vault.latency = 0.3
     declare(tmp_path, "sync", ECHO, key_vault())
     declare(tmp_path, "other", ASYNC_ECHO, key_vault(vaultName="https://Contoso.vault.azure.net/"))
     return handlers(app())
 
 
 def test_a_thousand_cold_callers_make_three_requests(
-    double: Double, both: dict[str, Callable[..., Any]]
+    fake_key_vault: FakeKeyVault, both: dict[str, Callable[..., Any]]
 ) -> None:
     answers = storm(both["sync"], both["other"], 500)
 
     assert Counter(answers) == {"the-value": 1000}
-    assert [(request.endpoint, request.status) for request in double.requests] == [
+    assert [(request.endpoint, request.status) for request in fake_key_vault.requests] == [
         ("contoso.vault.azure.net", 401),
         ("identity", 200),
         ("contoso.vault.azure.net", 200),
     ]
 
 
-def test_a_denied_read_is_shared_too(double: Double, both: dict[str, Callable[..., Any]]) -> None:
-    double.vault("contoso").readers = set()
+def test_a_denied_read_is_shared_too(
+    fake_key_vault: FakeKeyVault, both: dict[str, Callable[..., Any]]
+) -> None:
+    fake_key_vault.vault("contoso").readers = set()
 
     answers = storm(both["sync"], both["other"], 100)
 
     assert {type(answer).__name__ for answer in answers} == {"BindingUnavailableError"}
-    assert [request.status for request in double.requests] == [401, 200, 403]
+    assert [request.status for request in fake_key_vault.requests] == [401, 200, 403]
 
 
-def test_an_outage_is_not_stormed(double: Double, both: dict[str, Callable[..., Any]]) -> None:
-    double.fail("contoso", status=503)
+def test_an_outage_is_not_stormed(
+    fake_key_vault: FakeKeyVault, both: dict[str, Callable[..., Any]]
+) -> None:
+    fake_key_vault.fail("contoso", status=503)
 
     answers = storm(both["sync"], both["other"], 100)
 
     assert {type(answer).__name__ for answer in answers} == {"BindingUnavailableError"}
-    assert len(double.requests) <= 5
+    assert len(fake_key_vault.requests) <= 5
 
 
 def test_a_hundred_secrets_share_challenge_and_token(
-    double: Double, app: App, tmp_path: Path
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
 ) -> None:
     for number in range(100):
-        double.vault("contoso").set(f"key-{number}", f"value-{number}")
+        fake_key_vault.vault("contoso").set(f"key-{number}", f"value-{number}")
         declare(tmp_path, f"f{number}", ECHO, key_vault(secretName=f"key-{number}"))
     functions = handlers(app())
 
@@ -99,17 +103,19 @@ def test_a_hundred_secrets_share_challenge_and_token(
         answers = list(threads.map(lambda n: functions[f"f{n}"](req=None), range(100)))
 
     assert answers == [f"value-{number}" for number in range(100)]
-    assert Counter((request.endpoint, request.status) for request in double.requests) == {
+    assert Counter((request.endpoint, request.status) for request in fake_key_vault.requests) == {
         ("contoso.vault.azure.net", 401): 1,
         ("identity", 200): 1,
         ("contoso.vault.azure.net", 200): 100,
     }
 
 
-def test_vaults_of_one_identity_share_its_token(double: Double, app: App, tmp_path: Path) -> None:
-    double.identities = {IDENTITY}
+def test_vaults_of_one_identity_share_its_token(
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
+) -> None:
+    fake_key_vault.identities = {IDENTITY}
     for number in range(5):
-        double.vault(f"vault-{number}").set("api-key", "the-value")
+        fake_key_vault.vault(f"vault-{number}").set("api-key", "the-value")
         entry = key_vault(vaultName=f"vault-{number}", identity="user", identityId=IDENTITY)
         declare(tmp_path, f"f{number}", ECHO, entry)
     functions = handlers(app())
@@ -117,11 +123,11 @@ def test_vaults_of_one_identity_share_its_token(double: Double, app: App, tmp_pa
     with ThreadPoolExecutor(5) as threads:
         assert set(threads.map(lambda n: functions[f"f{n}"](req=None), range(5))) == {"the-value"}
 
-    assert sum(request.endpoint == "identity" for request in double.requests) == 1
+    assert sum(request.endpoint == "identity" for request in fake_key_vault.requests) == 1
 
 
 def test_a_cancelled_caller_cancels_only_itself(
-    double: Double, both: dict[str, Callable[..., Any]]
+    fake_key_vault: FakeKeyVault, both: dict[str, Callable[..., Any]]
 ) -> None:
     async def run() -> Any:
         first, second = (asyncio.ensure_future(both["other"](req=None)) for _ in range(2))
@@ -136,9 +142,9 @@ def test_a_cancelled_caller_cancels_only_itself(
 
 
 def test_a_cold_read_never_blocks_the_event_loop(
-    double: Double, both: dict[str, Callable[..., Any]]
+    fake_key_vault: FakeKeyVault, both: dict[str, Callable[..., Any]]
 ) -> None:
-    double.latency = 0.7
+    fake_key_vault.latency = 0.7
 
     async def run() -> float:
         waiting = asyncio.ensure_future(both["other"](req=None))
@@ -152,10 +158,12 @@ def test_a_cold_read_never_blocks_the_event_loop(
     assert asyncio.run(run()) < 0.5  # a blocking read would take as long as an answer
 
 
-def test_a_vault_that_hangs_holds_up_no_other(double: Double, app: App, tmp_path: Path) -> None:
-    double.vault("broken").set("api-key", "the-value")
-    double.vault("contoso").set("api-key", "the-value")
-    double.fail("broken", how="hang")
+def test_a_vault_that_hangs_holds_up_no_other(
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
+) -> None:
+    fake_key_vault.vault("broken").set("api-key", "the-value")
+    fake_key_vault.vault("contoso").set("api-key", "the-value")
+    fake_key_vault.fail("broken", how="hang")
     for number in range(20):
         declare(
             tmp_path, f"f{number}", ECHO, key_vault(vaultName="broken", secretName=f"k{number}")

@@ -5,39 +5,25 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import importlib
-import importlib.util
-import re
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
-import worker
 from azure.keyvault.keys.crypto import CryptographyClient, SignatureAlgorithm
 from azure.keyvault.keys.crypto.aio import CryptographyClient as AsyncClient
-from key_vault_double import Double
-from worker import IDENTITY
+from support.fake_key_vault import FakeKeyVault
+from support.worker import IDENTITY
 
 DIGEST = hashlib.sha256(b"a document").digest()
 VAULT = "https://contoso.vault.azure.net"
 
 
-def source(folder: Path, name: str) -> Path:
-    """A file of the template, whose name has a condition around it."""
-    return next(file for file in folder.iterdir() if re.search(rf"\b{name}\.py", file.name))
-
-
 @pytest.fixture
-def engine(optional_module: Callable[[str, str], Any]) -> Callable[[str], Any]:
+def engine() -> Callable[[str], Any]:
     """Give an optional module of the engine."""
-
-    def give(name: str) -> Any:
-        file = source(worker.PROJECT / "identity_bindings", name)
-        return optional_module(name, file.read_text("utf-8"))
-
-    return give
+    return lambda name: importlib.import_module(f"identity_bindings.{name}")
 
 
 def declare(**entry: Any) -> Any:
@@ -95,26 +81,26 @@ def test_equal_scopes_share_a_token(engine: Callable[[str], Any]) -> None:
 
 
 def test_a_token_is_given_until_shortly_before_its_end(
-    engine: Callable[[str], Any], double: Double, monkeypatch: pytest.MonkeyPatch
+    engine: Callable[[str], Any], fake_key_vault: FakeKeyVault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = engine("access_tokens")
-    double.identities, double.token_life = {None, IDENTITY}, 600.0
+    fake_key_vault.identities, fake_key_vault.token_life = {None, IDENTITY}, 600.0
     monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: 1000.0))
 
     for who in ({}, {"identity": "user", "identityId": IDENTITY}):
         reading = declare(type="accessToken", scope=SCOPES[0], **who).read()
 
-        identity, resource, expires = double.tokens[reading.value]
+        identity, resource, expires = fake_key_vault.tokens[reading.value]
         assert (identity, resource) == (who.get("identityId"), "api://orders")
         # 30 s are for the call that the token is for.
         assert (reading.lifetime, reading.pinned) == (int(expires) - 1000 - 30, False)
 
 
 def test_a_function_gets_a_token_by_a_decorator(
-    engine: Callable[[str], Any], double: Double
+    engine: Callable[[str], Any], fake_key_vault: FakeKeyVault
 ) -> None:
     module = engine("access_tokens")
-    double.identities = {IDENTITY}
+    fake_key_vault.identities = {IDENTITY}
     user = {"identity": "user", "identity_id": IDENTITY}
 
     @module.access_token("token", scope="api://orders/.default", **user)
@@ -125,10 +111,10 @@ def test_a_function_gets_a_token_by_a_decorator(
     def wrong(token: str) -> str:
         return token
 
-    assert double.tokens[str.__str__(call())][:2] == (IDENTITY, "api://orders")
+    assert fake_key_vault.tokens[str.__str__(call())][:2] == (IDENTITY, "api://orders")
     system = module.access_token("token", scope="api://orders/.default", identity="system")
-    double.identities = {None}
-    assert double.tokens[str.__str__(system(lambda token: token)())][0] is None
+    fake_key_vault.identities = {None}
+    assert fake_key_vault.tokens[str.__str__(system(lambda token: token)())][0] is None
     report: Any = importlib.import_module("identity_bindings.report").report
     assert [str(problem).split(": ")[1:3] for problem in report.problems["wrong"]] == [
         ["token.identity", "''"],
@@ -140,16 +126,11 @@ def test_a_function_gets_a_token_by_a_decorator(
 
 
 @pytest.fixture
-def keys(engine: Callable[[str], Any], double: Double) -> Any:
+def keys(engine: Callable[[str], Any], fake_key_vault: FakeKeyVault) -> Any:
     """The module of keys, and a vault whose keys are on loopback."""
-    file = source(worker.PROJECT / "tests", "double_of_keys")
-    loader = importlib.machinery.SourceFileLoader("double_of_keys", str(file))
-    spec = importlib.util.spec_from_loader("double_of_keys", loader)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
+    module: Any = importlib.import_module("support.fake_keys")
     module.keys = engine("keys")
-    module.held = module.keys_of(double, "contoso")
+    module.held = module.keys_of(fake_key_vault, "contoso")
     module.held.create("signing")
     return module
 
@@ -214,7 +195,7 @@ def test_an_asynchronous_handler_gets_the_asynchronous_client(keys: Any) -> None
     assert key().for_async().read().value is client
 
 
-def test_its_tokens_are_those_of_the_credential(keys: Any, double: Double) -> None:
+def test_its_tokens_are_those_of_the_credential(keys: Any, fake_key_vault: FakeKeyVault) -> None:
     credentials: Any = importlib.import_module("identity_bindings.credentials")
     credential = keys.keys._AsyncCredential(credentials.Credential(credentials.Identity()))
     asked = []
@@ -234,7 +215,7 @@ def test_its_tokens_are_those_of_the_credential(keys: Any, double: Double) -> No
 
 
 def test_no_request_of_a_client_waits_for_long(
-    keys: Any, monkeypatch: pytest.MonkeyPatch, double: Double
+    keys: Any, monkeypatch: pytest.MonkeyPatch, fake_key_vault: FakeKeyVault
 ) -> None:
     timeouts = []
     original = requests.Session.request
@@ -250,25 +231,27 @@ def test_no_request_of_a_client_waits_for_long(
 
     async def sign() -> None:
         await later.sign(SignatureAlgorithm.ps256, DIGEST)
-        double.fail("contoso", status=503)
-        before = len(double.requests)
+        fake_key_vault.fail("contoso", status=503)
+        before = len(fake_key_vault.requests)
         with pytest.raises(Exception, match="ServiceUnavailable"):
             await later.sign(SignatureAlgorithm.ps256, DIGEST)
-        assert len(double.requests) == before + 1  # it is the app's to try again
+        assert len(fake_key_vault.requests) == before + 1  # it is the app's to try again
         await later.close()
 
     asyncio.run(sign())
     # The SDK's asynchronous transport has one timeout for both.
     assert set(timeouts) == {(3.0, 8.0), 3.0}
-    before = len(double.requests)
+    before = len(fake_key_vault.requests)
     with pytest.raises(Exception, match="ServiceUnavailable"):
         client.sign(SignatureAlgorithm.ps256, DIGEST)
-    assert len(double.requests) == before + 1
+    assert len(fake_key_vault.requests) == before + 1
 
 
-def test_what_a_vault_refuses_is_told_as_that_of_a_key(keys: Any, double: Double) -> None:
+def test_what_a_vault_refuses_is_told_as_that_of_a_key(
+    keys: Any, fake_key_vault: FakeKeyVault
+) -> None:
     reader = (
-        "$(az functionapp identity show --name func-double --resource-group <group>"
+        "$(az functionapp identity show --name func-tests --resource-group <group>"
         " --query principalId --output tsv)"
     )
     missing = refusal(key(keyName="other").read)
@@ -285,12 +268,12 @@ def test_what_a_vault_refuses_is_told_as_that_of_a_key(keys: Any, double: Double
         f"az keyvault set-policy --name contoso --key-permissions get sign --object-id {reader}"
     )
 
-    double.vault("contoso").rbac, double.vault("contoso").readers = True, set()
+    fake_key_vault.vault("contoso").rbac, fake_key_vault.vault("contoso").readers = True, set()
     assert '--role "Key Vault Crypto User"' in refusal(key().read).repair
 
 
-def test_a_function_gets_a_key_by_a_decorator(keys: Any, double: Double) -> None:
-    double.identities = {IDENTITY}
+def test_a_function_gets_a_key_by_a_decorator(keys: Any, fake_key_vault: FakeKeyVault) -> None:
+    fake_key_vault.identities = {IDENTITY}
     version = keys.held.create("signing", "0a1")
 
     @keys.keys.key_vault_key(
@@ -310,8 +293,8 @@ def test_a_function_gets_a_key_by_a_decorator(keys: Any, double: Double) -> None
 
     newest = keys.held.create("signing")
     assert sign().key_id.endswith("/signing/0a1")
-    assert {identity for identity, *_ in double.tokens.values()} == {IDENTITY}
-    double.identities = {None}
+    assert {identity for identity, *_ in fake_key_vault.tokens.values()} == {IDENTITY}
+    fake_key_vault.identities = {None}
     place = {"key_name": "signing", "vault_name": "contoso", "identity": "system"}
     assert keys.keys.key_vault_key("key", **place)(lambda key: key)().key_id.endswith(newest)
     report: Any = importlib.import_module("identity_bindings.report").report

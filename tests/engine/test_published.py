@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import worker
-from key_vault_double import Double
-from worker import call, key_vault
+from apps import FUNCTION_APP
+from support import worker
+from support.fake_key_vault import FakeKeyVault
+from support.worker import call, key_vault
 
 VALUE = "the-value-of-it"
 DECLARATION = """{
@@ -41,12 +42,13 @@ def main(req: func.HttpRequest, mySecret: str) -> func.HttpResponse:
 
 
 @pytest.fixture
-def app_folder(double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def app_folder(
+    fake_key_vault: FakeKeyVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """An app with this project's function_app.py, and the vault that the examples name."""
-    double.vault("my-key-vault-name").set("my-application-secret", VALUE)
-    double.vault("contoso").set("api-key", VALUE)
-    entry = next(worker.PROJECT.glob("*function.json*function_app.py*"))
-    (tmp_path / "function_app.py").write_text(entry.read_text())
+    fake_key_vault.vault("my-key-vault-name").set("my-application-secret", VALUE)
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
+    (tmp_path / "function_app.py").write_text(FUNCTION_APP)
     (tmp_path / "functions").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import worker
 from apps import HTTP, RES, Project, body, needs_runtime, told
-from key_vault_double import Double
-from worker import call, key_vault
+from support import worker
+from support.fake_key_vault import FakeKeyVault
+from support.worker import call, key_vault
 
 VALUE = "the-value-of-it"
 OTHER_VALUE = "another-value-of-it"
@@ -24,9 +24,9 @@ Files = dict[str, str]
 
 
 @pytest.fixture
-def project(double: Double, tmp_path: Path) -> Iterator[Project]:
-    double.vault("contoso").set("api-key", VALUE)
-    double.vault("contoso").set("other-key", OTHER_VALUE)
+def project(fake_key_vault: FakeKeyVault, tmp_path: Path) -> Iterator[Project]:
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
+    fake_key_vault.vault("contoso").set("other-key", OTHER_VALUE)
     with Project(tmp_path) as project:
         for file in ("__init__.py", "sub/__init__.py", "sub/helper.py", "helper.py"):
             project.write(f"functions/shared/{file}", SHARED if "helper" in file else "")

@@ -15,7 +15,7 @@ from apps import told
 
 NOW = 2_000_000_000.0
 DAY = 86_400
-REPAIR = "az functionapp identity assign --name func-double --resource-group <group>"
+REPAIR = "az functionapp identity assign --name func-tests --resource-group <group>"
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def begin(module: Any, monkeypatch: pytest.MonkeyPatch, *places: str) -> list[An
     for name in ("WEBSITE_POD_NAME", "CONTAINER_NAME"):
         monkeypatch.delenv(name, raising=False)
     for name in places:
-        monkeypatch.setenv(name, "func-double")
+        monkeypatch.setenv(name, "func-tests")
     threads: list[Any] = []
     monkeypatch.setattr(
         module, "Thread", lambda **options: SimpleNamespace(start=lambda: threads.append(options))

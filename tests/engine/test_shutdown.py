@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import worker
 from apps import engine_threads, hasten
-from key_vault_double import Double
-from worker import declare, key_vault
+from support import worker
+from support.fake_key_vault import FakeKeyVault
+from support.worker import declare, key_vault
 
 ECHO = "def main(req, mySecret):\n    return mySecret\n"
 App = Callable[..., dict[str, Any]]
 
 
-def test_a_restart_leaves_no_thread(double: Double, app: App, tmp_path: Path) -> None:
-    double.vault("contoso").set("api-key", "the-value")
+def test_a_restart_leaves_no_thread(fake_key_vault: FakeKeyVault, app: App, tmp_path: Path) -> None:
+    fake_key_vault.vault("contoso").set("api-key", "the-value")
     declare(tmp_path, "echo", ECHO, key_vault())
 
     for _ in range(5):
@@ -37,7 +37,7 @@ def test_a_restart_leaves_no_thread(double: Double, app: App, tmp_path: Path) ->
 
 
 def test_loading_starts_nothing_where_there_is_no_identity(
-    double: Double, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "WEBSITE_SITE_NAME"):
         monkeypatch.delenv(name)
@@ -46,18 +46,18 @@ def test_loading_starts_nothing_where_there_is_no_identity(
 
     app()
 
-    assert (threading.active_count(), double.requests) == (before, [])
+    assert (threading.active_count(), fake_key_vault.requests) == (before, [])
 
 
 def test_an_outage_piles_up_no_threads(
-    double: Double, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twenty secrets of a vault that hangs, called all the time: the threads stay as many."""
     hasten(monkeypatch, 10, back_off=0.5)
     for number in range(20):
-        double.vault("contoso").set(f"key-{number}", "the-value")
+        fake_key_vault.vault("contoso").set(f"key-{number}", "the-value")
         declare(tmp_path, f"f{number}", ECHO, key_vault(secretName=f"key-{number}"))
-    double.fail("contoso", how="hang")
+    fake_key_vault.fail("contoso", how="hang")
     functions = [function.get_user_function() for function in app().values()]
     most, ends = 0, time.monotonic() + 3
 
@@ -83,11 +83,11 @@ SCRIPT = """
 import os, sys, threading, time
 sys.path[:0] = sys.argv[1:3]
 from pathlib import Path
-from key_vault_double import Double
-import worker
-double = Double().__enter__()
-double.vault("contoso").set("api-key", "the-value")
-double.fail("contoso", how="hang")
+from support.fake_key_vault import FakeKeyVault
+from support import worker
+fake_key_vault = FakeKeyVault().__enter__()
+fake_key_vault.vault("contoso").set("api-key", "the-value")
+fake_key_vault.fail("contoso", how="hang")
 function = worker.load_folder(Path(sys.argv[3]))["echo"]
 threading.Thread(target=lambda: worker.call(function), daemon=True).start()
 time.sleep(0.3)
@@ -100,7 +100,7 @@ def test_a_read_that_hangs_holds_up_no_end_of_the_process(tmp_path: Path) -> Non
     started = time.monotonic()
 
     done = subprocess.run(
-        [sys.executable, "-B", "-c", SCRIPT, worker.PROJECT, worker.PROJECT / "tests", tmp_path],
+        [sys.executable, "-B", "-c", SCRIPT, worker.SRC, worker.PROJECT / "tests", tmp_path],
         capture_output=True,
         text=True,
         timeout=60,

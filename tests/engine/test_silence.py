@@ -25,9 +25,10 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-import worker
-from key_vault_double import Double
-from worker import declare, key_vault
+from apps import FUNCTION_APP
+from support import worker
+from support.fake_key_vault import FakeKeyVault
+from support.worker import declare, key_vault
 
 App = Callable[..., dict[str, Any]]
 BATCHES, BATCH = 20, 50  # a thousand
@@ -267,12 +268,12 @@ def test_the_search_finds_what_is_not_masked() -> None:
     "seed", [pytest.param(n, marks=[pytest.mark.slow] if n > 1 else []) for n in range(BATCHES)]
 )
 def test_no_channel_carries_a_value(
-    double: Double, app: App, tmp_path: Path, shown: Callable[[], str], seed: int
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, shown: Callable[[], str], seed: int
 ) -> None:
     values = _secrets(seed)
     names = [f"s{number}" for number in range(BATCH)]
     for name, value in zip(names, values, strict=True):
-        double.vault("contoso").set(name, value)
+        fake_key_vault.vault("contoso").set(name, value)
     entries = [key_vault(name, secretName=name) for name in names]
     source = HANDLER % (", ".join(names), ", ".join(names))
     declare(tmp_path, "echo", source, *entries)
@@ -289,11 +290,13 @@ def test_no_channel_carries_a_value(
     assert text.count("***") > 100 * BATCH
     assert leaks(text, values) == []
     assert leaks("".join(outs), values) == []
-    assert not any(token in text for token in double.tokens)
+    assert not any(token in text for token in fake_key_vault.tokens)
 
 
-def test_an_exception_of_a_coroutine_is_clean_too(double: Double, app: App, tmp_path: Path) -> None:
-    double.vault("contoso").set("api-key", "the-value-of-it")
+def test_an_exception_of_a_coroutine_is_clean_too(
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
+) -> None:
+    fake_key_vault.vault("contoso").set("api-key", "the-value-of-it")
     source = (
         "async def main(req, mySecret):\n    raise ValueError(mySecret) from KeyError(mySecret)\n"
     )
@@ -307,18 +310,18 @@ def test_an_exception_of_a_coroutine_is_clean_too(double: Double, app: App, tmp_
 
 
 def test_earlier_values_stay_masked_and_threads_are_no_way_out(
-    double: Double,
+    fake_key_vault: FakeKeyVault,
     app: App,
     tmp_path: Path,
     shown: Callable[[], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     generations = [f"generation-{number}-of-it" for number in range(4)]
-    double.vault("contoso").set("api-key", generations[0])
+    fake_key_vault.vault("contoso").set("api-key", generations[0])
     declare(tmp_path, "echo", "def main(req, mySecret):\n    return mySecret\n", key_vault())
     handler = app(0.1)["echo"].get_user_function()
     for value in generations:
-        double.vault("contoso").set("api-key", value)
+        fake_key_vault.vault("contoso").set("api-key", value)
         while handler(req=None) != value:
             threading.Event().wait(0.01)
 
@@ -350,8 +353,10 @@ def test_the_last_32_values_of_a_secret_are_masked() -> None:
     assert redaction.mask("the-value-of-another") == redaction.MASK
 
 
-def test_nothing_of_the_engine_shows_a_value(double: Double, app: App, tmp_path: Path) -> None:
-    double.vault("contoso").set("api-key", "the-value-of-it")
+def test_nothing_of_the_engine_shows_a_value(
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
+) -> None:
+    fake_key_vault.vault("contoso").set("api-key", "the-value-of-it")
     declare(tmp_path, "echo", "def main(req, mySecret):\n    return mySecret\n", key_vault())
     handler = app()["echo"].get_user_function()
     value = handler(req=None)
@@ -373,17 +378,17 @@ def test_nothing_of_the_engine_shows_a_value(double: Double, app: App, tmp_path:
 
 @pytest.mark.parametrize("fault", [{}, {"body": True}, {"how": "reset"}, {"status": 500}])
 def test_the_sdk_at_debug_tells_nothing(
-    double: Double,
+    fake_key_vault: FakeKeyVault,
     app: App,
     tmp_path: Path,
     shown: Callable[[], str],
     fault: dict[str, Any],
 ) -> None:
-    double.vault("contoso").set("api-key", "the-value-of-it")
+    fake_key_vault.vault("contoso").set("api-key", "the-value-of-it")
     if fault.get("body"):
         fault = {"body": b'{"value": "the-value-of-it", "id": '}
     if fault:
-        double.fail("contoso", times=1, **fault)
+        fake_key_vault.fail("contoso", times=1, **fault)
     declare(tmp_path, "echo", "def main(req, mySecret):\n    return mySecret\n", key_vault())
     for name in ("azure", "urllib3", "msal", "requests"):
         logging.getLogger(name).setLevel(logging.DEBUG)
@@ -399,13 +404,13 @@ def test_the_sdk_at_debug_tells_nothing(
     text = shown() + told
     assert "urllib3" in text or text
     assert "the-value" not in text
-    assert not any(token in text for token in double.tokens)
+    assert not any(token in text for token in fake_key_vault.tokens)
 
 
 def test_a_short_value_masks_nothing_and_is_told_once(
-    double: Double, app: App, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    double.vault("contoso").set("api-key", "true")
+    fake_key_vault.vault("contoso").set("api-key", "true")
     declare(tmp_path, "echo", "def main(req, mySecret):\n    return mySecret\n", key_vault())
     handler = app(0.1)["echo"].get_user_function()
 
@@ -421,7 +426,7 @@ def test_a_short_value_masks_nothing_and_is_told_once(
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="azure-functions-runtime: Python 3.13 on")
 @pytest.mark.parametrize("how", range(10))
 def test_microsofts_runtime_ships_nothing(
-    double: Double,
+    fake_key_vault: FakeKeyVault,
     tmp_path: Path,
     shown: Callable[[], str],
     monkeypatch: pytest.MonkeyPatch,
@@ -430,7 +435,7 @@ def test_microsofts_runtime_ships_nothing(
     pytest.importorskip("azure_functions_runtime")
     values = _secrets(1000 + how)[: len(KINDS)]
     for number, value in enumerate(values):
-        double.vault("contoso").set(f"s{number}", value)
+        fake_key_vault.vault("contoso").set(f"s{number}", value)
     names = [f"s{number}" for number in range(len(values))]
     entries = [key_vault(name, secretName=name) for name in names]
     for number in range(len(names)):
@@ -438,8 +443,7 @@ def test_microsofts_runtime_ships_nothing(
         source = source.replace("number, how = req", f"number, how = {number}, {how}")
         declare(tmp_path / "functions", f"f{number}", source, *entries)
     (tmp_path / "functions" / "telling.py").write_text(TELL)
-    entry = next(worker.PROJECT.glob("*function.json*function_app.py*"))
-    (tmp_path / "function_app.py").write_text(entry.read_text())
+    (tmp_path / "function_app.py").write_text(FUNCTION_APP)
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
     runtime = worker.Runtime()
@@ -458,9 +462,9 @@ def test_microsofts_runtime_ships_nothing(
 
 
 def test_a_live_value_is_masked_however_often_another_one_changes(
-    double: Double, app: App, tmp_path: Path, shown: Callable[[], str]
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, shown: Callable[[], str]
 ) -> None:
-    version = double.vault("contoso").set("api-key", "the-pinned-value")
+    version = fake_key_vault.vault("contoso").set("api-key", "the-pinned-value")
     source = "def main(req, mySecret):\n    return mySecret\n"
     declare(tmp_path, "echo", source, key_vault(secretVersion=version))
     handler = app()["echo"].get_user_function()
@@ -477,10 +481,12 @@ def test_a_live_value_is_masked_however_often_another_one_changes(
 
 
 def test_an_answer_of_the_identity_endpoint_that_cannot_be_read_is_not_shown(
-    double: Double, app: App, tmp_path: Path, shown: Callable[[], str]
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, shown: Callable[[], str]
 ) -> None:
-    double.vault("contoso").set("api-key", "the-value-of-it")
-    double.fail("identity", times=1, body=b'{"access_token": "eyJ0eXAi.SECRETTOKENSECRETTOKEN')
+    fake_key_vault.vault("contoso").set("api-key", "the-value-of-it")
+    fake_key_vault.fail(
+        "identity", times=1, body=b'{"access_token": "eyJ0eXAi.SECRETTOKENSECRETTOKEN'
+    )
     declare(tmp_path, "echo", "def main(req, mySecret):\n    return mySecret\n", key_vault())
     for name in ("azure", "urllib3", "msal"):
         logging.getLogger(name).setLevel(logging.DEBUG)

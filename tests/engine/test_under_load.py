@@ -19,16 +19,16 @@ from math import inf
 from pathlib import Path
 
 import pytest
-import worker
 from apps import engine_threads, hasten
 from load_callers import FUNCTIONS, Callers, Pulse, Watch
 from load_model import Promise, crowd, mistake
 from load_world import DECLARED, MARK, QUICK, SYSTEM, World, identity_of, plan
+from support import worker
+from support.worker import declare, key_vault
 from test_faults import ROWS, Row
-from worker import declare, key_vault
 
 SLACK = 1.0
-"""The one tolerance, in seconds: between the double's answer and the engine's taking note of it lie
+"""The one tolerance, in seconds: between the fake Key Vault's answer and the engine's taking note of it lie
 the way over TLS, the SDK, and the turns of some 60 threads. To it is added by how much the machine
 itself was late in that time, which a thread of its own measures (`Pulse`)."""
 
@@ -55,7 +55,7 @@ def write(folder: Path) -> None:
 
 
 def connections(world: World) -> int:
-    """How many connections to the double the engine holds open."""
+    """How many connections to the fake Key Vault the engine holds open."""
     table = Path("/proc/net/tcp")  # Linux
     lines = table.read_text().splitlines()[1:] if table.exists() else []
     ports = {f"{port:04X}" for port in (world.vault_port, world.identity_port)}

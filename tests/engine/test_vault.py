@@ -11,9 +11,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from key_vault_double import Double
+from support.fake_key_vault import FakeKeyVault
+from support.worker import IDENTITY
 from test_faults import CLOSED
-from worker import IDENTITY
 
 VALUE = "the-value-of-it"
 DAY = 86_400
@@ -25,9 +25,9 @@ def vaults() -> Any:
 
 
 @pytest.fixture
-def read(double: Double, vaults: Any) -> Callable[..., Any]:
+def read(fake_key_vault: FakeKeyVault, vaults: Any) -> Callable[..., Any]:
     """Read a secret of the vault `contoso`: what was read, or why it was not."""
-    double.vault("contoso").set("api-key", VALUE)
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
     credentials = importlib.import_module("identity_bindings.credentials")
     errors = importlib.import_module("identity_bindings.errors")
     vault = vaults.Vault("https://contoso.vault.azure.net", credentials.Identity())
@@ -93,15 +93,15 @@ def test_no_address_of_anything_else_is_a_vaults(vaults: Any) -> None:
         )
 
 
-def test_what_is_read(read: Any, double: Double) -> None:
-    old = double.vault("contoso").set("api-key", "an-older-value")
-    double.vault("contoso").set("api-key", VALUE)
+def test_what_is_read(read: Any, fake_key_vault: FakeKeyVault) -> None:
+    old = fake_key_vault.vault("contoso").set("api-key", "an-older-value")
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
 
     newest, pinned = read(), read(version=old)
 
     assert (newest.value, newest.note, newest.expires, newest.pinned) == (VALUE, "", None, False)
     assert (pinned.value, pinned.pinned) == ("an-older-value", True)
-    assert len(double.requests) == 4  # a challenge, a token, and then the values
+    assert len(fake_key_vault.requests) == 4  # a challenge, a token, and then the values
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,9 @@ def test_what_is_read(read: Any, double: Double) -> None:
     ],
 )
 def test_when_it_is_valid_is_noted(
-    read: Any, double: Double, attributes: dict[str, int], note: str
+    read: Any, fake_key_vault: FakeKeyVault, attributes: dict[str, int], note: str
 ) -> None:
-    double.vault("contoso").set("api-key", VALUE, **attributes)
+    fake_key_vault.vault("contoso").set("api-key", VALUE, **attributes)
 
     reading = read()
 
@@ -139,7 +139,7 @@ def test_the_moment_of_its_end_is_over(vaults: Any, monkeypatch: pytest.MonkeyPa
 
 ITEM = "--vault-name contoso --name api-key"
 READER = (
-    "$(az functionapp identity show --name func-double --resource-group <group>"
+    "$(az functionapp identity show --name func-tests --resource-group <group>"
     " --query principalId --output tsv)"
 )
 ROLE = (
@@ -173,19 +173,21 @@ REFUSALS: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("how", REFUSALS)
-def test_each_refusal_has_its_reason_and_its_repair(read: Any, double: Double, how: str) -> None:
+def test_each_refusal_has_its_reason_and_its_repair(
+    read: Any, fake_key_vault: FakeKeyVault, how: str
+) -> None:
     changes, reason, repair = REFUSALS[how]
-    vars(double.vault("contoso")).update(changes)
+    vars(fake_key_vault.vault("contoso")).update(changes)
 
     failure = read()
 
     assert (failure.kind, failure.reason, failure.repair) == ("denied", reason, repair)
     assert failure.retry_after == 0
-    assert len(double.requests) == 3
+    assert len(fake_key_vault.requests) == 3
 
 
-def test_a_vault_without_public_access(read: Any, double: Double) -> None:
-    double.fail("contoso", status=403, body=CLOSED)
+def test_a_vault_without_public_access(read: Any, fake_key_vault: FakeKeyVault) -> None:
+    fake_key_vault.fail("contoso", status=403, body=CLOSED)
 
     failure = read()
 
@@ -197,8 +199,8 @@ def test_a_vault_without_public_access(read: Any, double: Double) -> None:
     assert failure.repair == "read from a network with a private endpoint and the vault's DNS"
 
 
-def test_a_disabled_secret(read: Any, double: Double) -> None:
-    double.vault("contoso").secrets[-1].attributes["enabled"] = False
+def test_a_disabled_secret(read: Any, fake_key_vault: FakeKeyVault) -> None:
+    fake_key_vault.vault("contoso").secrets[-1].attributes["enabled"] = False
 
     failure = read()
 
@@ -209,8 +211,10 @@ def test_a_disabled_secret(read: Any, double: Double) -> None:
     assert failure.repair == f"az keyvault secret set-attributes {ITEM} --enabled true"
 
 
-def test_a_user_assigned_reader_is_found_by_its_own_command(double: Double, vaults: Any) -> None:
-    double.identities, double.vault("contoso").readers = {IDENTITY}, set()
+def test_a_user_assigned_reader_is_found_by_its_own_command(
+    fake_key_vault: FakeKeyVault, vaults: Any
+) -> None:
+    fake_key_vault.identities, fake_key_vault.vault("contoso").readers = {IDENTITY}, set()
     credentials = importlib.import_module("identity_bindings.credentials")
     vault = vaults.Vault("https://contoso.vault.azure.net", credentials.Identity(IDENTITY))
 
@@ -223,13 +227,15 @@ def test_a_user_assigned_reader_is_found_by_its_own_command(double: Double, vaul
     )
 
 
-def test_a_token_that_is_not_accepted_is_replaced_once(read: Any, double: Double) -> None:
+def test_a_token_that_is_not_accepted_is_replaced_once(
+    read: Any, fake_key_vault: FakeKeyVault
+) -> None:
     assert read().value == VALUE
-    double.tokens.clear()  # revoked
+    fake_key_vault.tokens.clear()  # revoked
     assert read().value == VALUE
 
-    double.fail("contoso", status=401)
-    before = len(double.requests)
+    fake_key_vault.fail("contoso", status=401)
+    before = len(fake_key_vault.requests)
     failure = read()
 
     assert failure.kind == "denied"
@@ -240,28 +246,30 @@ def test_a_token_that_is_not_accepted_is_replaced_once(read: Any, double: Double
         "vault and identity must be of one tenant: az keyvault show --name contoso"
         " --query properties.tenantId"
     )
-    asked = [request.endpoint for request in double.requests[before:]]
+    asked = [request.endpoint for request in fake_key_vault.requests[before:]]
     assert asked.count("identity") <= 2
-    double.heal()
-    before = len(double.requests)
+    fake_key_vault.heal()
+    before = len(fake_key_vault.requests)
     assert read().value == VALUE
     # The new token is kept: it was not the token.
-    assert "identity" not in [request.endpoint for request in double.requests[before:]]
+    assert "identity" not in [request.endpoint for request in fake_key_vault.requests[before:]]
 
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [("7", 7.0), ("0", 0.0), ("999999", 999999.0), ("soon", 0.0), ("-1", 0.0), ("1.5", 0.0)],
 )
-def test_what_may_pass_by_itself(read: Any, double: Double, header: str, seconds: float) -> None:
-    double.fail("contoso", status=429, headers={"Retry-After": header})
+def test_what_may_pass_by_itself(
+    read: Any, fake_key_vault: FakeKeyVault, header: str, seconds: float
+) -> None:
+    fake_key_vault.fail("contoso", status=429, headers={"Retry-After": header})
 
     failure = read()
 
     assert (failure.kind, failure.retry_after) == ("transient", seconds)
     assert failure.reason == "the vault answered HTTP 429 Throttled"
     assert failure.repair == "the next read tries again; https://status.azure.com shows outages"
-    assert len(double.requests) == 1  # sources repeat a read, the SDK does not
+    assert len(fake_key_vault.requests) == 1  # sources repeat a read, the SDK does not
 
 
 @pytest.mark.parametrize(
@@ -276,12 +284,12 @@ def test_what_may_pass_by_itself(read: Any, double: Double, header: str, seconds
     ],
 )
 def test_a_code_is_told_and_nothing_else_of_an_answer(
-    read: Any, double: Double, body: bytes, code: str
+    read: Any, fake_key_vault: FakeKeyVault, body: bytes, code: str
 ) -> None:
-    double.fail("contoso", status=503, body=body)
+    fake_key_vault.fail("contoso", status=503, body=body)
 
     assert read().reason == f"the vault answered HTTP 503{code}"
-    double.fail("contoso", status=400, body=body)
+    fake_key_vault.fail("contoso", status=400, body=body)
     assert read().reason == f"the vault answered HTTP 400{code}"
 
 
@@ -294,9 +302,9 @@ def test_a_code_is_told_and_nothing_else_of_an_answer(
     ],
 )
 def test_without_an_answer_what_is_known_is_told(
-    read: Any, double: Double, how: str, said: str
+    read: Any, fake_key_vault: FakeKeyVault, how: str, said: str
 ) -> None:
-    double.fail("contoso", how=how)
+    fake_key_vault.fail("contoso", how=how)
 
     failure = read()
 

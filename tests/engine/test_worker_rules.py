@@ -12,9 +12,9 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-import worker
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
+from support import worker
 
 if sys.version_info < (3, 13):
     pytest.skip("azure-functions-runtime needs Python 3.13", allow_module_level=True)

@@ -14,12 +14,12 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-import worker
 from apps import ECHO, HTTP, RES, Project, needs_runtime, told
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from key_vault_double import Double
-from worker import IDENTITY, call, key_vault
+from support import worker
+from support.fake_key_vault import FakeKeyVault
+from support.worker import IDENTITY, call, key_vault
 
 VALUE = "the-value-of-it"
 HELD = "what-a-setting-holds"
@@ -29,8 +29,10 @@ DEEP = json.loads("[" * 200 + "]" * 200)
 
 
 @pytest.fixture
-def project(double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    double.vault("contoso").set("api-key", VALUE)
+def project(
+    fake_key_vault: FakeKeyVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
     monkeypatch.setenv("HOLDS_BAD", HELD + "!")
     monkeypatch.setenv("HOLDS_VAULT", "https://contoso.vault.azure.net/")
     monkeypatch.setenv("HOLDS_NOTHING", "")

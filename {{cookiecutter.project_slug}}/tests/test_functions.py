@@ -9,8 +9,8 @@ import logging
 
 import azure.functions as func
 import pytest
-import worker
-from conftest import Declared
+from support import worker
+from support.fixtures import Declared
 
 FUNCTION = "{{ (cookiecutter | facts).function_name }}"
 BODY = b"amount=100"
@@ -33,7 +33,7 @@ def test_it_signs_the_body_with_its_secrets(declared: Declared) -> None:
 def test_it_reads_with_its_own_identity_and_no_other(declared: Declared) -> None:
     worker.call(worker.load_app()[FUNCTION], BODY)
 
-    asked = [request for request in declared.double.requests if request.endpoint == "identity"]
+    asked = [request for request in declared.fake_key_vault.requests if request.endpoint == "identity"]
     assert {request.query.get("mi_res_id") for request in asked} == {
         identity for identities in declared.identities.values() for identity in identities
     }
@@ -49,12 +49,12 @@ def test_its_secrets_are_never_shown(
 
     printed = "".join(capfd.readouterr())
     shown = [answer.get_body().decode(), str(dict(answer.headers)), caplog.text, printed]
-    for secret in (*declared.values.values(), *declared.double.tokens):
+    for secret in (*declared.values.values(), *declared.fake_key_vault.tokens):
         assert not any(secret in text for text in shown)
 
 
 def test_it_fails_with_the_repair_where_the_vault_denies(declared: Declared) -> None:
-    for vault in declared.double.vaults.values():
+    for vault in declared.fake_key_vault.vaults.values():
         vault.readers = set()
 
     with pytest.raises(Exception, match=f"{FUNCTION}.*az keyvault set-policy"):

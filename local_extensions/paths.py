@@ -1,0 +1,59 @@
+"""Which paths of a project belong to which answer; the hooks remove the others."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .facts import Facts
+
+# A path ends with / where it is a whole folder. One that no line names belongs to every project.
+OPTIONAL: dict[str, Callable[["Facts"], object]] = {
+    # programming model
+    "functions.schema.json": lambda facts: not facts.decorators,
+    "src/functions/": lambda facts: not facts.decorators,
+    "src/blueprints/": lambda facts: facts.decorators,
+    "tests/contract/test_function_json.py": lambda facts: not facts.decorators,
+    # key
+    "src/blueprints/sign_document.py": lambda facts: facts.key,
+    "src/functions/sign_document/": lambda facts: facts.key,
+    "src/identity_bindings/keys.py": lambda facts: facts.key,
+    "tests/support/fake_keys.py": lambda facts: facts.key,
+    "tests/test_sign_document.py": lambda facts: facts.key,
+    # services: blob-storage
+    "infra/modules/blob.bicep": lambda facts: facts.blob_storage,
+    "src/blueprints/summarize_blob.py": lambda facts: facts.blob_storage,
+    "src/functions/summarize_blob/": lambda facts: facts.blob_storage,
+    "tests/test_summarize_blob.py": lambda facts: facts.blob_storage,
+    # services: cosmos-db
+    "infra/modules/cosmos.bicep": lambda facts: facts.cosmos_db,
+    "src/blueprints/read_order.py": lambda facts: facts.cosmos_db,
+    "src/functions/read_order/": lambda facts: facts.cosmos_db,
+    "tests/test_read_order.py": lambda facts: facts.cosmos_db,
+    # services: service-bus
+    "infra/modules/service-bus.bicep": lambda facts: facts.service_bus,
+    "src/blueprints/ship_order.py": lambda facts: facts.service_bus,
+    "src/functions/ship_order/": lambda facts: facts.service_bus,
+    "tests/test_ship_order.py": lambda facts: facts.service_bus,
+    # api_scope
+    "scripts/grant_api_role.py": lambda facts: facts.api_scope,
+    "src/blueprints/call_api.py": lambda facts: facts.api_scope,
+    "src/functions/call_api/": lambda facts: facts.api_scope,
+    "src/identity_bindings/access_tokens.py": lambda facts: facts.api_scope,
+    "tests/test_call_api.py": lambda facts: facts.api_scope,
+    "tests/test_grant_api_role.py": lambda facts: facts.api_scope,
+    # vault_source, network
+    "infra/modules/network.bicep": lambda facts: facts.private,
+    "infra/modules/private-endpoint.bicep": lambda facts: facts.private,
+    "infra/modules/vault.bicep": lambda facts: facts.new_vault,
+    "scripts/set_secret.sh": lambda facts: facts.closed_vault,
+    # ci
+    ".checkov.yaml": lambda facts: facts.ci == "github",
+    ".github/": lambda facts: facts.ci == "github",
+    "scripts/connect-github.sh": lambda facts: facts.ci == "github",
+    "scripts/forecast.py": lambda facts: facts.ci == "github",
+}
+
+
+def left_out(facts: "Facts") -> list[str]:
+    """List the paths that belong to other answers."""
+    return [path for path, is_wanted in OPTIONAL.items() if not is_wanted(facts)]

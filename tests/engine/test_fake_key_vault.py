@@ -1,0 +1,199 @@
+"""The fake Key Vault speaks as the real services do, so that what passes here can pass in Azure.
+
+No line of the app takes part: the Azure SDK alone talks to the fake_key_vault.
+"""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+from azure.core.exceptions import (
+    AzureError,
+    HttpResponseError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+)
+from azure.identity import CredentialUnavailableError, ManagedIdentityCredential
+from azure.keyvault.secrets import SecretClient
+from support.fake_key_vault import CLOUDS, FakeKeyVault
+from support.worker import IDENTITY
+
+URL = "https://contoso.vault.azure.net"
+
+
+def client(identity: str | None = None, url: str = URL) -> SecretClient:
+    config = {"resource_id": identity} if identity else None
+    known = {"retry_total": 0, "read_timeout": 0.3}
+    return SecretClient(url, ManagedIdentityCredential(identity_config=config, **known), **known)
+
+
+def test_one_read_is_a_challenge_a_token_and_an_answer(fake_key_vault: FakeKeyVault) -> None:
+    version = fake_key_vault.vault("contoso").set("api-key", "the-value")
+
+    secret = client().get_secret("api-key")
+
+    assert (secret.value, secret.properties.version) == ("the-value", version)
+    challenge, token, read = fake_key_vault.requests
+    assert (challenge.endpoint, challenge.status) == ("contoso.vault.azure.net", 401)
+    assert "authorization" not in challenge.headers
+    assert (token.endpoint, token.status) == ("identity", 200)
+    assert token.query == {"api-version": "2019-08-01", "resource": "https://vault.azure.net"}
+    assert (read.secret, read.status) == ("api-key", 200)
+    assert read.headers["authorization"].removeprefix("Bearer ") in fake_key_vault.tokens
+
+
+def test_versions_are_kept_and_the_last_one_is_served(fake_key_vault: FakeKeyVault) -> None:
+    vault = fake_key_vault.vault("contoso")
+    first = vault.set("api-key", "first-value")
+    vault.set("api-key", "second-value", exp=1_000_000_000)
+
+    latest = client().get_secret("api-key")
+
+    assert client().get_secret("api-key", first).value == "first-value"
+    assert latest.value == "second-value"
+    assert latest.properties.expires_on  # an expired secret is served as well
+
+
+@pytest.mark.parametrize("suffix", CLOUDS)
+def test_every_cloud_passes_the_challenge_check(fake_key_vault: FakeKeyVault, suffix: str) -> None:
+    fake_key_vault.vault("contoso", suffix).set("api-key", "the-value")
+
+    assert client(url=f"https://contoso.{suffix}").get_secret("api-key").value == "the-value"
+
+    assert fake_key_vault.requests[1].query["resource"] == f"https://{suffix}"
+
+
+def test_the_identity_is_asked_for_by_its_resource_id(fake_key_vault: FakeKeyVault) -> None:
+    fake_key_vault.identities = {IDENTITY}
+    fake_key_vault.vault("contoso").set("api-key", "the-value")
+
+    assert client(IDENTITY).get_secret("api-key").value == "the-value"
+    assert fake_key_vault.requests[1].query["mi_res_id"] == IDENTITY
+    # Older releases of azure-identity tell the endpoint's answer in one word.
+    with pytest.raises(CredentialUnavailableError, match=r"No Managed Identity|invalid_scope"):
+        client().get_secret("api-key")
+
+
+def test_the_identity_endpoint_wants_its_header(fake_key_vault: FakeKeyVault) -> None:
+    url = f"http://127.0.0.1:{fake_key_vault.identity_port}/msi/token?api-version=2019-08-01&resource=x"
+
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(urllib.request.Request(url, headers={"X-IDENTITY-HEADER": "wrong"}))
+
+
+@pytest.mark.parametrize(
+    ("vault", "secret", "inner"),
+    [
+        ({"readers": set()}, {}, "ForbiddenByPolicy"),
+        ({"readers": {IDENTITY}, "rbac": True}, {}, "ForbiddenByRbac"),
+        ({"firewall": True}, {}, "ForbiddenByFirewall"),
+        ({}, {"enabled": False}, "SecretDisabled"),
+    ],
+)
+def test_refusals(
+    fake_key_vault: FakeKeyVault, vault: dict[str, Any], secret: Any, inner: str
+) -> None:
+    known = fake_key_vault.vault("contoso")
+    known.set("api-key", "the-value", **secret)
+    vars(known).update(vault)
+
+    with pytest.raises(HttpResponseError) as caught:
+        client().get_secret("api-key")
+
+    assert caught.value.status_code == 403
+    assert caught.value.error.innererror["code"] == inner
+    assert [request.status for request in fake_key_vault.requests] == [401, 200, 403]
+
+
+def test_a_missing_secret(fake_key_vault: FakeKeyVault) -> None:
+    fake_key_vault.vault("contoso")
+
+    with pytest.raises(ResourceNotFoundError, match="SecretNotFound"):
+        client().get_secret("api-key")
+
+
+@pytest.mark.parametrize("status", [401, 429, 500, 503])
+def test_planned_statuses(fake_key_vault: FakeKeyVault, status: int) -> None:
+    fake_key_vault.vault("contoso").set("api-key", "the-value")
+    fake_key_vault.fail("contoso", status=status, headers={"Retry-After": "7"})
+
+    with pytest.raises(HttpResponseError) as caught:
+        client().get_secret("api-key")
+
+    assert caught.value.status_code == status
+    assert caught.value.response.headers["Retry-After"] == "7"
+    fake_key_vault.heal()
+    assert client().get_secret("api-key").value == "the-value"
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ({"how": "reset"}, "reset by peer|IncompleteRead"),
+        ({"how": "hang"}, "timed out"),
+        ({"delay": 2.0}, "timed out"),
+        ({"how": "refuse"}, "refused|closed connection"),
+        ({"how": "unresolved"}, "not known|closed connection"),
+        ({"how": "untrusted"}, "CERTIFICATE_VERIFY_FAILED|closed connection"),
+        ({"body": b'{"value": '}, "JSON is invalid"),
+    ],
+)
+def test_planned_failures_hit_a_connection_that_is_open_too(
+    fake_key_vault: FakeKeyVault, fault: dict[str, Any], message: str
+) -> None:
+    fake_key_vault.vault("contoso").set("api-key", "the-value")
+    secrets = client()
+    secrets.get_secret("api-key")
+    fake_key_vault.fail("contoso", **fault)
+
+    for _ in range(2):
+        with pytest.raises(AzureError, match=message):
+            secrets.get_secret("api-key")
+
+    fake_key_vault.heal()
+    assert secrets.get_secret("api-key").value == "the-value"
+
+
+def test_a_fault_can_hit_a_number_of_requests(fake_key_vault: FakeKeyVault) -> None:
+    fake_key_vault.vault("contoso").set("api-key", "the-value")
+    fake_key_vault.fail("identity", status=500, times=1)
+
+    with pytest.raises(CredentialUnavailableError):
+        client().get_secret("api-key")
+    assert client().get_secret("api-key").value == "the-value"
+
+
+def test_what_is_not_there(fake_key_vault: FakeKeyVault) -> None:
+    with pytest.raises(ServiceRequestError, match="Name or service not known"):
+        client().get_secret("api-key")
+    with pytest.raises(ServiceRequestError, match="no test leaves this machine"):
+        client(url="https://example.com").get_secret("api-key")
+
+    assert fake_key_vault.strays == ["example.com"]
+    fake_key_vault.strays.clear()
+
+
+def test_a_certificate_that_is_not_trusted(
+    fake_key_vault: FakeKeyVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_key_vault.vault("contoso").set("api-key", "the-value")
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+
+    with pytest.raises(ServiceRequestError, match="CERTIFICATE_VERIFY_FAILED"):
+        client().get_secret("api-key")
+
+
+def test_a_kept_connection_answers_at_once(fake_key_vault: FakeKeyVault) -> None:
+    fake_key_vault.vault("contoso").set("api-key", "the-value")
+    secrets = client()
+    secrets.get_secret("api-key")
+    started = time.perf_counter()
+
+    for _ in range(20):
+        secrets.get_secret("api-key")
+
+    assert time.perf_counter() - started < 20 * 0.04  # the wait that delayed acknowledgements cost

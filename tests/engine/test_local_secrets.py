@@ -1,0 +1,127 @@
+"""The local secrets file: where it is looked for, what it may hold, and what is said of a wrong one."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import worker
+from support.fake_key_vault import FakeKeyVault
+from support.worker import call, declare, key_vault
+
+VALUE = "the-value-of-it"
+
+
+@pytest.fixture
+def local() -> Any:
+    return importlib.import_module("identity_bindings.local_secrets")
+
+
+def test_its_place_is_relative_to_the_folder_of_host_json(
+    local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    found = local.local_secrets_file({"LOCAL_SECRETS_FILE": "../secrets.local.json"})
+
+    assert found.resolve() == worker.PROJECT / "secrets.local.json"
+
+
+@pytest.mark.parametrize("settings", [{}, {"LOCAL_SECRETS_FILE": " "}])
+def test_without_the_setting_there_is_none(local: Any, settings: dict[str, str]) -> None:
+    assert local.local_secrets_file(settings) is None
+
+
+def test_names_have_no_case_and_a_vaults_own_entry_comes_first(local: Any, tmp_path: Path) -> None:
+    file = tmp_path / "secrets.local.json"
+    file.write_text('{"contoso/API-key": "of contoso", "api-KEY": "of any"}', "utf-8-sig")
+
+    assert local.local_value(file, "Contoso", "api-key") == "of contoso"
+    assert local.local_value(file, "fabrikam", "Api-Key") == "of any"
+    assert local.local_value(file, "fabrikam", "other") is None
+
+
+def test_comments_and_trailing_commas_are_accepted(local: Any, tmp_path: Path) -> None:
+    file = tmp_path / "secrets.local.json"
+    file.write_text('{\n// mine\n"api-key": "a // b /* c */,}", /* two\nlines */\n}')
+
+    assert local.local_value(file, "contoso", "api-key") == "a // b /* c */,}"
+
+
+def test_a_missing_file_has_no_values(local: Any, tmp_path: Path) -> None:
+    assert local.local_value(tmp_path / "missing.json", "contoso", "api-key") is None
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "line 1 is not valid JSON"),
+        (b"{", "line 1 is not valid JSON"),
+        (b'{\n/* a\nb */\n  "api-key" "the-value-of-it"\n}', "line 4 is not valid JSON"),
+        (b'{"api-key": "the-value-of-it', "line 1 is not valid JSON"),
+        (b'["the-value-of-it"]', "it is not a JSON object"),
+        (b"7", "it is not a JSON object"),
+        (b'{\n"a": "the-value-of-it",\n"api-key": 7}', "line 3: the value of 'api-key' is not"),
+        (b'{"a": "api-key",\n"api-key": null}', "line 2: the value of 'api-key' is not a string"),
+        (b'{"api-key": ["the-value-of-it"]}', "line 1: the value of 'api-key' is not a string"),
+        (b'{"api-key": "\xff"}', "it is not UTF-8 text"),
+        (b"[" * 100_000, "it is nested too deeply"),
+    ],
+)
+def test_a_wrong_file_is_one_line_with_its_place_and_no_value(
+    local: Any, tmp_path: Path, content: bytes, told: str
+) -> None:
+    file = tmp_path / "secrets.local.json"
+    file.write_bytes(content)
+
+    with pytest.raises(Exception) as caught:
+        local.local_value(file, "contoso", "api-key")
+
+    failure = caught.value.failure
+    assert failure.kind == "denied"
+    assert failure.reason.startswith(f"{file}: {told}")
+    assert failure.repair
+    assert VALUE not in failure.reason + failure.repair
+    assert "\n" not in failure.reason
+
+
+def test_a_folder_is_named_as_one(local: Any, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="it is a folder"):
+        local.local_value(tmp_path, "contoso", "api-key")
+
+
+@pytest.mark.parametrize(
+    "azure",
+    [
+        {},  # the fixture's identity endpoint
+        {
+            "IDENTITY_ENDPOINT": "",
+            "WEBSITE_SITE_NAME": "func-tests",
+            "WEBSITE_SKU": "FlexConsumption",
+        },
+    ],
+)
+def test_in_azure_it_is_never_read(
+    fake_key_vault: FakeKeyVault,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    azure: dict[str, str],
+) -> None:
+    """Core Tools and VS Code can copy local settings to the app, and with them the setting."""
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
+    file = tmp_path / "secrets.local.json"
+    file.write_text(json.dumps({"api-key": "a-local-value"}))
+    monkeypatch.setenv("LOCAL_SECRETS_FILE", str(file))
+    for name, value in azure.items():
+        monkeypatch.setenv(name, value)
+    declare(tmp_path / "functions", "echo", "def main(req, mySecret): return mySecret", key_vault())
+    function = worker.load_folder(tmp_path / "functions")["echo"]
+
+    if azure:
+        with pytest.raises(Exception, match="no identity is assigned"):
+            call(function)
+    else:
+        assert call(function) == VALUE

@@ -1,0 +1,35 @@
+{%- set facts = cookiecutter | facts -%}
+{% if facts.decorators -%}
+"""The app: its first function{{ ', and those of blueprints/' if facts.samples else '' }}."""
+
+import hashlib
+import hmac
+import json
+
+import azure.functions as func
+{% if facts.samples %}
+from blueprints import {{ facts.samples | join(', ') }}
+{%- endif %}
+from identity_bindings import key_vault_secret
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+{%- for name in facts.samples %}
+app.register_functions({{ name }}.blueprint)
+{%- endfor %}
+
+
+@app.route("{{ facts.function_name }}", methods=["GET", "POST"])
+{{ facts.secret_decorators }}
+{% include "first_function.py.jinja" -%}
+{%- else -%}
+"""The app: everything that stands declared under functions/."""
+
+from pathlib import Path
+
+import azure.functions as func
+
+from identity_bindings import register_functions
+
+app = func.FunctionApp()
+register_functions(app, Path(__file__).parent / "functions")
+{%- endif -%}

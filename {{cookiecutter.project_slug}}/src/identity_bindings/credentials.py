@@ -1,0 +1,163 @@
+"""Who reads: the app's managed identity in Azure, the developer's own login elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from .errors import Failure, ReadError
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AccessTokenInfo, SupportsTokenInfo
+
+# How long one request may wait: the SDK's own 300 s would hold a function for minutes.
+# Sources repeat a read themselves: they know how long a caller may wait.
+CLIENT_OPTIONS: dict[str, Any] = {"connection_timeout": 3.0, "read_timeout": 8.0, "retry_total": 0}
+
+# Without `a`, ignoring case would let look-alikes through: the long s, and the sign of Kelvin.
+RESOURCE_ID = (
+    r"(?ai:/subscriptions/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/resourceGroups/)[\w.()-]{1,90}"
+    r"(?ai:/providers/Microsoft\.ManagedIdentity/userAssignedIdentities/[A-Z0-9][\w-]{2,127})"
+)
+"""The pattern of a user-assigned identity's resource id."""
+
+_IN_AZURE = ("WEBSITE_SITE_NAME", "WEBSITE_POD_NAME", "CONTAINER_NAME")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whose identity reads: the system-assigned one, or a user-assigned one by resource id."""
+
+    resource_id: str | None = None
+
+    def __str__(self) -> str:
+        if self.resource_id is None:
+            return "the system-assigned identity"
+        return f"the user-assigned identity '{self.resource_id}'"
+
+
+def has_endpoint(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the platform offers managed identities to this process.
+
+    Source: https://learn.microsoft.com/azure/app-service/overview-managed-identity
+    """
+    return bool(environment.get("IDENTITY_ENDPOINT") and environment.get("IDENTITY_HEADER"))
+
+
+def in_azure(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether this process runs in Azure, with or without an identity."""
+    return has_endpoint(environment) or any(environment.get(name) for name in _IN_AZURE)
+
+
+class Credential:
+    """The tokens of one identity, for every Azure SDK client. Thread-safe, one request at a time.
+
+    In Azure it is exactly the declared managed identity, never a chain that falls back to another.
+    """
+
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
+        self._lock = Lock()
+        self._source: SupportsTokenInfo | None = None
+        self._answer: tuple[int, str] = (0, "")
+
+    def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
+        """Get a token, from the SDK's cache where it holds one.
+
+        Raises:
+            ReadError: There is no token. Its failure says why, and what repairs it.
+        """
+        with self._lock:
+            self._answer = (0, "")
+            try:
+                self._source = self._source or self._open()
+                return self._source.get_token_info(*scopes, options=options)
+            except Exception as error:
+                # The SDK remembers a bad answer for a while. A new credential asks again.
+                self._source = None
+                failure = error.failure if isinstance(error, ReadError) else self._failure(error)
+        raise ReadError(failure)
+
+    def forget(self) -> None:
+        """Drop the tokens that the SDK holds, so that the next one is new."""
+        with self._lock:
+            self._source = None
+
+    def _open(self) -> SupportsTokenInfo:
+        if in_azure() and not has_endpoint():
+            raise ReadError(not_assigned(self.identity))
+        from azure import identity as sdk
+
+        if not in_azure():
+            logins = (sdk.AzureCliCredential, sdk.AzureDeveloperCliCredential)
+            return sdk.ChainedTokenCredential(*(login(process_timeout=8) for login in logins))
+        # Its loggers would tell addresses, and answers that they cannot read. A level that somebody
+        # has set is theirs.
+        for logger in map(logging.getLogger, ("azure.core", "azure.identity")):
+            if logger.level == logging.NOTSET:
+                logger.setLevel(logging.CRITICAL)
+        # The synchronous credential takes `resource_id` and sends it as `mi_res_id`.
+        chosen = {"resource_id": self.identity.resource_id} if self.identity.resource_id else None
+        options = {"raw_response_hook": self._remember, **CLIENT_OPTIONS}
+        return sdk.ManagedIdentityCredential(identity_config=chosen, **options)
+
+    def _failure(self, error: Exception) -> Failure:
+        """Say what a failed token request means.
+
+        The endpoint answers 400 where the identity does not exist or is not assigned to the app;
+        everything else may pass by itself.
+        """
+        if not in_azure():
+            reason = "no developer's login gave a token on this machine"
+            repair = (
+                "run 'az login' or 'azd auth login', or put the value into the file that"
+                " LOCAL_SECRETS_FILE names"
+            )
+            return Failure("denied", reason, repair)
+        status, text = self._answer
+        if status == 400 and re.search(r"identity|\bmsi\b", text, re.IGNORECASE):
+            return not_assigned(self.identity)
+        answer = f"HTTP {status}" if status else type(error).__name__
+        reason = f"the identity endpoint gave no token ({answer})"
+        repair = "the next read tries again; if it lasts, restart the app"
+        return Failure("transient", reason, repair)
+
+    def _remember(self, response: Any) -> None:
+        """Keep status and error text of the endpoint: the SDK's exceptions do not carry them."""
+        answer = response.http_response
+        self._answer = (answer.status_code, answer.text() if answer.status_code >= 400 else "")
+
+
+def not_assigned(identity: Identity) -> Failure:
+    """That the app does not have `identity`, which is certain where there is no endpoint."""
+    identities = f" --identities {identity.resource_id}" if identity.resource_id else ""
+    reason = f"no identity is assigned: the app does not have {identity}"
+    if not has_endpoint():
+        reason += f"; {next(filter(os.environ.get, _IN_AZURE), 'nothing')} says that this is Azure: unset it elsewhere"
+    repair = f"az functionapp identity assign {site_arguments()}{identities}"
+    return Failure("denied", reason, repair)
+
+
+open_credential = cache(Credential)
+"""Return the one credential of an identity: all its readers share a token."""
+
+
+def site_arguments(environment: Mapping[str, str] = os.environ) -> str:
+    """Name and resource group of this app, as arguments of ``az functionapp``."""
+    name = environment.get("WEBSITE_SITE_NAME", "<app>")
+    return f"--name {name} --resource-group {environment.get('WEBSITE_RESOURCE_GROUP', '<group>')}"
+
+
+def principal(identity: Identity) -> str:
+    """The command that finds the principal id of who reads, for use inside another command."""
+    if not in_azure():
+        return "$(az ad signed-in-user show --query id --output tsv)"
+    user_assigned = f"az identity show --ids {identity.resource_id}"
+    shown = f"az functionapp identity show {site_arguments()}"
+    return f"$({user_assigned if identity.resource_id else shown} --query principalId --output tsv)"

@@ -1,0 +1,172 @@
+"""The declarations of a folder: its ``function.json`` files, read as the host reads them."""
+
+import codecs
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import Problem
+from .grammar import Mistake, declare, direction, is_ours, is_parameter
+
+FILE = "function.json"
+FOLDER = "folder"
+"""The property of a mistake in a function's own name: nothing can be registered under it."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
+# A JSON string, kept; or a comment, dropped.
+_STRING_OR_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\r\n]*|/\*.*?\*/', re.DOTALL)
+_STRING_OR_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])', re.DOTALL)
+
+RETRY = {
+    "fixeddelay": ("fixed_delay", ["delayInterval"]),
+    "exponentialbackoff": ("exponential_backoff", ["minimumInterval", "maximumInterval"]),
+}
+"""The retry strategies: the library's name of each, and its times."""
+
+
+@dataclass(frozen=True)
+class FunctionDeclaration:
+    """One function as its ``function.json`` declares it.
+
+    Attributes:
+        name: The function's name, which is its folder's name.
+        folder: The folder that holds ``function.json``.
+        bindings: The platform's own bindings, as written. Their trigger may be missing in error.
+        declared: The bindings that this package fills in.
+        settings: The properties at the top, such as ``scriptFile``, ``entryPoint``, ``retry``.
+        disabled: It is declared not to run.
+        problems: Every mistake in it.
+    """
+
+    name: str
+    folder: Path
+    bindings: tuple[dict[str, Any], ...] = ()
+    declared: tuple[Any, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    disabled: bool = False
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def file(self) -> str:
+        """The declaration's file, as messages show it."""
+        return f"{self.folder.parent.name}/{self.name}/{FILE}"
+
+
+def read_declarations(folder: Path, settings: Mapping[str, str]) -> list[FunctionDeclaration]:
+    """Read ``<folder>/*/function.json``.
+
+    A byte-order mark, comments and trailing commas pass, as they do on the platform.
+
+    Args:
+        folder: The folder of the functions. A folder in it without function.json is no function.
+        settings: The app settings that ``%NAME%`` stands for, usually ``os.environ``.
+
+    Returns:
+        Every function, in the order of names, with its problems.
+    """
+    return [_read(file, settings) for file in sorted(folder.glob(f"*/{FILE}"))]
+
+
+def is_trigger(binding: Mapping[str, Any]) -> bool:
+    """Whether a binding starts the function. The host goes by the end of its type."""
+    return str(binding.get("type")).lower().endswith("trigger")
+
+
+def _read(file: Path, settings: Mapping[str, str]) -> FunctionDeclaration:
+    name, mistakes = file.parent.name, list[Mistake]()
+    content: Any = None
+    properties: dict[str, Any] = {}
+    if not _NAME.fullmatch(name) or name.lower() == "host":
+        mistakes.append((FOLDER, name, "a letter, then letters, digits, _ and -; not 'host'"))
+    try:
+        content = parse(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        mistakes.append(("file", file.name, f"JSON is expected: {error}"))
+    if isinstance(content, dict):
+        bindings = content.get("bindings")
+        if not isinstance(bindings, list) or not all(isinstance(b, dict) for b in bindings):
+            mistakes.append(("bindings", bindings, "a list of objects is expected"))
+            bindings = []
+        elif sum(map(is_trigger, bindings)) != 1:
+            triggers = [binding["type"] for binding in bindings if is_trigger(binding)]
+            mistakes.append(("bindings", triggers, "exactly one trigger is expected"))
+        mistakes += _mistakes(content, bindings, name)
+        declared = [declare(binding, settings) for binding in bindings if is_ours(binding)]
+        mistakes += [mistake for _, found in declared for mistake in found]
+        properties["bindings"] = tuple(one for one in bindings if not is_ours(one))
+        properties["declared"] = tuple(own for own, found in declared if not found)
+        properties["settings"] = content
+        properties["disabled"] = content.get("disabled") is True
+    elif not mistakes:
+        mistakes.append(("file", file.name, "a JSON object with 'bindings' is expected"))
+    function = FunctionDeclaration(name, file.parent, **properties)
+    function.problems.extend(Problem(function.file, *mistake) for mistake in mistakes)
+    return function
+
+
+def _mistakes(content: Mapping[str, Any], bindings: list[Any], function: str) -> Iterator[Mistake]:
+    """What is wrong with a function's bindings of the platform, and with its other properties."""
+    for binding in bindings:
+        if not is_ours(binding):
+            yield from _binding_mistakes(binding)
+        if str(binding.get("type")).lower() == "httptrigger":
+            route = binding.get("route") or function
+            if str(route).lower().startswith("admin"):
+                yield "httpTrigger.route", route, "no route of the host's own, which start 'admin'"
+    names = [name for binding in bindings if isinstance(name := binding.get("name"), str)]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield "name", name, "names of bindings must differ"
+    if not isinstance(disabled := content.get("disabled"), bool | None):
+        yield "disabled", disabled, "true or false"
+    if (retry := content.get("retry")) is not None:
+        yield from _retry_mistakes(retry)
+
+
+def _binding_mistakes(binding: Mapping[str, Any]) -> Iterator[Mistake]:
+    kind, name, way = binding.get("type"), binding.get("name"), direction(binding)
+    if not isinstance(kind, str) or not re.fullmatch(r"[A-Za-z][\w.-]*", kind, re.ASCII):
+        yield "type", kind, "the binding's type, such as 'httpTrigger' or 'keyVault'"
+        return
+    if way not in ("in", "out"):
+        yield f"{kind}.direction", binding["direction"], "'in' or 'out'"
+    elif is_trigger(binding) and way != "in":
+        yield f"{kind}.direction", binding["direction"], "a trigger's direction is 'in'"
+    elif name == "$return" and way != "out":
+        yield f"{kind}.direction", binding.get("direction"), "'$return' must be 'out'"
+    if name != "$return" and not is_parameter(name):
+        yield f"{kind}.name", name, "a Python parameter's name or '$return'"
+    data_type = binding.get("dataType")
+    if data_type is not None and str(data_type).lower() not in ("string", "binary", "stream"):
+        yield f"{kind}.dataType", data_type, "'string', 'binary' or 'stream'"
+    level = str(binding.get("authLevel") or "function").lower()
+    if kind.lower() == "httptrigger" and level not in ("function", "anonymous", "admin"):
+        yield f"{kind}.authLevel", binding["authLevel"], "'function', 'anonymous' or 'admin'"
+
+
+def _retry_mistakes(retry: Any) -> Iterator[Mistake]:
+    strategy = str(retry.get("strategy")).lower() if isinstance(retry, dict) else ""
+    if strategy not in RETRY:
+        yield "retry", retry, "an object with strategy 'fixedDelay' or 'exponentialBackoff'"
+        return
+    count = retry.get("maxRetryCount")
+    if isinstance(count, bool) or not re.fullmatch(r"-1|\d{1,9}", str(count)):
+        yield "retry.maxRetryCount", count, "a number of retries, -1 for no end"
+    for name in RETRY[strategy][1]:
+        if not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]?\d:[0-5]?\d", str(retry.get(name))):
+            yield f"retry.{name}", retry.get(name), "a time as 'hh:mm:ss'"
+
+
+def parse(data: bytes) -> Any:
+    """Parse JSON as the host does: leniently.
+
+    Source: HostFunctionMetadataProvider in github.com/Azure/azure-functions-host.
+    """
+    in_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = data.decode("utf-16" if in_utf16 else "utf-8-sig")
+    # Line breaks stay, so that an error names the right line.
+    text = _STRING_OR_COMMENT.sub(lambda m: m[1] or " " + "\n" * m[0].count("\n"), text)
+    text = _STRING_OR_COMMA.sub(lambda match: match[1] or "", text)
+    return json.loads(text, strict=False)

@@ -1,0 +1,81 @@
+"""The binding ``keyVault``: a secret of a Key Vault, as the text that a handler receives."""
+
+import os
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from functools import cache
+from threading import Lock
+
+from .credentials import Identity, in_azure
+from .errors import Reading, say_once
+from .grammar import Kind, matching
+from .local_secrets import local_secrets_file, local_value
+from .vaults import VAULT_NAME, Vault, vault_name
+
+_FROM_FILE = "%s gives the values of secrets on this machine."
+_MISSING = "%s is missing. To give secrets values on this machine, create it."
+_BY_LOGIN = "Secrets are read with the developer's own login ('az login' or 'azd auth login')."
+_lock = Lock()
+_open_vault = cache(Vault)
+
+
+@dataclass(frozen=True)
+class SecretBinding:
+    """A declared secret: `name` is the handler's parameter.
+
+    Attributes:
+        name: The name of the binding, and so of the parameter.
+        secret_name: The secret's name in the vault.
+        secret_version: One version of it; None is the newest.
+        vault_url: The vault's address, ``https://name.suffix``.
+        identity: Whose identity reads it.
+    """
+
+    name: str
+    secret_name: str
+    secret_version: str | None
+    vault_url: str
+    identity: Identity
+
+    def __str__(self) -> str:
+        version = f" (version {self.secret_version})" if self.secret_version else ""
+        return f"secret '{self.secret_name}'{version} of vault '{self.vault_url}'"
+
+    @property
+    def key(self) -> Hashable:
+        """The same for every binding of this secret: its name in the vault has no case."""
+        return replace(self, name="", secret_name=self.secret_name.lower())
+
+    def read(self) -> Reading:
+        """Read the secret: on a developer's machine from the local secrets file first.
+
+        Raises:
+            ReadError: It could not be read.
+        """
+        if not in_azure():
+            value = self._local_value()
+            if value is not None:
+                return Reading(value)
+        vault = _open_vault(self.vault_url, self.identity)
+        return vault.read_secret(self.secret_name, self.secret_version)
+
+    def _local_value(self) -> str | None:
+        """The value on a developer's machine; None where the developer's own login reads it."""
+        file = local_secrets_file(os.environ)
+        value = local_value(file, vault_name(self.vault_url), self.secret_name) if file else None
+        with _lock:
+            if value is None and file and not file.exists():
+                say_once(_MISSING, file)
+            if value is None:
+                say_once(_BY_LOGIN)
+            else:
+                say_once(_FROM_FILE, file)
+        return value
+
+
+_PROPERTIES = {
+    "secretName": matching("[A-Za-z0-9-]{1,127}", "a secret's name: 1 to 127 letters, digits, -"),
+    "secretVersion": matching("[A-Za-z0-9]{1,64}", "a secret's version", required=False),
+    "vaultName": VAULT_NAME,
+}
+KIND = Kind("keyVault", _PROPERTIES, SecretBinding)

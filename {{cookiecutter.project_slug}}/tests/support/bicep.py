@@ -1,0 +1,162 @@
+"""The Bicep compiler, and what its forecast of a deployment says about rights.
+
+`bicep snapshot` works out offline which resources a deployment would make. What only Azure knows
+stays an expression in it, such as `[reference('…/sites/my-app', …).identity.principalId]`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+INFRA = Path(__file__).resolve().parents[2] / "infra"
+# The first version known to have the types of every resource in infra/.
+OLDEST = (0, 49)
+
+SUBSCRIPTION = "00000000-0000-0000-0000-00000000a110"
+DEPLOYMENT = {
+    "tenantId": "00000000-0000-0000-0000-0000000000aa",
+    "subscriptionId": SUBSCRIPTION,
+    "resourceGroup": "rg-test",
+    "location": "westeurope",
+    "deploymentName": "main",
+}
+GROUP_ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-test"
+
+SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
+ROLES = {
+    SECRETS_USER: "Key Vault Secrets User",
+    "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": "Key Vault Secrets Officer",
+    "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
+    "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
+}
+
+
+def find_bicep() -> str | None:
+    """Find the compiler: $BICEP, else `bicep` on PATH, else the one that `az bicep` installed."""
+    if named := os.environ.get("BICEP") or shutil.which("bicep"):
+        return named
+    azure = Path(os.environ.get("AZURE_CONFIG_DIR") or Path.home() / ".azure")
+    installed = azure / "bin" / ("bicep.exe" if os.name == "nt" else "bicep")
+    return str(installed) if installed.is_file() else None
+
+
+class Bicep:
+    """One compiler process that answers many questions; each would else cost a start."""
+
+    def __init__(self, command: str, variables: Mapping[str, str]) -> None:
+        """Start the compiler; of the variables that infra/ reads, it sees only `variables`."""
+        parameters = (INFRA / "main.bicepparam").read_text("utf-8")
+        read_by_infra = re.findall(r"readEnvironmentVariable\('(\w+)'", parameters)
+        inherited = {name: v for name, v in os.environ.items() if name not in read_by_infra}
+        self._process = subprocess.Popen(
+            [command, "jsonrpc", "--stdio"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**inherited, **variables},
+        )
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+    def version(self) -> tuple[int, ...]:
+        """Tell the compiler's version."""
+        return tuple(map(int, re.findall(r"\d+", self._ask("version")["version"])[:3]))
+
+    def compile(self, file: Path) -> tuple[list[str], dict[str, Any]]:
+        """Compile a file with its modules: every warning and error, and the template."""
+        if file.suffix == ".bicepparam":
+            answer = self._ask("compileParams", path=str(file), parameterOverrides={})
+        else:
+            answer = self._ask("compile", path=str(file))
+        found = [
+            f"{Path(one['source']).name}:{one['range']['start']['line'] + 1}: "
+            f"{one['level']} {one['code']}: {one['message']}"
+            for one in answer["diagnostics"]
+        ]
+        return found, json.loads(answer.get("contents") or answer.get("template") or "{}")
+
+    def format(self, file: Path) -> str:
+        """Give the file's text as `bicep format` would write it."""
+        return str(self._ask("format", path=str(file))["contents"])
+
+    def snapshot(self, file: Path) -> dict[str, Any]:
+        """Forecast the deployment of a .bicepparam file."""
+        answer = self._ask("getSnapshot", path=str(file), metadata=DEPLOYMENT, externalInputs=[])
+        return dict(json.loads(answer["snapshot"]))
+
+    def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
+        question = {"jsonrpc": "2.0", "id": 1, "method": f"bicep/{method}", "params": parameters}
+        body = json.dumps(question).encode()
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        self._process.stdin.flush()
+        length = 0
+        while header := self._process.stdout.readline().strip():
+            name, _, value = header.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        answer = json.loads(self._process.stdout.read(length) or "{}")
+        if "result" not in answer:
+            raise RuntimeError(f"bicep {method}: {answer.get('error', 'the compiler ended')}")
+        return dict(answer["result"])
+
+
+def alert_words() -> str:
+    """Read which words the alert in infra/ looks for in the app's log."""
+    text = (INFRA / "modules" / "monitoring.bicep").read_text("utf-8")
+    (words,) = re.findall(r"""'traces \| where message has "([^"]+)"'""", text)
+    return str(words)
+
+
+class Grant(NamedTuple):
+    """One right: who may do what, and where."""
+
+    who: str  # 'system', the resource id of a user-assigned identity, or an object id
+    what: str  # a role's name, or a permission of an access policy such as 'secrets: get'
+    where: str  # the resource's id
+
+
+def resources(snapshot: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """Pick the forecast's resources of a type."""
+    return [one for one in snapshot["predictedResources"] if one["type"] == kind]
+
+
+def app_settings(snapshot: dict[str, Any]) -> dict[str, str]:
+    """Read the settings that the deployment writes."""
+    (settings,) = resources(snapshot, "Microsoft.Web/sites/config")
+    return dict(settings["properties"])
+
+
+def grants(snapshot: dict[str, Any]) -> list[Grant]:
+    """List every right that the deployment gives: by role, by policy, to whom ever."""
+    found = []
+    for one in resources(snapshot, "Microsoft.Authorization/roleAssignments"):
+        role = one["properties"]["roleDefinitionId"].rpartition("/")[2]
+        scope = re.match(r"\[extensionResourceId\('([^']+)'", one["id"])
+        where = scope[1] if scope else one["id"].partition("/providers/Microsoft.Authorization")[0]
+        found.append(Grant(_who(one["properties"]["principalId"]), ROLES.get(role, role), where))
+    for kind in ("Microsoft.KeyVault/vaults", "Microsoft.KeyVault/vaults/accessPolicies"):
+        for one in resources(snapshot, kind):
+            where = one["id"].partition("/accessPolicies/")[0]
+            for policy in one["properties"].get("accessPolicies", []):
+                for of, permissions in policy["permissions"].items():
+                    for permission in permissions:
+                        grant = Grant(_who(policy["objectId"]), f"{of}: {permission}", where)
+                        found.append(grant)
+    return found
+
+
+def _who(principal: str) -> str:
+    """Read whose principal it is from an expression like `[reference('<id>', …).principalId]`."""
+    referred = re.fullmatch(r"\[reference\('([^']+)'.*\)(\.identity)?\.principalId\]", principal)
+    if not referred:
+        return principal
+    return "system" if referred[2] and "/sites/" in referred[1] else referred[1]

@@ -1,0 +1,73 @@
+"""Every test has an identity endpoint and vaults of its own, and a worker that starts afresh."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import worker
+from support.fake_key_vault import FakeKeyVault
+
+
+@pytest.fixture(autouse=True)
+def fresh_worker() -> Iterator[None]:
+    """Let no test see what another one loaded, read or masked."""
+    worker.restart()
+    yield
+    worker.restart()
+
+
+@pytest.fixture
+def fake_key_vault(fresh_worker: None) -> Iterator[FakeKeyVault]:
+    """Key Vault and the identity endpoint, with nothing in them but a system-assigned identity."""
+    with FakeKeyVault() as fake_key_vault:
+        yield fake_key_vault
+        worker.restart()
+    assert not fake_key_vault.strays, "the tests must not reach for other machines"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the project declares, made true in the fake_key_vault."""
+
+    fake_key_vault: FakeKeyVault
+    values: dict[tuple[str, str], str]  # (function, parameter) → the secret's value
+    identities: dict[str, set[str | None]]  # function → whose identity it reads with
+
+
+def _other_fakes() -> list[Any]:
+    """What stands for things other than secrets: one module for each that the project has."""
+    files = sorted(Path(__file__).parent.glob("fake_keys.py"))
+    return [import_module(f"support.{file.stem}") for file in files]
+
+
+@pytest.fixture
+def declared(fake_key_vault: FakeKeyVault, monkeypatch: pytest.MonkeyPatch) -> Declared:
+    """Give the app exactly the identities, vaults and secrets that its functions declare."""
+    settings = worker.declared_settings()
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    values: dict[tuple[str, str], str] = {}
+    identities: dict[str, set[str | None]] = {}
+    fake_key_vault.identities.clear()
+    for function, binding in worker.declarations(settings).bindings:
+        fake_key_vault.identities.add(binding.identity.resource_id)
+        identities.setdefault(function, set()).add(binding.identity.resource_id)
+        for other in _other_fakes():
+            other.add(fake_key_vault, binding)
+        if not hasattr(binding, "secret_name"):
+            continue
+        vault = fake_key_vault.vault(binding.vault_url)
+        vault.readers = (vault.readers or set()) | {binding.identity.resource_id}
+        known = vault.find(binding.secret_name, binding.secret_version or "")
+        if not known:
+            value = f"value-{secrets.token_hex(16)}"
+            vault.set(binding.secret_name, value, version=binding.secret_version or "")
+            known = vault.find(binding.secret_name, binding.secret_version or "")
+        values[function, binding.name] = known[-1].value
+    return Declared(fake_key_vault, values, identities)

@@ -32,4 +32,4 @@ from identity_bindings import register_functions
 
 app = func.FunctionApp()
 register_functions(app, Path(__file__).parent / "functions")
-{%- endif -%}
+{%- endif %}

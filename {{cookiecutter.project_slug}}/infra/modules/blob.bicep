@@ -1,11 +1,10 @@
 // Documents and their summaries, in a storage account of their own. No shared keys.
+import { roles } from '../roles.bicep'
+
 param name string
 param location string
 param tags object
 param principalId string
-
-var blobDataReader = '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
-var blobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 
 resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
   name: name
@@ -40,23 +39,26 @@ resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
 }
 
 resource readsDocuments 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(account::blobs::documents.id, principalId, blobDataReader)
+  name: guid(account::blobs::documents.id, principalId, roles.storageBlobDataReader)
   scope: account::blobs::documents
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', blobDataReader)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageBlobDataReader)
   }
 }
 
 // Contributor, because the binding looks whether the container is there before it writes.
 resource writesSummaries 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(account::blobs::summaries.id, principalId, blobDataContributor)
+  name: guid(account::blobs::summaries.id, principalId, roles.storageBlobDataContributor)
   scope: account::blobs::summaries
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', blobDataContributor)
+    roleDefinitionId: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      roles.storageBlobDataContributor
+    )
   }
 }
 

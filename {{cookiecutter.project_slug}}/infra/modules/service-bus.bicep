@@ -1,11 +1,10 @@
 // Two queues: orders come in, shipments go out. No keys: identities only.
+import { roles } from '../roles.bicep'
+
 param name string
 param location string
 param tags object
 param principalId string
-
-var dataReceiver = '4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0'
-var dataSender = '69a216fc-b8fb-44d8-bc22-1f3c2cd27a39'
 
 // Basic has queues with dead-lettering and is paid by use. Topics, sessions and duplicate detection need Standard.
 resource namespace 'Microsoft.ServiceBus/namespaces@2026-01-01' = {
@@ -39,22 +38,22 @@ resource namespace 'Microsoft.ServiceBus/namespaces@2026-01-01' = {
 }
 
 resource receivesOrders 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(namespace::orders.id, principalId, dataReceiver)
+  name: guid(namespace::orders.id, principalId, roles.serviceBusDataReceiver)
   scope: namespace::orders
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', dataReceiver)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.serviceBusDataReceiver)
   }
 }
 
 resource sendsShipments 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(namespace::shipments.id, principalId, dataSender)
+  name: guid(namespace::shipments.id, principalId, roles.serviceBusDataSender)
   scope: namespace::shipments
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', dataSender)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.serviceBusDataSender)
   }
 }
 

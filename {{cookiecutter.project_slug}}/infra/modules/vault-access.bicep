@@ -1,5 +1,8 @@
 {#- Two levels of conditions: each way of letting in has its own right for keys. -#}
 // Lets one identity read the secrets of one vault{{ ' and sign with its keys' if cookiecutter.key.strip() }}, by the least right that there is.
+{%- if cookiecutter.vault_access == 'rbac' %}
+import { roles } from '../roles.bicep'
+{% endif %}
 param principalId string
 param vaultName string
 
@@ -34,32 +37,25 @@ output vaultUri string = vault.properties.?enableRbacAuthorization == true
   : vault.properties.vaultUri
 {%- else %}
 
-// Key Vault Secrets User gets secrets and lists their names: there is no narrower built-in role. On the vault, because
-// a secret that does not exist yet cannot be a scope.
-var secretsUser = '4633458b-17de-408a-b874-0445c86b69e6'
-
+// On the vault: a secret that does not exist yet cannot be a scope.
 resource mayGet 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(vault.id, principalId, secretsUser)
+  name: guid(vault.id, principalId, roles.keyVaultSecretsUser)
   scope: vault
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', secretsUser)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.keyVaultSecretsUser)
   }
 }
 {%- if cookiecutter.key.strip() %}
 
-// Key Vault Crypto User uses keys in every way, sets their attributes and backs them up, but neither creates, deletes
-// nor exports them: there is no narrower built-in role that signs.
-var cryptoUser = '12338af0-0e69-4776-bea7-57ae8d297424'
-
 resource maySign 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(vault.id, principalId, cryptoUser)
+  name: guid(vault.id, principalId, roles.keyVaultCryptoUser)
   scope: vault
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', cryptoUser)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.keyVaultCryptoUser)
   }
 }
 {%- endif %}

@@ -1,4 +1,7 @@
 // The vault, the log of who uses it, and, if asked for, somebody who may set its secrets.
+{%- if cookiecutter.vault_access == 'rbac' %}
+import { roles } from '../roles.bicep'
+{% endif %}
 param name string
 param location string
 param tags object
@@ -73,15 +76,12 @@ resource maySet 'Microsoft.KeyVault/vaults/accessPolicies@2026-02-01' = if (!emp
 }
 {%- else %}
 
-// Key Vault Secrets Officer: there is no narrower built-in role that sets secrets.
-var secretsOfficer = 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7'
-
 resource maySet 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(setterObjectId)) {
-  name: guid(vault.id, setterObjectId, secretsOfficer)
+  name: guid(vault.id, setterObjectId, roles.keyVaultSecretsOfficer)
   scope: vault
   properties: {
     principalId: setterObjectId
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', secretsOfficer)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.keyVaultSecretsOfficer)
   }
 }
 {%- endif %}

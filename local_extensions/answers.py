@@ -159,6 +159,9 @@ def _wrong_pairs(answers: Answers) -> Iterator[Problem]:
     if source == "new" and group:
         what = "goes only with vault_source=existing: a new vault stands in the app's own group"
         yield Problem("vault_resource_group", group, what, "", partner="vault_source")
+    if source == "new" and answers.get("vault_access") == "granted":
+        what = "goes only with vault_source=existing: nobody has access to a new vault yet"
+        yield Problem("vault_access", "granted", what, "access-policy", partner="vault_source")
     services = services_of(_text(answers, "services"))
     if answers.get("network") == "private" and "service-bus" in services:
         what = "contains service-bus, which has no private endpoints below its tier Premium"

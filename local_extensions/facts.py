@@ -110,6 +110,11 @@ class Facts(NamedTuple):
         return self.vault_source == "new"
 
     @property
+    def granted(self) -> bool:
+        """Whether the identity already has access to the vault: Bicep deploys no grant."""
+        return self.vault_access == "granted"
+
+    @property
     def private(self) -> bool:
         """Whether only the app's own network reaches the vault and the storage."""
         return self.network == "private"

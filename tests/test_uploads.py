@@ -1,0 +1,170 @@
+"""What leaves a project by each way to deploy it, and what git commits: nothing private, all of the owner's."""
+
+import os
+import shutil
+import subprocess
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+import upload_rules
+from baking import Bake
+
+# Names in which people keep secrets, and folders that appear by habit.
+SECRET_NAMES = (
+    *("secrets.local.json", "secrets.local.json~", "secrets.local.json.bak", "Secrets.Local.json"),
+    *(".secrets.local.json.swp", "#secrets.local.json#", "secrets.local.prod.json", "secrets.json"),
+    *("my-secrets.json", "secret_values.json", "local.settings.json", "local.settings.json.bak"),
+    *("local.settings.json~", "local.settings.prod.json", "Local.settings.json", ".env", ".env~"),
+    *(".env.local", ".env-prod", "prod.env", "prod.env.bak", "prod.env~"),
+)
+FOLDERS_OF_HABIT = {
+    ".venv": "pyvenv.cfg lib/python3.13/site-packages/pip.py .lock",
+    ".venv-3.13": "pyvenv.cfg",
+    "venv": "pyvenv.cfg .lock lib/site.py",
+    "env": "pyvenv.cfg .lock",
+    "src_env": "pyvenv.cfg bin/python",
+    "__azurite_db_blob__": "x.json",
+    "__blobstorage__": "1a2b",
+    "__queuestorage__": "1a2b",
+    "__pycache__": "function_app.cpython-313.pyc",
+    ".azure": "dev/config.json dev/other",
+    ".python_packages": "lib/site-packages/x.py",
+    ".pytest_cache": "v/cache",
+    ".git": "config",
+}
+PLACES = ("", "functions/read_secret", "data")
+OWNERS = (
+    *("env.py", "tests.py", "secrets_store.py", "my_secrets.py", "venv_tools.py", "settings.json"),
+    *("data/prices.json", "data/envelope.txt", "templates/secret-santa.html", "build/x.py"),
+    *(
+        "functions/build/__init__.py",
+        "functions/build/function.json",
+        "functions/env/function.json",
+    ),
+    *("functions/env/__init__.py", "functions/tests/function.json", "functions/src_env_b/main.py"),
+    *(
+        "functions/get_secret.v2/x.py",
+        "functions/venv/function.json",
+        "functions/infra/function.json",
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def planted(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project in which somebody has worked: each private file in each place, and the owner's own."""
+    project = tmp_path_factory.mktemp("planted") / "project"
+    shutil.copytree(bake(), project)
+    for root in ("", "src"):
+        for place in PLACES if root else ("", "tests", "infra", "docs"):
+            for name in SECRET_NAMES:
+                _write(project / root / place / name, "PRIVATE")
+    for folder, names in FOLDERS_OF_HABIT.items():
+        for name in names.split():
+            if folder != ".git":
+                _write(project / "src" / folder / name, "PRIVATE")
+    for folder in ("__pycache__", ".azure", ".venv", "__azurite_db_blob__", "__blobstorage__"):
+        for name in FOLDERS_OF_HABIT[folder].split():
+            _write(project / "src/functions/read_secret" / folder / name, "PRIVATE")
+    for name in OWNERS:
+        _write(project / "src" / name, "the owner's")
+    return project
+
+
+def _write(file: Path, content: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content, "utf-8")
+
+
+def _private(project: Path, uploaded: set[str]) -> set[str]:
+    return {name for name in uploaded if (project / name).read_bytes() == b"PRIVATE"}
+
+
+RENDERED = {
+    *("function_app.py", "host.json", "requirements.txt", "identity_bindings/__init__.py"),
+    *("functions/read_secret/__init__.py", "functions/read_secret/function.json"),
+}
+
+
+@pytest.mark.parametrize("tool", [upload_rules.core_tools, upload_rules.azd])
+def test_a_tool_uploads_all_of_the_owners_files_and_nothing_private(
+    planted: Path, tool: upload_rules.Tool
+) -> None:
+    uploaded = tool(planted / "src")
+
+    assert _private(planted / "src", uploaded) == set()
+    assert set(OWNERS) | RENDERED <= uploaded
+
+
+@pytest.fixture(scope="module")
+def committed(planted: Path) -> Path:
+    """The same project after `git add --all` and a commit, as its owner does it."""
+    identity = {
+        f"GIT_{who}_{what}": "x@example.org"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
+    environment = {**os.environ, **identity, "GIT_CONFIG_GLOBAL": os.devnull}
+    for command in ("init --quiet", "add --all", "commit --quiet --message all"):
+        subprocess.run(["git", *command.split()], cwd=planted, env=environment, check=True)
+    return planted
+
+
+def test_git_commits_all_of_the_owners_files_and_nothing_private(committed: Path) -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=committed, check=True, capture_output=True, text=True
+    )
+    names = set(listed.stdout.split("\0")) - {""}
+
+    assert _private(committed, names) == set()
+    assert {f"src/{name}" for name in {*OWNERS, *RENDERED}} <= names
+    assert "secrets.local.example.json" in names
+
+
+def test_the_workflow_uploads_what_is_committed_in_src_and_nothing_else(
+    committed: Path, tmp_path: Path
+) -> None:
+    archive = subprocess.run(
+        ["git", "archive", "HEAD:src"], cwd=committed, check=True, capture_output=True
+    )
+    with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
+        tar.extractall(tmp_path, filter="data")
+
+    uploaded = upload_rules.action(tmp_path)
+
+    assert _private(tmp_path, uploaded) == set()
+    assert set(OWNERS) | RENDERED <= uploaded
+
+
+# What each grammar says of a pattern: facts about the tools, on which .funcignore builds.
+@pytest.mark.parametrize(
+    ("pattern", "path", "core_tools", "azd"),
+    [
+        # Core Tools takes a pattern as the beginning of a path, up to the end of a word.
+        ("*.pyc", "a/b.pyc", True, False),
+        ("env", "env.py", False, True),
+        ("tests", "tests.py", False, True),
+        (".env*", ".env", True, False),
+        ("secrets.local.*", "secrets.local.json", False, False),
+        ("*~", "a.py~", True, False),
+        ("**~", "a.py~", True, True),
+        ("venv/", "venv/.lock", True, False),
+        ("venv/**", "venv/.lock", False, False),
+        ("__pycache__", "a/__pycache__/b.pyc", True, False),
+        ("**/__pycache__", "a/__pycache__/b.pyc", False, False),
+        ("[Ss]ecrets", "Secrets", True, False),
+        # azd drops a line in which ** has a neighbour.
+        ("**.env", "prod.env", False, True),
+        # An exception wins wherever it is in Core Tools; in azd the last line that matches.
+        ("!a.py\na.py", "a.py", True, False),
+        ("a.py\n!a.py", "a.py", True, True),
+    ],
+)
+def test_the_grammars(tmp_path: Path, pattern: str, path: str, core_tools: bool, azd: bool) -> None:
+    _write(tmp_path / path, "")
+    _write(tmp_path / ".funcignore", pattern)
+
+    assert (path in upload_rules.core_tools(tmp_path)) is core_tools
+    assert (path in upload_rules.azd(tmp_path)) is azd

@@ -175,34 +175,6 @@ def test_the_context_names_the_folder_of_the_function(
     assert answer(module.inject(handler, values), context=context)["context"] is context
 
 
-@pytest.mark.parametrize("way", ["def", "async def"])
-def test_what_a_handler_raises_is_cleaned(module: Any, way: str) -> None:
-    redaction: Any = importlib.import_module("identity_bindings.redaction")
-    scope: dict[str, Any] = {}
-    exec(f"{way} fails(one):\n    raise errors[0]", scope)  # the same for both ways
-    wrapped = module.inject(scope["fails"], injections(module, one=Source()))
-    redaction.register(VALUE)
-
-    for raised, text in ((ValueError(f"it is {VALUE}"), "it is ***"), (ValueError("no"), "no")):
-        scope["errors"] = [raised]
-        with pytest.raises(ValueError, match=r"^(it is \*\*\*|no)$") as caught:
-            answer(wrapped)
-        assert (caught.value, str(caught.value)) == (raised, text)
-
-    scope["errors"] = [_Stubborn()]
-    with pytest.raises(Exception, match=r"^it is \*\*\*$") as other:
-        answer(wrapped)
-    assert type(other.value).__name__ == "_Stubborn"
-    assert other.value.__context__ is None
-
-
-class _Stubborn(Exception):
-    """An exception whose text cannot be changed."""
-
-    def __str__(self) -> str:
-        return f"it is {VALUE}"
-
-
 def test_what_the_worker_indexes_is_a_function(module: Any) -> None:
     class Plain:
         def __call__(self, req: int) -> int:

@@ -11,7 +11,6 @@ import sys
 import traceback
 import urllib.parse
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -254,10 +253,6 @@ def test_who_logs_an_exception_can_go_on_using_it(record: Log) -> None:
         assert getattr(error, "token", VALUE_OF_IT) == VALUE_OF_IT
         shown = logging.Formatter().format(one)
         assert VALUE_OF_IT not in shown
-        assert "***" in shown
-        assert one.exc_info is not None
-        assert one.exc_info[1] is not None
-        assert one.exc_info[1].__suppress_context__ == error.__suppress_context__
 
 
 def test_what_holds_itself_is_masked(redaction: Any, record: Log) -> None:
@@ -276,8 +271,6 @@ def test_what_holds_itself_is_masked(redaction: Any, record: Log) -> None:
     assert VALUE_OF_IT not in record("it is %s", circle).getMessage()
     assert VALUE_OF_IT not in repr(record("it is", extra={"mine": circle}).__dict__["mine"])
     record("it is", extra={"mine": deep})  # too deep to be shown, or to be looked into
-    error = chain(ValueError(f"is {VALUE_OF_IT}", circle, deep))
-    assert VALUE_OF_IT not in "".join(traceback.format_exception(redaction.scrub(error)))
 
 
 def test_what_holds_nothing_to_hide_stays_the_same_object(redaction: Any) -> None:
@@ -311,44 +304,6 @@ def test_what_holds_nothing_to_hide_stays_the_same_object(redaction: Any) -> Non
         assert (type(found), found) == (type(masked), masked)
 
 
-def chain(first: BaseException, cause: BaseException | None = None) -> BaseException:
-    """An exception as it is when it was raised, with its traceback and its cause."""
-    try:
-        raise first from cause
-    except BaseException as error:
-        return error
-
-
-def text_of(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error)) + repr(error)
-
-
-# What built-in exceptions show beside their arguments.
-SHOWN = ("strerror", "filename", "filename2", "msg", "text", "code", "value", "name", "path")
-
-
-class Stubborn(Exception):
-    """An exception that shows what it holds under a name of its own, and cannot be changed."""
-
-    __slots__ = ()
-    held = VALUE_OF_IT
-    message = "that of a group would be shown"
-
-    def __str__(self) -> str:
-        return f"it holds {self.held}"
-
-
-class ReadOnly(Exception):
-    """The same, under a name that is looked at."""
-
-    @property
-    def value(self) -> str:
-        return VALUE_OF_IT
-
-    def __str__(self) -> str:
-        return f"it holds {self.value}"
-
-
 class Token(Exception):
     """An exception that holds what the program needs, and does not show it."""
 
@@ -359,183 +314,16 @@ class Token(Exception):
         self.token = VALUE_OF_IT
 
 
-class Failing(Exception):
-    """An exception that cannot be looked at."""
-
-    @property
-    def code(self) -> str:
-        raise KeyError("code")
-
-    def __repr__(self) -> str:
-        raise KeyError("repr")
+def chain(first: BaseException, cause: BaseException | None = None) -> BaseException:
+    """An exception as it is when it was raised, with its traceback and its cause."""
+    try:
+        raise first from cause
+    except BaseException as error:
+        return error
 
 
-class Unspeakable(Failing):
-    def __str__(self) -> str:
-        raise KeyError("str")
-
-
-@dataclass(frozen=True)
-class Frozen(Exception):
-    text: str
-
-
-class ReprOnly(Exception):
-    """An exception that shows what it holds in one way only."""
-
-    def __str__(self) -> str:
-        return "no"
-
-    def __repr__(self) -> str:
-        return f"ReprOnly({VALUE_OF_IT!r})"
-
-
-def test_an_exception_is_cleaned_in_place(redaction: Any) -> None:
-    error = ValueError(f"is {VALUE_OF_IT}")
-    assert redaction.scrub(error) is error
-    assert str(error) == f"is {VALUE_OF_IT}"  # nothing is known yet
-
-    redaction.register(VALUE_OF_IT)
-    for dirty in (
-        ValueError(f"is {VALUE_OF_IT}"),
-        KeyError(VALUE_OF_IT),
-        OSError(2, f"no {VALUE_OF_IT}", VALUE_OF_IT, None, VALUE_OF_IT),
-        SyntaxError("wrong", (VALUE_OF_IT, 1, 2, VALUE_OF_IT)),
-        SystemExit(VALUE_OF_IT),
-        StopIteration(VALUE_OF_IT),
-        ImportError(VALUE_OF_IT, name=VALUE_OF_IT, path=VALUE_OF_IT),
-        AttributeError("no", name=VALUE_OF_IT),
-    ):
-        made = chain(dirty)
-        trace = made.__traceback__
-        assert redaction.scrub(made) is made
-        assert VALUE_OF_IT not in text_of(made)
-        assert made.__traceback__ is trace
-        assert VALUE_OF_IT not in repr([getattr(made, name, None) for name in SHOWN])
-
-
-def test_what_hangs_on_an_exception_is_cleaned(redaction: Any) -> None:
-    redaction.register(VALUE_OF_IT)
-    noted = ValueError("no")
-    noted.add_note(f"it was {VALUE_OF_IT}")
-    noted.mine = [VALUE_OF_IT]  # type: ignore[attr-defined]
-    cause = chain(KeyError(VALUE_OF_IT))
-    caused = chain(noted, cause)
-    hidden = chain(ValueError("no"), None)
-    hidden.__context__ = KeyError(VALUE_OF_IT)
-
-    assert redaction.scrub(caused) is caused
-    assert VALUE_OF_IT not in text_of(caused)
-    assert (noted.__notes__, noted.mine) == (["it was ***"], ["***"])  # type: ignore[attr-defined]
-    assert (caused.__cause__, caused.__suppress_context__) == (cause, True)
-    assert redaction.scrub(hidden) is hidden
-    assert hidden.__suppress_context__
-    assert VALUE_OF_IT not in repr(hidden.__context__)
-    shown = ValueError("no")
-    shown.__context__ = KeyError(VALUE_OF_IT)
-    redaction.scrub(shown)
-    assert not shown.__suppress_context__
-
-    twice = chain(ValueError("no"), cause)
-    twice.__context__ = cause
-    redaction.scrub(twice)
-    assert twice.__context__ is twice.__cause__ is cause
-
-    circle = ValueError("no")
-    circle.__context__ = KeyError(VALUE_OF_IT)
-    circle.__context__.__context__ = circle
-    assert redaction.scrub(circle) is circle
-    assert VALUE_OF_IT not in repr(circle.__context__)
-
-
-def test_what_cannot_be_cleaned_has_a_stand_in(redaction: Any) -> None:
-    redaction.register(VALUE_OF_IT)
-    shy = chain(ReprOnly())
-    assert str(redaction.scrub(shy)) == "no"
-    assert VALUE_OF_IT not in repr(redaction.scrub(shy))
-    for kind in (Stubborn, ReadOnly):
-        stubborn = chain(kind(), KeyError(VALUE_OF_IT))
-
-        stand_in = redaction.scrub(stubborn)
-
-        assert (type(stand_in).__name__, type(stand_in).__module__) == (kind.__name__, __name__)
-        assert isinstance(stand_in, Exception)
-        assert str(stand_in) == "it holds ***"
-        assert stand_in.__traceback__ is stubborn.__traceback__
-    held = chain(ValueError("no"), Stubborn())
-    assert redaction.scrub(held) is held
-    assert VALUE_OF_IT not in text_of(held)
-
-
-def test_a_stand_in_has_all_that_hangs_on_what_it_stands_for(redaction: Any) -> None:
-    redaction.register(VALUE_OF_IT)
-    stubborn = chain(Stubborn(), KeyError(VALUE_OF_IT))
-    stubborn.add_note(f"it was {VALUE_OF_IT}")
-
-    stand_in = redaction.scrub(stubborn)
-
-    assert stand_in is not stubborn
-    assert stand_in.__cause__ is stubborn.__cause__
-    assert stand_in.__suppress_context__
-    assert stand_in.__notes__ == ["it was ***"]
-    assert VALUE_OF_IT not in text_of(stand_in)
-
-
-@pytest.mark.parametrize("in_place", [True, False])
-def test_what_cannot_be_looked_at_ends_nothing(redaction: Any, in_place: bool) -> None:
-    redaction.register(VALUE_OF_IT)
-    long: BaseException = ValueError(VALUE_OF_IT)
-    for _ in range(5_000):
-        then = ValueError("then")
-        then.__context__, long = long, then
-
-    for error, text in (
-        (Failing(f"is {VALUE_OF_IT}"), "is ***"),
-        (Unspeakable(VALUE_OF_IT), "***"),
-        (long, "then"),
-    ):
-        clean = redaction.scrub(chain(error), in_place)
-        assert str(clean) == text
-        assert type(clean).__name__ == type(error).__name__
-    failing = redaction.scrub(chain(Failing("no"), KeyError(VALUE_OF_IT)), in_place)
-    assert "***" in repr(failing.__cause__)
-    frozen = chain(Frozen(VALUE_OF_IT), KeyError(VALUE_OF_IT))
-    assert VALUE_OF_IT not in text_of(redaction.scrub(frozen, in_place))
-
-
-@pytest.mark.parametrize("in_place", [True, False])
-def test_an_exception_that_hangs_on_itself(redaction: Any, in_place: bool) -> None:
-    redaction.register(VALUE_OF_IT)
-    for circle in (ValueError(f"first {VALUE_OF_IT}"), Stubborn()):
-        circle.__context__ = KeyError(f"second {VALUE_OF_IT}")
-        circle.__context__.__context__ = ExceptionGroup("third", [circle])
-
-        clean = redaction.scrub(circle, in_place)
-
-        text = "".join(traceback.format_exception(clean))
-        assert VALUE_OF_IT not in text
-        assert "second ***" in text
-        assert "third" in text
-
-
-def test_a_group_is_cleaned_with_its_members(redaction: Any) -> None:
-    redaction.register(VALUE_OF_IT)
-    members = [ValueError(VALUE_OF_IT), ExceptionGroup("inner", [KeyError(VALUE_OF_IT)])]
-    group = chain(ExceptionGroup("outer", members))
-
-    assert redaction.scrub(group) is group
-    assert VALUE_OF_IT not in text_of(group)
-
-    dirty = chain(ExceptionGroup("outer", [TypeError("no"), Stubborn()]))
-    cleaned = redaction.scrub(dirty)
-    assert isinstance(cleaned, ExceptionGroup)
-    assert VALUE_OF_IT not in text_of(cleaned)
-    assert [type(one).__name__ for one in cleaned.exceptions] == ["TypeError", "Stubborn"]
-    assert cleaned.message == "outer"
-    titled = redaction.scrub(ExceptionGroup(f"of {VALUE_OF_IT}", members), in_place=False)
-    assert titled.message == "of ***"
-    assert VALUE_OF_IT not in text_of(titled)
-    assert cleaned.__traceback__ is dirty.__traceback__
+def text_of(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error)) + repr(error)
 
 
 def test_a_stream_is_the_original_in_all_else(

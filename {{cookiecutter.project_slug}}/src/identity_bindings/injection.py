@@ -12,7 +12,8 @@ from typing import Any
 
 from .credentials import in_azure
 from .errors import BindingUnavailableError, ReadError
-from .redaction import scrub
+from .exceptions import without_secrets
+from .redaction import mask
 from .sources import Source, pool
 from .timing import WAIT
 from .worker_rules import Handler
@@ -114,8 +115,8 @@ def inject(handler: Handler, values: Sequence[Injection], folder: Path | None = 
                 kwargs["context"] = _ContextIn(folder, kwargs["context"])
         try:
             return handler(*args, **kwargs)
-        except BaseException as error:
-            if (clean := scrub(error)) is error:
+        except Exception as error:
+            if (clean := without_secrets(error, mask)) is error:
                 raise
         raise clean
 
@@ -133,8 +134,8 @@ def inject(handler: Handler, values: Sequence[Injection], folder: Path | None = 
                 kwargs["context"] = _ContextIn(folder, kwargs["context"])
         try:
             return await handler(*args, **kwargs)
-        except BaseException as error:
-            if (clean := scrub(error)) is error:
+        except Exception as error:
+            if (clean := without_secrets(error, mask)) is error:
                 raise
         raise clean
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from .declarations import FunctionDeclaration
 from .errors import DeclarationError, logger
-from .redaction import scrub
+from .exceptions import without_secrets
+from .redaction import mask
 
 PACKAGE = "__app__"
 """The package under which the platform loads the functions of a folder."""
@@ -47,7 +48,7 @@ def load_handler(function: FunctionDeclaration) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too: the app's other functions must run
-        clean = scrub(error)
+        clean = without_secrets(error, mask)
         logger.error("%s: %s cannot be loaded.", function.file, script.name, exc_info=clean)
         reason = f"the module must load; it raises {type(clean).__name__}: {clean}"
         raise DeclarationError("scriptFile", script.name, " ".join(reason.split())) from None

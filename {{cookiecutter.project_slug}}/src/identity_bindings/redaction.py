@@ -9,14 +9,14 @@ import base64
 import json
 import logging
 import sys
-import traceback
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import suppress
 from threading import Lock
 from typing import Any, TextIO
 from urllib.parse import quote, quote_plus
 
 from .errors import say_once
+from .exceptions import without_secrets
 
 MASK = "***"
 
@@ -28,8 +28,6 @@ _lock = Lock()
 _forms_of: dict[Hashable, dict[str, set[str]]] = {}  # owner → value → forms
 _needles: tuple[str, ...] = ()
 _STANDARD = frozenset(vars(logging.makeLogRecord({})))
-# What built-in exceptions show beside their arguments.
-_SHOWN = ("strerror", "filename", "filename2", "msg", "text", "code", "value", "name", "path")
 
 
 class SecretValue(str):
@@ -82,22 +80,6 @@ def install() -> None:
             setattr(sys, name, MaskedStream(stream))
 
 
-def scrub(error: BaseException, in_place: bool = True) -> BaseException:
-    """Take the registered values out of an exception, its notes, its causes and its group.
-
-    Args:
-        error: The exception.
-        in_place: Whether the exception itself may be changed: nobody goes on using it.
-
-    Returns:
-        The same exception, or a stand-in with the same type name, traceback and notes where it may
-        not or cannot be cleaned.
-    """
-    with suppress(Exception):
-        return _scrub(error, in_place, {}) if _needles else error
-    return _stand_in(error)  # of too long a chain, for example
-
-
 def _masked(original: Callable[[logging.Logger, logging.LogRecord], None]) -> Any:
     """``logging.Logger.handle``, masked: the one place that every record of every logger passes."""
 
@@ -120,8 +102,9 @@ def _mask_record(record: logging.LogRecord) -> None:
     else:
         record.msg = _mask_object(record.msg)
     if record.exc_info and record.exc_info[1] is not None:
-        error = scrub(record.exc_info[1], in_place=False)
-        record.exc_info = (type(error), error, record.exc_info[2])
+        error = without_secrets(record.exc_info[1], mask)
+        if error is not record.exc_info[1]:
+            record.exc_info = (type(error), error, error.__traceback__)
     for name in ("exc_text", "stack_info", *(vars(record).keys() - _STANDARD)):
         setattr(record, name, _mask_object(getattr(record, name)))
 
@@ -146,48 +129,6 @@ def _mask_object(value: Any, seen: set[int] | None = None) -> Any:
         return value if mask(text + repr(value)) == text + repr(value) else mask(text)
     except Exception:  # an object that cannot be shown shows nothing; what is in a list may be
         return MASK if walk else value
-
-
-def _scrub(error: BaseException, in_place: bool, done: dict[int, Any]) -> BaseException:
-    if id(error) in done:
-        return done[id(error)] or _stand_in(error)  # it hangs on itself
-    done[id(error)] = None
-    own = {n: one for n in ("__cause__", "__context__") if (one := getattr(error, n)) is not None}
-    links = {name: _scrub(one, in_place, done) for name, one in own.items()}
-    parts = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
-    members = [_scrub(part, in_place, done) for part in parts]
-    changed = any(a is not b for a, b in zip(parts, members, strict=True))
-    changed |= not in_place and any(links[name] is not one for name, one in own.items())
-    for name in ("args", *_SHOWN, *vars(error)) if in_place else ():
-        with suppress(Exception):  # what is not there, or cannot be changed
-            if (new := _mask_object(old := getattr(error, name))) is not old:
-                object.__setattr__(error, name, new)
-    clean = _stand_in(error, members) if changed or _shows_any(error) else error
-    if in_place or clean is not error:
-        # The last is changed by setting the first.
-        for name, one in {**links, "__suppress_context__": error.__suppress_context__}.items():
-            object.__setattr__(clean, name, one)
-    done[id(error)] = clean
-    return clean
-
-
-def _shows_any(error: BaseException) -> bool:
-    with suppress(Exception):
-        shown = "".join(traceback.format_exception_only(error)) + repr(error)
-        return mask(shown) != shown
-    return True
-
-
-def _stand_in(error: BaseException, members: Sequence[BaseException] = ()) -> BaseException:
-    """Make an exception with the same name, traceback and notes, whose text is masked."""
-    text = MASK
-    with suppress(Exception):
-        text = mask(error.message if isinstance(error, BaseExceptionGroup) else str(error))
-    named = type(type(error).__name__, (Exception,), {"__module__": type(error).__module__})
-    stand_in = BaseExceptionGroup(text, members) if members else named(text)
-    with suppress(Exception):
-        stand_in.__notes__ = [mask(str(note)) for note in error.__notes__]
-    return stand_in.with_traceback(error.__traceback__)
 
 
 class MaskedStream:

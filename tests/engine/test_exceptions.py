@@ -1,0 +1,299 @@
+"""Exceptions of common libraries, raised in a handler: the same object leaves, or a stand-in.
+
+A stand-in leaves only where the rendered text shows the secret. On Python 3.13 Microsoft's runtime
+renders the text; before, `rendered` does what its worker does.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+import traceback
+from collections import namedtuple
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import azure.core.exceptions
+import fastapi
+import httpx
+import psycopg
+import pydantic
+import pytest
+import requests
+import sqlalchemy
+import sqlalchemy.exc
+import starlette.exceptions
+from support import worker
+from yarl import URL
+
+Boundary = Callable[[BaseException], BaseException]
+VALUE = "the-value-of-it-7f3a"
+
+
+def mask(text: str) -> str:
+    return text.replace(VALUE, "***")
+
+
+@pytest.fixture
+def without_secrets() -> Boundary:
+    module: Any = importlib.import_module("identity_bindings.exceptions")
+    return lambda error: module.without_secrets(error, mask)
+
+
+def rendered(error: BaseException) -> str:
+    """What the worker makes of an exception, and what a log handler does."""
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except Exception:
+        text = "it cannot be shown"
+    if sys.version_info >= (3, 13):
+        tracing: Any = importlib.import_module("azure_functions_runtime.utils.tracing")
+        sent = tracing.serialize_exception(error, worker._Protos())
+        text += sent.message + sent.stack_trace
+    text += "".join(traceback.format_tb(error.__traceback__))
+    return text + "".join(traceback.format_exception(error))
+
+
+# Each raises an exception of a library as the library does, with a text that it may show.
+def aiohttp_response(text: str) -> None:
+    url = URL("https://api.example/").with_query(key=text)
+    headers = {"Authorization": f"Bearer {text}"}
+    info = aiohttp.RequestInfo(url, "GET", headers, url)  # type: ignore[arg-type]
+    raise aiohttp.ClientResponseError(info, (), status=403, message="no", headers=headers)  # type: ignore[arg-type]
+
+
+def httpx_status(text: str) -> None:
+    request = httpx.Request("GET", f"https://api.example/?key={text}")
+    httpx.Response(403, request=request).raise_for_status()
+
+
+def requests_http(text: str) -> None:
+    response = requests.Response()
+    response.status_code, response.url = 403, f"https://api.example/?key={text}"
+    response.raise_for_status()
+
+
+def azure_response(text: str) -> None:
+    raise azure.core.exceptions.HttpResponseError(f"refused: {text}")
+
+
+def psycopg_connection(text: str) -> None:
+    psycopg.connect(text)  # a connection string that is none: libpq shows it
+
+
+def sqlalchemy_statement(text: str) -> None:
+    engine = sqlalchemy.create_engine("sqlite://")
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text("SELECT no_such WHERE 1 = :key"), {"key": text})
+
+
+def pydantic_validation(text: str) -> None:
+    pydantic.TypeAdapter(int).validate_python(text)
+
+
+def json_decode(text: str) -> None:
+    json.loads("{" + text)
+
+
+def unicode_decode(text: str) -> None:
+    text.encode("utf-16").decode("utf-8")
+
+
+def key_error(text: str) -> None:
+    dict[str, str]()[text]
+
+
+def called_process(text: str) -> None:
+    subprocess.run([sys.executable, "-c", "raise SystemExit(3)", text], check=True)
+
+
+def os_error(text: str) -> None:
+    Path("/no-such-folder", text).read_text()
+
+
+def group(text: str) -> None:
+    raise ExceptionGroup("two", [KeyError("a"), ValueError(text)])
+
+
+def group_of_many(text: str) -> None:
+    raise ExceptionGroup("many", [*(KeyError(n) for n in range(40)), ValueError(text)])
+
+
+Pair = namedtuple("Pair", "name value")
+
+
+def named_tuple(text: str) -> None:
+    raise ValueError(Pair("key", text))
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError(self.args[0])
+
+
+def unspeakable(text: str) -> None:
+    raise Unspeakable(text)
+
+
+def noted(text: str) -> None:
+    error = ValueError("no")
+    error.add_note(f"the key was {text}")
+    raise error
+
+
+def caused(text: str) -> None:
+    try:
+        raise KeyError(text)
+    except KeyError as error:
+        raise LookupError("outer") from error
+
+
+def handled(text: str) -> None:
+    try:
+        raise KeyError(text)
+    except KeyError:
+        int("not a number")
+
+
+def hidden_context(text: str) -> None:
+    try:
+        raise KeyError(text)
+    except KeyError:
+        raise LookupError("outer") from None
+
+
+def http_exception(text: str) -> None:
+    raise fastapi.HTTPException(403, f"not with {text}", {"X-Key": text})
+
+
+def slotted(text: str) -> None:
+    told = {"__slots__": (), "__str__": lambda self: f"it is {text}"}
+    raise type("Sealed", (Exception,), told)()
+
+
+# What raises, and whether a stand-in leaves where it holds the secret: the text then shows it.
+CASES: dict[str, tuple[Callable[[str], None], bool]] = {
+    "aiohttp.ClientResponseError": (aiohttp_response, True),
+    "httpx.HTTPStatusError": (httpx_status, True),
+    "requests.HTTPError": (requests_http, True),
+    "azure.core HttpResponseError": (azure_response, True),
+    "psycopg.OperationalError": (psycopg_connection, True),
+    "sqlalchemy.exc.OperationalError": (sqlalchemy_statement, True),
+    "pydantic.ValidationError": (pydantic_validation, True),
+    "json.JSONDecodeError": (json_decode, False),
+    "UnicodeDecodeError": (unicode_decode, False),
+    "KeyError": (key_error, True),
+    "subprocess.CalledProcessError": (called_process, True),
+    "FileNotFoundError": (os_error, True),
+    "ExceptionGroup": (group, True),
+    "ExceptionGroup of many": (group_of_many, True),
+    "a named tuple in args": (named_tuple, True),
+    "__str__ raises": (unspeakable, False),
+    "a note": (noted, True),
+    "a cause": (caused, True),
+    "a context": (handled, True),
+    "a suppressed context": (hidden_context, False),
+    "fastapi.HTTPException": (http_exception, True),
+    "slots": (slotted, True),
+}
+
+
+def raised(case: str, text: str) -> Exception:
+    with pytest.raises(Exception) as caught:
+        CASES[case][0](text)
+    return caught.value
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_without_a_secret_the_same_object_leaves(case: str, without_secrets: Boundary) -> None:
+    error = raised(case, "harmless")
+
+    assert without_secrets(error) is error
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_with_a_secret_nothing_leaks_and_the_original_is_untouched(
+    case: str, without_secrets: Boundary
+) -> None:
+    error = raised(case, VALUE)
+    before = (rendered(error), repr(error.args), repr(vars(error)), error.__traceback__)
+
+    clean = without_secrets(error)
+
+    assert (clean is not error) is CASES[case][1]
+    assert VALUE not in rendered(clean)
+    assert type(clean).__name__ == type(error).__name__
+    assert (rendered(error), repr(error.args), repr(vars(error)), error.__traceback__) == before
+    if clean is not error:
+        assert str(clean) == mask(str(error))
+        assert isinstance(clean, Exception)
+        assert clean.__cause__ is clean.__context__ is None
+        assert not hasattr(clean, "__notes__")
+        assert clean.__traceback__ is error.__traceback__
+
+
+def test_a_traceback_that_shows_the_secret_is_dropped(without_secrets: Boundary) -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        1 / len("the-value-of-it-7f3a"[:0])
+
+    clean = without_secrets(caught.value)
+
+    assert VALUE not in rendered(clean)
+    assert clean.__traceback__ is None
+    assert (type(clean).__name__, str(clean)) == ("ZeroDivisionError", str(caught.value))
+
+
+def test_what_cannot_be_rendered_does_not_leave(without_secrets: Boundary) -> None:
+    class Closed(Exception):
+        @property
+        def __notes__(self) -> list[str]:
+            raise KeyError(VALUE)
+
+    class Unprintable(Closed):
+        def __str__(self) -> str:
+            raise KeyError(VALUE)
+
+    class Named(Exception):
+        pass
+
+    Named.__name__ = Named.__qualname__ = f"Of{VALUE}"
+    for error, name, text in (
+        (Closed(f"is {VALUE}"), "Closed", "is ***"),
+        (Unprintable(), "Unprintable", "<exception str() failed>"),
+        (Named("no"), "Of***", "no"),
+    ):
+        clean = without_secrets(error)
+        assert (type(clean).__name__, str(clean)) == (name, text)
+
+
+def test_a_long_chain_and_one_that_ends_in_itself(without_secrets: Boundary) -> None:
+    long: BaseException = ValueError(VALUE)
+    for _ in range(5_000):
+        then = ValueError("then")
+        then.__context__, long = long, then
+    circle = ValueError("first")
+    circle.__context__ = KeyError("second")
+    circle.__context__.__context__ = ExceptionGroup("third", [circle])
+
+    assert (str(without_secrets(long)), without_secrets(long) is long) == ("then", False)
+    assert without_secrets(circle) is circle
+    circle.__context__.add_note(VALUE)
+    assert without_secrets(circle) is not circle
+
+
+def test_the_caller_gets_the_status_of_an_http_exception(without_secrets: Boundary) -> None:
+    clean = without_secrets(raised("fastapi.HTTPException", VALUE))
+
+    assert isinstance(clean, starlette.exceptions.HTTPException)
+    assert (clean.status_code, clean.detail) == (403, "not with ***")
+    assert clean.headers == {"X-Key": "***"}
+    for detail, shown in (({"key": VALUE}, "{'key': '***'}"), ({"key": 7}, {"key": 7})):
+        error = fastapi.HTTPException(409, detail)
+        error.__cause__ = KeyError(VALUE)
+        clean = without_secrets(error)
+        assert isinstance(clean, starlette.exceptions.HTTPException)
+        assert (clean.status_code, clean.detail, clean.headers) == (409, shown, None)

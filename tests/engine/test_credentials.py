@@ -62,28 +62,11 @@ def test_what_tells_azure_from_a_developers_machine(credentials: Any) -> None:
         assert credentials.in_azure(environment) is azure, environment
 
 
-def test_an_identity_by_name_and_by_command(
-    credentials: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_identity_in_words(credentials: Any) -> None:
     system, user = credentials.Identity(), credentials.Identity(IDENTITY)
-    query = "--query principalId --output tsv"
-
-    for name, value in SITE.items():
-        monkeypatch.setenv(name, value)
 
     assert str(system) == "the system-assigned identity"
     assert str(user) == f"the user-assigned identity '{IDENTITY}'"
-    site = "--name my-app --resource-group my-group"
-    assert credentials.site_arguments() == credentials.site_arguments(SITE) == site
-    assert credentials.site_arguments({}) == "--name <app> --resource-group <group>"
-    assert credentials.principal(system) == f"$(az functionapp identity show {site} {query})"
-    assert credentials.principal(user) == f"$(az identity show --ids {IDENTITY} {query})"
-    for name in (*ENDPOINT, *SITE, "WEBSITE_POD_NAME", "CONTAINER_NAME"):
-        monkeypatch.delenv(name, raising=False)
-    for identity in (system, user):
-        assert credentials.principal(identity) == (
-            "$(az ad signed-in-user show --query id --output tsv)"
-        )
 
 
 def test_in_azure_without_an_endpoint_it_is_certain(

@@ -11,6 +11,7 @@ from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from . import repairs
 from .errors import Failure, ReadError
 
 if TYPE_CHECKING:
@@ -115,18 +116,13 @@ class Credential:
         """
         if not in_azure():
             reason = "no developer's login gave a token on this machine"
-            repair = (
-                "run 'az login' or 'azd auth login', or put the value into the file that"
-                " LOCAL_SECRETS_FILE names"
-            )
-            return Failure("denied", reason, repair)
+            return Failure("denied", reason, repairs.SIGN_IN)
         status, text = self._answer
         if status == 400 and re.search(r"identity|\bmsi\b", text, re.IGNORECASE):
             return not_assigned(self.identity)
         answer = f"HTTP {status}" if status else type(error).__name__
         reason = f"the identity endpoint gave no token ({answer})"
-        repair = "the next read tries again; if it lasts, restart the app"
-        return Failure("transient", reason, repair)
+        return Failure("transient", reason, repairs.RESTART)
 
     def _remember(self, response: Any) -> None:
         """Keep status and error text of the endpoint: the SDK's exceptions do not carry them."""
@@ -136,28 +132,11 @@ class Credential:
 
 def not_assigned(identity: Identity) -> Failure:
     """That the app does not have `identity`, which is certain where there is no endpoint."""
-    identities = f" --identities {identity.resource_id}" if identity.resource_id else ""
     reason = f"no identity is assigned: the app does not have {identity}"
     if not has_endpoint():
         reason += f"; {next(filter(os.environ.get, _IN_AZURE), 'nothing')} says that this is Azure: unset it elsewhere"
-    repair = f"az functionapp identity assign {site_arguments()}{identities}"
-    return Failure("denied", reason, repair)
+    return Failure("denied", reason, repairs.assign_identity(identity.resource_id))
 
 
 open_credential = cache(Credential)
 """Return the one credential of an identity: all its readers share a token."""
-
-
-def site_arguments(environment: Mapping[str, str] = os.environ) -> str:
-    """Name and resource group of this app, as arguments of ``az functionapp``."""
-    name = environment.get("WEBSITE_SITE_NAME", "<app>")
-    return f"--name {name} --resource-group {environment.get('WEBSITE_RESOURCE_GROUP', '<group>')}"
-
-
-def principal(identity: Identity) -> str:
-    """The command that finds the principal id of who reads, for use inside another command."""
-    if not in_azure():
-        return "$(az ad signed-in-user show --query id --output tsv)"
-    user_assigned = f"az identity show --ids {identity.resource_id}"
-    shown = f"az functionapp identity show {site_arguments()}"
-    return f"$({user_assigned if identity.resource_id else shown} --query principalId --output tsv)"

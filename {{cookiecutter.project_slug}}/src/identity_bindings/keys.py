@@ -62,9 +62,6 @@ class KeyVault(Vault):
     """One vault's keys as seen by one identity."""
 
     noun = "key"
-    role = "Key Vault Crypto User"
-    permissions = "--key-permissions get sign"
-    create = ("create", "--kty RSA --size 3072")
 
     def __init__(self, url: str, identity: Identity) -> None:
         super().__init__(url, identity)
@@ -73,7 +70,7 @@ class KeyVault(Vault):
 
     def client_of(self, name: str, version: str | None, asynchronous: bool) -> Any:
         """Return the client of a key: the same one until the key has a new version."""
-        key = self._call(name, lambda client: client.get_key(name, version))
+        key = self._call(name, version, lambda client: client.get_key(name, version))
         place = (f"{name}/{version}", asynchronous)
         with self._lock:
             known, client = self._clients.get(place, ("", None))

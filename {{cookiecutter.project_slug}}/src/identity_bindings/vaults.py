@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
-from .credentials import CLIENT_OPTIONS, Identity, open_credential, principal
+from . import repairs
+from .credentials import CLIENT_OPTIONS, Identity, in_azure, open_credential
 from .errors import Failure, ReadError, Reading
 from .grammar import Property
 
@@ -54,27 +55,16 @@ def vault_name(url: str) -> str:
     return url.removeprefix("https://").partition(".")[0]
 
 
-# What an answer of the vault means, by its code or status, and what repairs it.
+# What an answer of the vault means, by its code or status; repairs.OF_DENIAL says what repairs it.
 # Source: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 _REASONS = {
-    "Disabled": "the {it.noun} is disabled",
+    "Disabled": "the {noun} is disabled",
     "ForbiddenByConnection": "the vault lets nobody in but through its private endpoints",
     "ForbiddenByFirewall": "the vault's firewall does not let the app in",
-    "ForbiddenByRbac": "the identity has no role for the vault's {it.noun}s",
+    "ForbiddenByRbac": "the identity has no role for the vault's {noun}s",
     "401": "the vault does not accept the identity's token",
-    "403": "no access policy of the vault lets the identity read {it.noun}s",
-    "404": "the vault has no such {it.noun} or version",
-}
-_REPAIRS = {
-    "Disabled": "az keyvault {it.noun} set-attributes {item} --enabled true",
-    "ForbiddenByConnection": "read from a network with a private endpoint and the vault's DNS",
-    "ForbiddenByFirewall": "'az keyvault network-rule list --name {vault}' shows whom it lets in",
-    "ForbiddenByRbac": 'az role assignment create --role "{it.role}" --scope $(az keyvault show'
-    " --name {vault} --query id --output tsv) --assignee-object-id {principal}",
-    "401": "vault and identity must be of one tenant: az keyvault show --name {vault}"
-    " --query properties.tenantId",
-    "403": "az keyvault set-policy --name {vault} {it.permissions} --object-id {principal}",
-    "404": "az keyvault {it.noun} {it.create[0]} {item} {it.create[1]}",
+    "403": "no access policy of the vault lets the identity read {noun}s",
+    "404": "the vault has no such {noun} or version",
 }
 
 
@@ -82,9 +72,6 @@ class Vault:
     """One vault as seen by one identity. Thread-safe; the SDK is imported at the first read."""
 
     noun = "secret"
-    role = "Key Vault Secrets User"
-    permissions = "--secret-permissions get"
-    create = ("set", '--value "$VALUE"')
 
     def __init__(self, url: str, identity: Identity) -> None:
         self.url = url
@@ -99,17 +86,17 @@ class Vault:
         Raises:
             ReadError: The value could not be read. Its failure says why, and what repairs it.
         """
-        secret = self._call(name, lambda client: client.get_secret(name, version))
+        secret = self._call(name, version, lambda client: client.get_secret(name, version))
         return _reading(secret, pinned=version is not None)
 
-    def _call(self, name: str, ask: Callable[[Any], Any]) -> Any:
+    def _call(self, name: str, version: str | None, ask: Callable[[Any], Any]) -> Any:
         with _patiently(self._slots):
             if self._client is None:
                 # The first read goes alone: all others then share its challenge and its token.
                 with _patiently(self._first):
                     if self._client is None:
-                        return self._ask(name, ask)
-            return self._ask(name, ask)
+                        return self._ask(name, version, ask)
+            return self._ask(name, version, ask)
 
     def _open(self) -> Any:
         from azure.keyvault.secrets import SecretClient
@@ -117,7 +104,7 @@ class Vault:
         # The SDK asks the credential for get_token_info only.
         return SecretClient(self.url, self._credential, **CLIENT_OPTIONS)  # type: ignore[arg-type]
 
-    def _ask(self, name: str, ask: Callable[[Any], Any]) -> Any:
+    def _ask(self, name: str, version: str | None, ask: Callable[[Any], Any]) -> Any:
         for fresh_token in (False, True):
             client = self._client or self._open()
             try:
@@ -128,7 +115,10 @@ class Vault:
                 raise
             except Exception as error:
                 status = getattr(error, "status_code", None) or 0
-                failure = self._refused(error, name) if status >= 400 else _no_answer(_told(error))
+                if status >= 400:
+                    failure = self._refused(error, name, version)
+                else:
+                    failure = _no_answer(_told(error))
             # Raised outside of the handlers: the SDK's exceptions hold what the vault sent.
             if status != 401 or fresh_token:
                 break
@@ -137,18 +127,18 @@ class Vault:
             self._client = None
         raise ReadError(failure)
 
-    def _refused(self, error: Any, name: str) -> Failure:
+    def _refused(self, error: Any, name: str, version: str | None) -> Failure:
         code, retry_after = _details(error.response)
         answer = f"HTTP {error.status_code} {code}".strip()
         kind = "Disabled" if code.endswith("Disabled") else code
         kind = kind if kind in _REASONS else str(error.status_code)
         if kind not in _REASONS:
-            repair = "the next read tries again; https://status.azure.com shows outages"
-            return Failure("transient", f"the vault answered {answer}", repair, retry_after)
-        vault, reader = vault_name(self.url), principal(self._credential.identity)
-        facts = {"it": self, "vault": vault, "item": f"--vault-name {vault} --name {name}"}
-        reason, repair = _REASONS[kind].format(it=self), _REPAIRS[kind]
-        return Failure("denied", f"{reason} ({answer})", repair.format(**facts, principal=reader))
+            reason = f"the vault answered {answer}"
+            return Failure("transient", reason, repairs.TRY_AGAIN, retry_after)
+        reader = repairs.principal(self._credential.identity.resource_id, in_azure())
+        read = repairs.Read(self.noun, vault_name(self.url), name, version, reader)
+        reason = f"{_REASONS[kind].format(noun=self.noun)} ({answer})"
+        return Failure("denied", reason, repairs.OF_DENIAL[kind](read))
 
 
 @contextmanager
@@ -203,5 +193,4 @@ def _told(error: Exception) -> str:
 
 
 def _no_answer(reason: str) -> Failure:
-    repair = "the next read tries again; check the vault's name, its network and DNS"
-    return Failure("transient", f"the vault gave no answer: {reason}", repair)
+    return Failure("transient", f"the vault gave no answer: {reason}", repairs.CHECK_NETWORK)

@@ -38,8 +38,8 @@ lint: $(VENV)/installed  ## Check style and types
 benchmarks:  ## Measure against the peers, and write docs/benchmarks.md
 	$(PYTHON) -m benchmarks
 
-quality: $(VENV)/installed  ## Run everything, break the engine in every place, and write docs/quality.md
-	$(RUN) -m quality
+quality: $(VENV)/installed  ## Run every test, and write docs/quality.md
+	$(RUN) -m benchmarks.quality
 
 # One environment for the template and the projects that it renders.
 $(VENV)/renders: pyproject.toml

@@ -9,13 +9,13 @@ import os
 import subprocess
 import sys
 
-from .environment import BUILD, RENDERING, ROOT, environment, install, render, uv_template
+from .environment import BUILD, RENDERING, ROOT, environment, install, render
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 PEERS = (
     *("aws-lambda-powertools", "aws-secretsmanager-caching", "boto3"),
     "aiohttp",  # the Azure SDK's way for coroutines
-    "trustme",  # for the double of Key Vault
+    "trustme",  # for the fake Key Vault
     'azure-functions-runtime; python_version >= "3.13"',
 )
 
@@ -30,10 +30,10 @@ def main() -> int:
     python = environment()
     install(python, *RENDERING)
     project = render(python, BUILD / "projects")
-    install(python, "-r", str(project / "requirements.txt"), *PEERS)
-    measure = [python, "-m", "benchmarks.measure", str(project), str(PAGE), uv_template(python)]
-    # The project's own tests have the double and the few lines that stand for the worker.
-    paths = {"PYTHONPATH": os.pathsep.join([str(project), str(project / "tests")])}
+    install(python, "-r", str(project / "src/requirements.txt"), *PEERS)
+    measure = [python, "-m", "benchmarks.measure", str(project), str(PAGE)]
+    # The project's tests/support has the fake Key Vault and the worker driver.
+    paths = {"PYTHONPATH": os.pathsep.join([str(project / "src"), str(project / "tests")])}
     return subprocess.run(measure, cwd=ROOT, check=False, env={**os.environ, **paths}).returncode
 
 

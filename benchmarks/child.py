@@ -23,7 +23,7 @@ _resolve = socket.getaddrinfo
 
 
 def _to_loopback(host: Any, port: Any, *rest: Any, **options: Any) -> Any:
-    """Lead whoever asks for a vault to the double of the process that started this one."""
+    """Lead whoever asks for a vault to the fake Key Vault of the process that started this one."""
     if isinstance(host, str) and host.endswith(".vault.azure.net"):
         host, port = "127.0.0.1", int(os.environ["VAULT_PORT"])
     return _resolve(host, port, *rest, **options)

@@ -1,7 +1,6 @@
-"""What a measurement needs around it: an environment, a rendered project, and a peer's template.
+"""What a measurement needs around it: an environment and a rendered project, both in build/.
 
-All of it stands in build/. Python 3.13 is taken where it is found: it is what the default answers
-ask for.
+Python 3.13 is used where it is found: the default answers ask for it.
 """
 
 from __future__ import annotations
@@ -10,13 +9,11 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "benchmarks"
-UV_TEMPLATE = "cookiecutter-uv==0.2.0"
 RENDERING = ("pip>=25.1", "cookiecutter>=2.7.1")
 
 
@@ -53,21 +50,3 @@ def render(python: str, folder: Path, *answers: str) -> Path:
     subprocess.run([*command, *where, *answers], check=True, env=clean, stdout=subprocess.DEVNULL)
     (project,) = folder.iterdir()
     return project
-
-
-def uv_template(python: str) -> str:
-    """The folder of the template cookiecutter-uv; empty where it cannot be had.
-
-    The package's source archive holds it. UV_TEMPLATE names another folder to measure with.
-    """
-    if given := os.environ.get("UV_TEMPLATE"):
-        return given
-    folder = BUILD / UV_TEMPLATE.replace("==", "-").replace("cookiecutter-", "cookiecutter_")
-    if not folder.exists():
-        get = [python, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
-        done = subprocess.run([*get, "--dest", str(BUILD), UV_TEMPLATE], check=False)
-        if done.returncode:
-            return ""
-        with tarfile.open(folder.with_name(f"{folder.name}.tar.gz")) as archive:
-            archive.extractall(BUILD, filter="data")
-    return str(folder)

@@ -1,4 +1,4 @@
-"""Everything in one run: ``python -m benchmarks.measure PROJECT PAGE UV_TEMPLATE``.
+"""Everything in one run: ``python -m benchmarks.measure PROJECT PAGE``.
 
 `python -m benchmarks` calls it, in the environment that it has made.
 """
@@ -10,22 +10,20 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from . import outage, processes, rendering, warm
+from . import outage, processes, warm
 from .page import Section, page
 
 TEXT = (
     "Written by `make benchmarks`, or `python -m benchmarks`, all in one run. Repetitions are"
     " interleaved, so that a busy moment hits all that is compared. Vault and identity are the"
-    " project's own fake_key_vault, on this machine. A ratio is this project's figure divided by that of"
+    " project's fake Key Vault, on this machine. A ratio is this project's figure divided by that of"
     " the row: below 1 it takes less. In the table of starts, which names its ratios, it is divided"
     " by that of the column."
 )
 
 
-def main(project: Path, target: Path, uv_template: str) -> None:
+def main(project: Path, target: Path) -> None:
     """Measure and write the page."""
-    template = Path(__file__).resolve().parents[1]
-    compared = rendering.templates(template, uv_template)
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         sections: list[Section] = []
@@ -35,8 +33,6 @@ def main(project: Path, target: Path, uv_template: str) -> None:
             lambda: processes.measure_imports(project),
             lambda: processes.measure_callers(project, scratch),
             lambda: outage.measure(scratch),
-            lambda: rendering.measure(compared, scratch),
-            lambda: rendering.measure_stages(compared, scratch),
         )
         for measure in measurements:
             sections.append(measure())
@@ -46,4 +42,4 @@ def main(project: Path, target: Path, uv_template: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

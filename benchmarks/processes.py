@@ -76,7 +76,7 @@ def measure_callers(project: Path, scratch: Path) -> Section:
     ]
     text = (
         "1,000 callers of one secret at the same moment, 500 threads and 500 coroutines, in a"
-        f" process that has read nothing yet. The double answers in {LATENCY * 1e3:g} ms, and shares"
+        f" process that has read nothing yet. The fake Key Vault answers in {LATENCY * 1e3:g} ms, and shares"
         f" the machine with the callers. The best of {CALLER_ROUNDS} interleaved rounds."
     )
     heads = ["The value is read by …", "HTTP requests", "ratio", "until all have it", "ratio"]
@@ -143,7 +143,7 @@ def measure_starts(project: Path, scratch: Path) -> Section:
         row(f"Microsoft's runtime: {later}", _starts(apps, "runtime", HOST_SECONDS), 1)
     text = (
         "From the start of the process, the median of"
-        f" {STARTS} interleaved starts; ratios are medians of the starts' own ratios. The double"
+        f" {STARTS} interleaved starts; ratios are medians of the starts' own ratios. The fake Key Vault"
         f" answers in {LATENCY * 1e3:g} ms, and a first read takes three answers: challenge, token,"
         " value. It begins while the app loads, so a request that comes a little later, after the"
         " host's own start, waits for less of it or for nothing."

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import bicep
+from support import bicep as bicep
 
 # What `bicep snapshot` says that a deployment would make.
 Forecast = dict[str, Any]

@@ -63,7 +63,7 @@ def template(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     listed = run(
         "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=TEMPLATE
     )
-    ours = ("benchmarks", "docs", "quality", "tests")  # of no use to a rendering
+    ours = ("benchmarks", "docs", "tests")  # of no use to a rendering
     for name in filter(None, listed.stdout.split("\0")):
         if name.partition("/")[0] not in ours and (TEMPLATE / name).is_file():
             (repository / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,8 @@
-"""What stands around the code: editor, container, make, README. It agrees, and its commands run."""
+"""Editor, container and make agree; the README's picture and every link are right."""
 
 import json
-import os
 import re
 import shutil
-import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -72,9 +70,25 @@ def test_what_the_editor_runs_is_what_make_runs(project: Path) -> None:
     makefile = (project / "Makefile").read_text("utf-8")
 
     for task in read(project / ".vscode/tasks.json")["tasks"]:
-        if task["type"] == "shell":
-            for command in task["command"].split(" && "):
-                assert f"\t$(RUN) {command.removeprefix('python ')}\n" in makefile
+        if task["type"] == "process":
+            assert task["command"] == "${command:python.interpreterPath}"
+            assert f"$(RUN) {' '.join(task['args'])}\n" in makefile
+
+
+def test_the_editor_runs_and_deploys_src(project: Path) -> None:
+    settings = read(project / ".vscode/settings.json")
+    tasks = read(project / ".vscode/tasks.json")["tasks"]
+
+    assert settings["azureFunctions.projectSubpath"] == "src"
+    assert settings["azureFunctions.deploySubpath"] == "src"
+    assert settings["azureFunctions.pythonVenv"] == "../.venv"  # as seen from src/
+    (start,) = [task for task in tasks if task["type"] == "func"]
+    assert start["options"]["cwd"] == "${workspaceFolder}/src"
+    declared = {str(file.relative_to(project)) for file in project.glob("src/functions/*/*.json")}
+    for schema in settings.get("json.schemas", []):
+        assert (project / schema["url"]).is_file()
+        (pattern,) = schema["fileMatch"]
+        assert {str(file.relative_to(project)) for file in project.glob(pattern[1:])} == declared
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="no make")
@@ -100,13 +114,31 @@ def test_the_hooks_are_pinned(project: Path) -> None:
 
 
 def test_local_settings_hold_no_secret(project: Path) -> None:
-    values = read(project / "local.settings.json")["Values"]
+    example = read(project / "local.settings.example.json")
+    assert read(project / "src/local.settings.json") == example
+    values = example["Values"]
 
-    for name, value in values.items():
+    for name, value in (values | {"LOCAL_SECRETS_FILE": ""}).items():
         assert not re.search(r"key|password|token|secret", value, re.IGNORECASE), name
         assert value in ("", "UseDevelopmentStorage=true") or not name.startswith("AzureWebJobs")
-    ignored = (project / ".gitignore").read_text("utf-8").splitlines()
-    assert {"local.settings.json", "secrets.local.json"} <= set(ignored)
+
+
+def test_examples_are_committed_and_what_they_are_copied_to_is_not(
+    project: Path, tmp_path: Path
+) -> None:
+    clone = Path(shutil.copytree(project, tmp_path / "app"))
+    for name in ("secrets.local.json", ".azurite/db.json"):
+        (clone / name).parent.mkdir(exist_ok=True)
+        (clone / name).write_text("{}", "utf-8")
+
+    subprocess.run(["git", "init", "--quiet"], cwd=clone, check=True)
+    subprocess.run(["git", "add", "--all"], cwd=clone, check=True)
+    staged = subprocess.run(
+        ["git", "ls-files"], cwd=clone, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+
+    assert {"secrets.local.example.json", "local.settings.example.json"} <= set(staged)
+    assert not {"secrets.local.json", "src/local.settings.json", ".azurite/db.json"} & set(staged)
 
 
 # The prompts in a terminal, and what is said at the end
@@ -216,75 +248,3 @@ def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
     )
 
     assert broken_links(tmp_path, [tmp_path / "a.md"]) == ["a.md: b.md", "a.md: #nowhere"]
-
-
-def shell_blocks(page: Path) -> list[str]:
-    return re.findall(r"^```sh\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-
-
-def test_every_command_is_well_formed(project: Path) -> None:
-    for block in shell_blocks(project / "README.md"):
-        done = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True)
-        assert done.returncode == 0, block + done.stderr
-
-
-STUB = """#!{python}
-import json, pathlib, sys
-here = pathlib.Path(__file__).parent
-call = [pathlib.Path(__file__).name, *sys.argv[1:]]
-with (here / "calls.jsonl").open("a", encoding="utf-8") as calls:
-    calls.write(json.dumps(call) + "\\n")
-for pattern, answer in {
-    "signed-in-user": "me", "identity show": "the-identity", "get-value AZURE_RESOURCE_GROUP": "rg",
-    "appName": "func-1", "vaultName": "kv-1", "keys list": "the-key", "rand": "random",
-}.items():
-    if pattern in " ".join(call):
-        print(answer)
-"""
-
-
-@pytest.mark.parametrize("name", SETS)
-@pytest.mark.parametrize("by", ["azd", "az"])
-def test_the_readme_deploys_sets_and_calls(bake: Bake, tmp_path: Path, name: str, by: str) -> None:
-    """The README's commands, run one after the other with stubs of the command lines."""
-    project = bake(**SETS[name])
-    for command in ("az", "azd", "func", "curl", "openssl"):
-        (tmp_path / command).write_text(STUB.replace("{python}", sys.executable), "utf-8")
-        (tmp_path / command).chmod(stat.S_IRWXU)
-    blocks = shell_blocks(project / "README.md")
-    deploys = {"azd": "\nazd up\n", "az": "\naz deployment group create "}[by]
-    tells = {"azd": "$(azd env get-value appName)", "az": "$(az deployment group show "}[by]
-    deploy = next(block for block in blocks if deploys in block)
-    outputs = next(block for block in blocks if f'\nAPP="{tells}' in block)
-    sets = next(block for block in blocks if "x-functions-key" in block)
-    script = "\n".join(["set -eu", deploy, outputs, sets])
-
-    if (project / "scripts/set_secret.sh").exists():  # has its own test
-        script = script.replace("scripts/set_secret.sh", "az set_secret.sh")
-    done = subprocess.run(
-        ["bash", "-c", script],
-        cwd=tmp_path,
-        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "VALUE": "the-value"},
-        capture_output=True,
-        text=True,
-    )
-
-    assert done.returncode == 0, done.stderr
-    lines = (tmp_path / "calls.jsonl").read_text("utf-8").splitlines()
-    calls = [call for call in map(json.loads, lines) if call[0] != "openssl"]
-    group = {"azd": "rg", "az": "rg-secure-function-app"}[by]
-    if by == "azd":
-        assert ["azd", "up"] in calls
-    else:
-        deployment = ["az", "deployment", "group", "create", "--resource-group", group]
-        deployment += ["--name", "main", "--template-file", "infra/main.bicep"]
-        assert [*deployment, "--parameters", "infra/main.bicepparam"] in calls
-        assert ["func", "azure", "functionapp", "publish", "func-1"] in calls
-    secrets = SETS[name].get("secrets", "my-application-secret").split(",")
-    for secret in secrets:
-        assert any("kv-1" in call and secret in call for call in calls)
-    assert calls[-2] == ["az", "functionapp", "function", "keys", "list", "--resource-group", group,
-                         "--name", "func-1", "--function-name", "read_secret",
-                         "--query", "default", "--output", "tsv"]  # fmt: skip
-    assert calls[-1] == ["curl", "--header", "x-functions-key: the-key", "--data", "amount=100",
-                         "https://func-1.azurewebsites.net/api/read_secret"]  # fmt: skip

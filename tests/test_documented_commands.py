@@ -1,0 +1,339 @@
+"""The project's README: every command runs as pasted, and every snippet works."""
+
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from baking import Bake
+
+SETS: dict[str, dict[str, str]] = {
+    "default": {},
+    "user": {"identity": "user", "identity_id": "%SHARED_ID%", "ci": "none"},
+    "existing": {"vault": "my-kv", "vault_source": "existing", "vault_access": "rbac"},
+    "granted": {
+        "vault": "my-kv",
+        "vault_source": "existing",
+        "vault_access": "granted",
+        "key": "signing-key",
+    },
+    "decorators": {
+        "programming_model": "decorators",
+        "secrets": "one,two",
+        "services": "blob-storage,cosmos-db",
+        "api_scope": "api://my-api/.default",
+        "network": "private",
+    },
+}
+SHELLS = ["bash", "zsh"]
+
+
+@pytest.fixture(params=SETS)
+def project(bake: Bake, request: pytest.FixtureRequest) -> Path:
+    return bake(**SETS[request.param])
+
+
+@pytest.fixture(params=SHELLS)
+def shell(request: pytest.FixtureRequest) -> str:
+    if not shutil.which(request.param):
+        pytest.skip(f"no {request.param}")
+    return str(request.param)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The code blocks of a page, in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+
+
+def following(page: Path, heading: str, language: str) -> str:
+    """The first code block of a language below a heading."""
+    section = page.read_text("utf-8").split(f"\n{heading}\n", 1)[1]
+    (block, *_) = re.findall(rf"^```{language}\n(.*?)^```", section, re.M | re.S)
+    return str(block)
+
+
+# How commands are written
+
+
+def test_every_block_can_be_pasted(project: Path, shell: str) -> None:
+    # -i: zsh takes a trailing comment as arguments in an interactive shell only.
+    for block in blocks(project / "README.md", "sh"):
+        done = subprocess.run([shell, "-n"], input=block, capture_output=True, text=True)
+        assert done.returncode == 0, block + done.stderr
+        assert not re.search(r"(^|\s)#", block), f"zsh does not accept a pasted comment: {block}"
+
+
+def test_every_shell_block_that_differs_has_a_windows_form(project: Path) -> None:
+    """A block that PowerShell cannot run is followed, in its section, by what to run instead."""
+    text = (project / "README.md").read_text("utf-8")
+    for section in re.split(r"^##+ ", text, flags=re.M):
+        for found in re.finditer(r"^```sh\n(.*?)^```", section, re.M | re.S):
+            if re.search(r"^(make|cp|export|\w+=|\()|\| curl|python3", found[1], re.M):
+                assert re.search("Windows|PowerShell", section[found.end() :]), found[1]
+
+
+def test_no_argument_holds_a_secret(project: Path) -> None:
+    """A value in an argument is visible in the process list and in the shell's history."""
+    for language in ("sh", "powershell"):
+        for block in blocks(project / "README.md", language):
+            assert not re.search(r"--value|--header \"x-functions-key", block), block
+
+
+def test_the_commands_for_windows_are_those_of_make(project: Path) -> None:
+    makefile = (project / "Makefile").read_text("utf-8")
+    recipes = {
+        target: re.findall(r"\$\(RUN\) (.+)", recipe)
+        for target, recipe in re.findall(r"^([a-z]+):.*\n((?:\t.*\n)+)", makefile, re.M)
+    }
+    rows = re.findall(
+        r"^\| [^|]+ \| `make (\w+)` \| (.+) \|$", (project / "README.md").read_text("utf-8"), re.M
+    )
+
+    assert {target for target, _ in rows} >= {"test", "format", "lint", "check"}
+    for target, commands in rows:
+        told = re.findall(r"\.venv\\Scripts\\python ([^`]+)`", commands)
+        expected = [command.replace(" --quiet", "") for command in recipes[target]]
+        assert [command.replace("\\", "/") for command in told] == expected
+
+
+# Local runs
+
+
+def stub(folder: Path, *names: str, script: str) -> dict[str, str]:
+    """Put commands of these names on the path; each runs the same script."""
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).write_text(f"#!{sys.executable}\n{script}", "utf-8")
+        (folder / name).chmod(stat.S_IRWXU)
+    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+
+
+@pytest.fixture
+def app(bake: Bake, tmp_path: Path) -> Callable[..., Path]:
+    """Copy a project, with an environment in which what its tests need is installed."""
+
+    def copy(**answers: str) -> Path:
+        project = Path(shutil.copytree(bake(**answers), tmp_path / "app"))
+        scripts = project / ".venv" / "bin"
+        scripts.mkdir(parents=True)
+        (scripts / "activate").write_text("", "utf-8")
+        (scripts / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n', "utf-8")
+        (scripts / "python").chmod(stat.S_IRWXU)
+        (project / ".venv" / "installed").touch()
+        return project
+
+    return copy
+
+
+FUNC = """
+import json, os, pathlib, sys
+settings = json.loads(pathlib.Path("local.settings.json").read_text("utf-8"))["Values"]
+print(sys.argv[1:], json.dumps(settings), flush=True)
+"""
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="no make")
+def test_make_start_in_a_clone(app: Callable[..., Path], tmp_path: Path, shell: str) -> None:
+    """A clone has no local.settings.json; `make start` writes it, and keeps one that is there."""
+    project = app()
+    settings = project / "src" / "local.settings.json"
+    settings.unlink()
+    environment = stub(tmp_path / "stubs", "func", script=FUNC)
+    start = following(project / "README.md", "## Run locally", "sh")
+
+    def run() -> str:
+        done = subprocess.run(
+            [shell, "-euc", start], cwd=project, env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    assert "['start']" in run()
+    assert settings.read_text("utf-8") == (project / "local.settings.example.json").read_text()
+    assert (project / "secrets.local.json").is_file()
+
+    mine = {"IsEncrypted": False, "Values": {"MINE": "1"}}
+    settings.write_text(json.dumps(mine), "utf-8")
+    assert '{"MINE": "1"}' in run()
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="no make")
+def test_make_refuses_an_old_python_in_one_line(bake: Bake, tmp_path: Path) -> None:
+    project = Path(shutil.copytree(bake(), tmp_path / "app"))
+    old = "import sys; sys.exit('version_info' in ' '.join(sys.argv))"
+    environment = stub(tmp_path / "stubs", "python3", script=old)
+
+    done = subprocess.run(
+        ["make", "test"], cwd=project, env=environment, capture_output=True, text=True
+    )
+
+    assert done.returncode != 0
+    assert "Python 3.11 or newer is required" in done.stdout
+    assert not (project / ".venv").exists()
+
+
+# Deployment
+
+AZURE = """
+import json, pathlib, sys
+here = pathlib.Path(__file__).parent
+call = [pathlib.Path(__file__).name, *sys.argv[1:]]
+text = " ".join(call)
+with (here / "calls.jsonl").open("a", encoding="utf-8") as calls:
+    calls.write(json.dumps([*call, "" if sys.stdin.isatty() else sys.stdin.read()]) + "\\n")
+for pattern, answer in {
+    "signed-in-user": "me", "identity show": "the-identity", "get-value AZURE_RESOURCE_GROUP": "rg",
+    "appName": "func-1", "appUrl": "https://func-1.example", "vaultName": "kv-1",
+    "identityPrincipalId": "principal-1", "keys list": "the-key", "action-group show": "group-id",
+    "keyvault show": "vault-id",
+}.items():
+    if pattern in text:
+        print(answer)
+"""
+
+
+@pytest.fixture
+def calls(tmp_path: Path, shell: str) -> Callable[[Path, str], list[list[str]]]:
+    """Run shell code in a project with stubs of Azure's command lines; give what was called."""
+    stubs = tmp_path / "stubs"
+    environment = stub(stubs, "az", "azd", "func", "curl", "make", "python3", script=AZURE)
+
+    def calls(project: Path, script: str) -> list[list[str]]:
+        done = subprocess.run(
+            [shell, "-euc", script],
+            cwd=project,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        lines = (stubs / "calls.jsonl").read_text("utf-8").splitlines()
+        return [list(json.loads(line)) for line in lines]
+
+    return calls
+
+
+WAYS = {"azd": "### With the Azure Developer CLI", "az": "### With the Azure CLI and Core Tools"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_deploy_set_the_secrets_and_call(
+    project: Path, calls: Callable[[Path, str], list[list[str]]], way: str
+) -> None:
+    readme = project / "README.md"
+    deploy = following(readme, WAYS[way], "sh")
+    if way == "azd":
+        deploy += following(readme, "The commands below use these variables:", "sh")
+    secrets = following(readme, "### Set the secrets", "sh")
+    call = following(readme, "### Call the function", "sh")
+
+    made = calls(project, deploy + secrets + call)
+
+    group = {"azd": "rg", "az": "rg-secure-function-app"}[way]
+    words = [" ".join(call[:-1]) for call in made]
+    if way == "azd":
+        assert "azd up" in words
+    else:
+        create = f"az deployment group create --resource-group {group} --name main"
+        files = "--template-file infra/main.bicep --parameters infra/main.bicepparam"
+        assert f"{create} {files}" in words
+        assert "func azure functionapp publish func-1 --python" in words
+    assert "make secrets" in words
+    keys = f"az functionapp function keys list --resource-group {group} --name func-1"
+    assert f"{keys} --function-name read_secret --query default --output tsv" in words
+    assert made[-1] == [
+        "curl", "--header", "@-", "https://func-1.example/api/read_secret",
+        "x-functions-key: the-key\n",
+    ]  # fmt: skip
+
+
+def test_every_other_command_runs(
+    project: Path, calls: Callable[[Path, str], list[list[str]]]
+) -> None:
+    """What comes after the deployment, in the README's order, with the variables it sets."""
+    variables = following(project / "README.md", "The commands below use these variables:", "sh")
+    after = (project / "README.md").read_text("utf-8").split("\n### Call the function\n", 1)[1]
+    rest = [
+        block
+        for block in re.findall(r"^```sh\n(.*?)^```", after, re.M | re.S)
+        if "OWNER/REPOSITORY" not in block
+    ]
+
+    made = calls(project, variables + "\n".join(rest))
+
+    assert len(made) > len(rest)
+    for call in made:
+        assert "" not in call[:-1], f"a variable is empty: {call}"
+
+
+# Snippets
+
+
+def run_tests(project: Path, *paths: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", *paths],
+        cwd=project,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+MODELS = {"function.json": {}, "decorators": {"programming_model": "decorators"}}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_another_secret_and_a_timer_as_documented(app: Callable[..., Path], model: str) -> None:
+    project = app(**MODELS[model])
+    readme = project / "README.md"
+    source = project / "src"
+    timer = "### Add a function, for example a timer"
+    if model == "decorators":
+        entry = source / "function_app.py"
+        text = entry.read_text("utf-8")
+        declaration = following(readme, "### Add a secret", "python")
+        text = text.replace("@key_vault_secret(", f"{declaration}@key_vault_secret(", 1)
+        text = text.replace(
+            "my_application_secret: str", "my_application_secret: str, another_secret: str", 1
+        )
+        entry.write_text(text + "\n\n" + following(readme, timer, "python"), "utf-8")
+    else:
+        file = source / "functions/read_secret/function.json"
+        bindings = json.loads(file.read_text("utf-8"))
+        bindings["bindings"].append(json.loads(following(readme, "### Add a secret", "json")))
+        file.write_text(json.dumps(bindings), "utf-8")
+        handler = source / "functions/read_secret/__init__.py"
+        text = handler.read_text("utf-8")
+        text = text.replace(
+            "my_application_secret: str", "my_application_secret: str, another_secret: str", 1
+        )
+        handler.write_text(text, "utf-8")
+        folder = source / "functions/nightly"
+        folder.mkdir()
+        (folder / "function.json").write_text(following(readme, timer, "json"), "utf-8")
+        (folder / "__init__.py").write_text(following(readme, timer, "python"), "utf-8")
+    (project / "tests/test_nightly.py").write_text(NIGHTLY, "utf-8")
+
+    run_tests(project, "tests/test_nightly.py", "tests/contract")
+
+
+NIGHTLY = """
+from support import worker
+
+
+def test_both_arrived(declared):
+    functions = worker.load_app()
+
+    assert {"read_secret", "nightly"} <= functions.keys()
+    assert {name for function, name in declared.values if function == "read_secret"} == {
+        "my_application_secret", "another_secret"
+    }
+    assert ("nightly", "my_application_secret") in declared.values
+"""

@@ -148,7 +148,7 @@ def test_a_project_is_made_as_the_readme_tells(tmp_path: Path) -> None:
         check=True,
     )
 
-    assert (tmp_path / "secure-function-app" / "function_app.py").is_file()
+    assert (tmp_path / "secure-function-app" / "src/function_app.py").is_file()
 
 
 @pytest.mark.usefixtures("closed_home")
@@ -156,14 +156,14 @@ def test_a_project_is_checked(bake: Bake, tmp_path: Path) -> None:
     project = Path(shutil.copytree(bake(), tmp_path / "app"))
     shutil.copy(project / "secrets.local.example.json", project / "secrets.local.json")
 
-    told = run([sys.executable, "-m", "identity_bindings", "check"], project)
+    told = run([sys.executable, "-m", "identity_bindings", "check"], project / "src")
 
     assert re.search(r" ok +\d+ ms", told)
 
 
 @pytest.mark.usefixtures("closed_home")
 @pytest.mark.parametrize(
-    "files", [["tests/test_functions.py"], pytest.param([], marks=pytest.mark.slow)], ids=len
+    "files", [["tests/contract/test_declarations.py"], pytest.param([], marks=pytest.mark.slow)], ids=len
 )
 def test_a_project_is_tested(bake: Bake, files: list[str]) -> None:
     run_tests(bake(), *files)

@@ -1,10 +1,15 @@
-"""A project follows the template from one version to the next, and keeps what its owner changed."""
+"""A project follows the template from one version to the next, with the commands of docs/updating.md.
+
+What the owner changed stays.
+"""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,15 +27,15 @@ NEXT: list[tuple[str, str, str]] = [
     ("local_extensions/facts.py", "    ci: str\n", "    ci: str\n    audience: str\n"),
     ("local_extensions/facts.py", '        ci=answer["ci"],\n',
      '        ci=answer["ci"],\n        audience=answer["audience"],\n'),
-    (f"{PROJECT}/README.md", "## Test it\n", "Made for {{ facts.audience }}.\n\n## Test it\n"),
+    (f"{PROJECT}/README.md", "\n## Test\n", "\nMade for {{ facts.audience }}.\n\n## Test\n"),
     # Another first answer, and one choice less.
     ("cookiecutter.json", '["3.13", "3.12", "3.11", "3.14"]', '["3.14", "3.13", "3.12"]'),
     # A stricter rule.
     ("local_extensions/answers.py", "MOST_SECRETS = 20", "MOST_SECRETS = 2"),
     # A correction of the engine.
-    (f"{PROJECT}/identity_bindings/__init__.py", '__version__ = "', '__version__ = "99.'),
+    (f"{PROJECT}/src/identity_bindings/__init__.py", '__version__ = "', '__version__ = "99.'),
 ]  # fmt: skip
-REMOVED, ADDED = f"{PROJECT}/LICENSE", f"{PROJECT}/SUPPORT.md"
+REMOVED, ADDED = ".vscode/extensions.json", "SUPPORT.md"
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -44,12 +49,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         for role in ("AUTHOR", "COMMITTER")
         for what, value in (("NAME", "Somebody"), ("EMAIL", "somebody@example.com"))
     }
-    environment = os.environ | who | {"HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1"}
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    own = {"HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1", "PATH": tools}
+    environment = os.environ | who | own
 
     def run(
-        *command: str | Path, cwd: Path, status: int | None = 0
+        *command: str | Path, cwd: Path, status: int | None = 0, answers: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=cwd, env=environment, input=answers, capture_output=True, text=True
+        )
         assert status in (None, done.returncode), done.stdout + done.stderr
         return done
 
@@ -69,11 +78,13 @@ def template(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
             (repository / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(TEMPLATE / name, repository / name)
     run("git", "init", "--quiet", "--initial-branch=main", cwd=repository)
+    # The ignore list of a project is in the template too, and names files of the template.
+    run("git", "add", "--all", "--force", cwd=repository)
     save(run, repository, "v1")
     for name, old, new in NEXT:
         change(repository / name, old, new)
-    (repository / REMOVED).unlink()
-    (repository / ADDED).write_text("Ask us.\n", "utf-8")
+    (repository / PROJECT / REMOVED).unlink()
+    (repository / PROJECT / ADDED).write_text("Ask us.\n", "utf-8")
     save(run, repository, "v2")
     return repository
 
@@ -90,15 +101,28 @@ def change(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new, 1), "utf-8")
 
 
-def cruft(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "cruft", *map(str, arguments)]
+def documented(begin: str, template: Path) -> list[str]:
+    """The one block of docs/updating.md that begins so, as a command for this template."""
+    page = (TEMPLATE / "docs/updating.md").read_text("utf-8")
+    blocks = [
+        textwrap.dedent(one) for one in re.findall(r"^ *```sh\n(.*?)^ *```", page, re.M | re.S)
+    ]
+    (block,) = {one for one in blocks if one.startswith(begin)}
+    block = block.replace("https://github.com/OWNER/REPOSITORY", str(template))
+    block = block.replace("gh:OWNER/REPOSITORY", f"git+{template.as_uri()}")
+    return ["bash", "-euc", block.replace("COMMIT", "v1").replace("make test", "true")]
+
+
+def at_v1(command: list[str]) -> list[str]:
+    """The first line of a block, for the first version of the template and without a question."""
+    return [*command[:2], f"{command[2].splitlines()[0]} --checkout v1 --no-input"]
 
 
 @pytest.fixture(scope="module")
 def created(run: Run, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project of the first version, as `cruft create` makes it."""
     folder = tmp_path_factory.mktemp("created")
-    run(*cruft("create", template, "--checkout", "v1", "--no-input"), cwd=folder)
+    run(*at_v1(documented("cruft create", template)), cwd=folder)
     project = folder / "secure-function-app"
     run("git", "init", "--quiet", "--initial-branch=main", cwd=project)
     save(run, project, "made")
@@ -118,10 +142,10 @@ def project(created: Path, run: Run, template: Path, tmp_path: Path) -> Path:
 def edit(project: Path) -> None:
     """Change what owners change."""
     change(project / "README.md", "# Secure Function App\n", "# Our app\n")
-    handler = project / "functions/read_secret/__init__.py"
+    handler = project / "src/functions/read_secret/__init__.py"
     handler.write_text(handler.read_text("utf-8") + "\n# ours\n", "utf-8")
-    (project / "functions/ours").mkdir()
-    (project / "functions/ours/function.json").write_text("{}\n", "utf-8")
+    (project / "src/functions/ours").mkdir()
+    (project / "src/functions/ours/function.json").write_text("{}\n", "utf-8")
 
 
 def assert_updated(project: Path) -> None:
@@ -129,9 +153,11 @@ def assert_updated(project: Path) -> None:
     readme = (project / "README.md").read_text("utf-8")
     assert readme.startswith("# Our app\n")
     assert "\nMade for colleagues.\n" in readme
-    assert (project / "functions/read_secret/__init__.py").read_text("utf-8").endswith("# ours\n")
-    assert (project / "functions/ours/function.json").read_text("utf-8") == "{}\n"
-    engine = (project / "identity_bindings/__init__.py").read_text("utf-8")
+    assert (
+        (project / "src/functions/read_secret/__init__.py").read_text("utf-8").endswith("# ours\n")
+    )
+    assert (project / "src/functions/ours/function.json").read_text("utf-8") == "{}\n"
+    engine = (project / "src/identity_bindings/__init__.py").read_text("utf-8")
     assert '__version__ = "99.' in engine
     assert (project / "SUPPORT.md").read_text("utf-8") == "Ask us.\n"
     # What was answered once stays, whatever is the first answer now.
@@ -140,37 +166,38 @@ def assert_updated(project: Path) -> None:
 
 
 def test_a_fresh_project_is_up_to_date(created: Path, run: Run) -> None:
-    run(*cruft("check", "--checkout", "v1"), cwd=created)
-    assert run(*cruft("diff", "--exit-code"), cwd=created).stdout == ""
+    run("cruft", "check", "--checkout", "v1", cwd=created)
+    assert run("cruft", "diff", "--exit-code", cwd=created).stdout == ""
 
 
-def test_an_update_keeps_what_the_owner_changed(project: Path, run: Run) -> None:
+def test_an_update_keeps_what_the_owner_changed(project: Path, run: Run, template: Path) -> None:
     edit(project)
     save(run, project, "ours")
 
-    run(*cruft("check"), cwd=project, status=1)
-    run(*cruft("update", "--skip-apply-ask"), cwd=project)
+    run(*documented("cruft check", template), cwd=project, status=1)
+    update = run(*documented("cruft update -y\ngit", template), cwd=project)
+    assert f"+{Path(ADDED).name}" in update.stdout.replace("+++ b/", "+")
 
     assert_updated(project)
-    assert not (project / "LICENSE").exists()
+    assert not (project / REMOVED).exists()
     assert not list(project.rglob("*.rej"))
     state = json.loads((project / ".cruft.json").read_text("utf-8"))
     assert state["context"]["cookiecutter"]["audience"] == "colleagues"
-    run(*cruft("check"), cwd=project)
+    run(*documented("cruft check", template), cwd=project)
 
 
 @pytest.mark.slow
 def test_where_both_changed_the_same_line_both_are_shown(project: Path, run: Run) -> None:
-    engine = project / "identity_bindings/__init__.py"
+    engine = project / "src/identity_bindings/__init__.py"
     change(engine, '__version__ = "', '__version__ = "our-')
     save(run, project, "ours")
 
-    run(*cruft("update", "--skip-apply-ask"), cwd=project)
+    run("cruft", "update", "-y", cwd=project)
 
     text = engine.read_text("utf-8")
     assert "<<<<<<< " in text and '__version__ = "our-' in text and '__version__ = "99.' in text
     assert (
-        "UU identity_bindings/__init__.py"
+        "UU src/identity_bindings/__init__.py"
         in run("git", "status", "--porcelain", cwd=project).stdout
     )
 
@@ -195,51 +222,41 @@ def test_an_answer_that_is_refused_now(
     told: str,
     good: dict[str, str],
 ) -> None:
-    context = json.dumps(answers)
-    command = cruft(
-        "create", template, "--checkout", "v1", "--no-input", "--extra-context", context
-    )
+    command = at_v1(documented("cruft create", template))
+    command[2] += f" --extra-context '{json.dumps(answers)}'"
     run(*command, cwd=tmp_path)
     project = tmp_path / "secure-function-app"
     change(project / ".cruft.json", '"checkout": "v1"', '"checkout": null')
     run("git", "init", "--quiet", cwd=project)
     save(run, project, "made")
 
-    refused = run(*cruft("update", "--skip-apply-ask"), cwd=project, status=1)
+    refused = run("cruft", "update", "-y", cwd=project, status=1)
 
     assert told in refused.stdout + refused.stderr
     assert run("git", "status", "--porcelain", cwd=project).stdout == ""
 
-    update = cruft("update", "--skip-apply-ask", "--variables-to-update", json.dumps(good))
+    update = documented("cruft update -y --variables-to-update", template)
+    update[2] = update[2].replace('{"secrets": "api-key,db-password"}', json.dumps(good))
     run(*update, cwd=project)
 
     assert (project / "SUPPORT.md").exists()
-    run(*cruft("check"), cwd=project)
+    run("cruft", "check", cwd=project)
 
 
 @pytest.mark.slow
 def test_a_project_that_cookiecutter_made_can_follow_too(
     run: Run, template: Path, tmp_path: Path
 ) -> None:
-    made = [
-        sys.executable,
-        "-m",
-        "cookiecutter",
-        f"git+{template.as_uri()}",
-        "--checkout",
-        "v1",
-        "--no-input",
-    ]
-    run(*made, cwd=tmp_path)
     project = tmp_path / "secure-function-app"
+    project.mkdir()
+    run(*at_v1(documented("cookiecutter", template)), cwd=project)
     run("git", "init", "--quiet", cwd=project)
     save(run, project, "made")
 
-    run(*cruft("link", template, "--checkout", "v1", "--no-input"), cwd=project)
-    change(project / ".cruft.json", '"checkout": "v1"', '"checkout": null')
+    run(*documented("cruft link", template), cwd=project, answers="\n" * 40)
     edit(project)
     save(run, project, "ours")
-    run(*cruft("update", "--skip-apply-ask"), cwd=project)
+    run("cruft", "update", "-y", cwd=project)
 
     assert_updated(project)
 
@@ -247,24 +264,25 @@ def test_a_project_that_cookiecutter_made_can_follow_too(
 @pytest.mark.slow
 def test_rendering_again(run: Run, template: Path, tmp_path: Path) -> None:
     """Without cruft: the newer version over the project, and git shows what changed."""
-    command = [sys.executable, "-m", "cookiecutter", f"git+{template.as_uri()}", "--no-input"]
-    run(*command, "--checkout", "v1", cwd=tmp_path)
+    command = documented("cookiecutter", template)
     project = tmp_path / "secure-function-app"
+    project.mkdir()
+    run(*at_v1(command), cwd=project)
     run("git", "init", "--quiet", cwd=project)
     edit(project)
     save(run, project, "ours")
 
-    again = ("--checkout", "v2", "--overwrite-if-exists", "--output-dir", "..")
-    run(*command, *again, "python_version=3.13", cwd=project)
+    command[2] = command[2].replace("--no-input", "--no-input python_version=3.13")
+    run(*command, cwd=project)
 
     changed = run("git", "status", "--porcelain", cwd=project).stdout.splitlines()
     assert sorted(changed) == [
         " M README.md",
-        " M functions/read_secret/__init__.py",
-        " M identity_bindings/__init__.py",
+        " M src/functions/read_secret/__init__.py",
+        " M src/identity_bindings/__init__.py",
         "?? SUPPORT.md",
     ]
     # The owner takes back what the rendering overwrote.
-    run("git", "restore", "functions", cwd=project)
+    run("git", "restore", "src/functions", cwd=project)
     change(project / "README.md", "# Secure Function App\n", "# Our app\n")
     assert_updated(project)

@@ -45,7 +45,6 @@ OPTIONAL: dict[str, Callable[["Facts"], object]] = {
     "infra/modules/network.bicep": lambda facts: facts.private,
     "infra/modules/private-endpoint.bicep": lambda facts: facts.private,
     "infra/modules/vault.bicep": lambda facts: facts.new_vault,
-    "scripts/set_secret.sh": lambda facts: facts.closed_vault,
     # ci
     ".checkov.yaml": lambda facts: facts.ci == "github",
     ".github/": lambda facts: facts.ci == "github",

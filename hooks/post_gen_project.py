@@ -32,7 +32,7 @@ if output_folder_is_named == str(True):
         f"cd {quoted(project)}": "",
         "make test": "runs its tests; they need no Azure",
         "azd up": "deploys it",
-        "{{ (cookiecutter | facts).secret_setter }}": "gives a secret its value",
+        "make secrets": "asks for the values of the secrets",
     }
     in_short = """{{ (cookiecutter | facts).in_short | wordwrap(88, break_on_hyphens=False) }}"""
     text = f"\nYour app stands in {project}\n{in_short}\n\n"

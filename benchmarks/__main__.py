@@ -30,7 +30,8 @@ def main() -> int:
     python = environment()
     install(python, *RENDERING)
     project = render(python, BUILD / "projects")
-    install(python, "-r", str(project / "src/requirements.txt"), *PEERS)
+    install(python, "-r", str(project / "src/requirements.txt"))
+    install(python, *PEERS)
     measure = [python, "-m", "benchmarks.measure", str(project), str(PAGE)]
     # The project's tests/support has the fake Key Vault and the worker driver.
     paths = {"PYTHONPATH": os.pathsep.join([str(project / "src"), str(project / "tests")])}

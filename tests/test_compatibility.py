@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from baking import TEMPLATE, Bake
 from choices import SETS
 from test_generated_suites import run_tests
-from test_interpreters import VERSIONS, environment, interpreter, run
+from test_interpreters import VERSIONS, interpreter, run
 
 EVERYTHING = SETS["everything-by-a-created-identity"]
 
@@ -42,17 +43,10 @@ def package_index(tmp_path_factory: pytest.TempPathFactory) -> None:
         pytest.skip("the package index cannot be reached")
 
 
-def requirements(project: Path) -> list[Path]:
-    return sorted(project.glob("requirements*.txt"))
-
-
-def only_lowest(project: Path, target: Path) -> Path:
-    """Copy a project, so that it requires the lowest release of each package that it allows."""
-    copy = Path(shutil.copytree(project, target))
-    for file in requirements(copy):
-        pinned = re.sub(r"^([a-z-]+)>=", r"\1==", file.read_text("utf-8"), flags=re.MULTILINE)
-        file.write_text(pinned, "utf-8")
-    return copy
+def install(made: str, project: Path, resolution: str) -> None:
+    """Install what a project declares, without regard to what it locks."""
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", made]
+    run([*command, "--resolution", resolution, "-r", "pyproject.toml", "--group", "dev"], project)
 
 
 def suite_passes(python: str, project: Path) -> int:
@@ -64,11 +58,9 @@ def suite_passes(python: str, project: Path) -> int:
 
 def test_each_requirement_has_a_lowest_release_and_none_a_highest(bake: Bake) -> None:
     for answers in SETS.values():
-        for file in requirements(bake(**answers)):
-            for line in file.read_text("utf-8").splitlines():
-                if not line.startswith(("#", "-r ")):
-                    requirement, _, _ = line.partition(";")
-                    assert re.fullmatch(r"[a-z-]+>=[\d.]+", requirement), line
+        declared = tomllib.loads((bake(**answers) / "pyproject.toml").read_text("utf-8"))
+        for line in declared["project"]["dependencies"] + declared["dependency-groups"]["dev"]:
+            assert re.fullmatch(r"[a-z-]+>=[\d.]+", line.partition(";")[0]), line
 
 
 def test_pythons(record_testsuite_property: Record) -> None:
@@ -79,38 +71,22 @@ def test_pythons(record_testsuite_property: Record) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("resolution", ["lowest-direct", "highest"])
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.usefixtures("package_index")
-def test_the_lowest_releases(
-    bake: Bake, tmp_path: Path, version: str, passed: Counter[str]
+def test_the_releases_that_pyproject_allows(
+    bake: Bake, tmp_path: Path, version: str, resolution: str, passed: Counter[str]
 ) -> None:
-    python = interpreter(version)
-    if python is None:
-        pytest.skip(f"there is no Python {version} on this machine")
-    project = only_lowest(bake(**EVERYTHING), tmp_path / "app")
-
-    made = environment(python, version, project)
-
-    passed["lowest"] += suite_passes(made, project)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.usefixtures("package_index")
-def test_the_highest_releases(
-    bake: Bake, tmp_path: Path, version: str, passed: Counter[str]
-) -> None:
-    """Those of today: nothing that an earlier run has installed."""
     python = interpreter(version)
     if python is None:
         pytest.skip(f"there is no Python {version} on this machine")
     project = bake(**EVERYTHING)
     made = str(tmp_path / "venv" / "bin" / "python")
+    run([python, "-m", "venv", "--without-pip", str(tmp_path / "venv")], project)
 
-    run([python, "-m", "venv", str(tmp_path / "venv")], project)
-    run([made, "-m", "pip", "install", "--quiet", "-r", "requirements-dev.txt"], project)
+    install(made, project, resolution)
 
-    passed["highest"] += suite_passes(made, project)
+    passed[resolution.partition("-")[0]] += suite_passes(made, project)
 
 
 # A home where nobody may write

@@ -34,16 +34,18 @@ def works(python: str) -> bool:
         return False
 
 
-def environment(python: str, version: str, requirements: Path) -> str:
-    """Make a virtual environment with a project's requirements, and keep it for the next run."""
-    wanted = "".join(sorted(file.read_text("utf-8") for file in requirements.glob("req*.txt")))
+def environment(python: str, version: str, project: Path) -> str:
+    """Make a virtual environment with a project's locked packages, and keep it for the next run."""
+    wanted = (project / "uv.lock").read_text("utf-8")
     stamp = hashlib.sha256("\n".join([wanted, *TOOLS]).encode()).hexdigest()[:12]
     place = Path(sys.prefix) / "interpreters" / f"{version}-{stamp}"
     made = str(place / "bin" / "python")
     if not (place / "made").exists():
-        run([python, "-m", "venv", "--clear", str(place)], requirements)
+        run([python, "-m", "venv", "--clear", str(place)], project)
         pip = [made, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        run([*pip, "-r", "requirements-dev.txt", *TOOLS], requirements)
+        run([*pip, "pip>=25.1"], project)
+        run([*pip, "--require-hashes", "-r", "src/requirements.txt"], project)
+        run([*pip, "--group", "dev", *TOOLS], project)
         (place / "made").touch()
     return made
 

@@ -1,0 +1,119 @@
+"""Rendered projects lock their dependencies: every answer, every Python, every platform."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from baking import Bake
+from test_compatibility import package_index  # noqa: F401
+from test_interpreters import VERSIONS, interpreter, run
+
+# The answers that add packages.
+ANSWERS: dict[str, dict[str, str]] = {
+    "none": {},
+    "key": {"key": "my-key"},
+    "api-scope": {"api_scope": "api://my-api/.default"},
+    "both": {"key": "my-key", "api_scope": "api://my-api/.default", "python_version": "3.14"},
+}
+CONTRACT = "tests/contract/test_dependencies.py"
+
+
+@pytest.fixture(params=ANSWERS)
+def answers(request: pytest.FixtureRequest) -> dict[str, str]:
+    return ANSWERS[request.param]
+
+
+def contract(project: Path) -> subprocess.CompletedProcess[str]:
+    """Run the project's own test of its dependencies."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", CONTRACT]
+    return subprocess.run(command, cwd=project, capture_output=True, text=True)
+
+
+def locked(project: Path) -> list[str]:
+    """The requirements, one a line, without their hashes."""
+    lines = (project / "src/requirements.txt").read_text("utf-8").splitlines()
+    return [line.removesuffix(" \\") for line in lines if not line.startswith((" ", "#"))]
+
+
+def test_the_lock_is_what_uv_makes_of_pyproject(project: Path) -> None:
+    told = contract(project)
+
+    assert "3 passed" in told.stdout, told.stdout
+
+
+def test_answers_add_packages_and_change_no_other(bake: Bake) -> None:
+    default, everything = locked(bake()), locked(bake(**ANSWERS["both"]))
+
+    assert [line for line in everything if line not in default] == [
+        line for line in everything if line.startswith("azure-keyvault-keys==")
+    ]
+    assert set(default) <= set(everything)
+
+
+def add_unhashed(project: Path) -> None:
+    with (project / "src/requirements.txt").open("a") as file:
+        file.write("holidays==0.60\n")
+
+
+def drop_a_hash(project: Path) -> None:
+    file = project / "src/requirements.txt"
+    text = re.sub(r"(?m)^    --hash=sha256:\w+ \\\n", "", file.read_text(), count=1)
+    file.write_text(text)
+
+
+def declare(project: Path) -> None:
+    file = project / "pyproject.toml"
+    file.write_text(
+        file.read_text().replace('"azure-identity>=', '"holidays>=0.60",\n    "azure-identity>=')
+    )
+
+
+def raise_a_floor(project: Path) -> None:
+    file = project / "pyproject.toml"
+    file.write_text(re.sub("azure-core>=[0-9.]+", "azure-core>=99", file.read_text()))
+
+
+def drop_a_package(project: Path) -> None:
+    file = project / "src/requirements.txt"
+    file.write_text(re.sub(r"(?m)^msal==.*\n(    .*\n)+", "", file.read_text()))
+
+
+@pytest.mark.parametrize(
+    "change", [add_unhashed, drop_a_hash, declare, raise_a_floor, drop_a_package]
+)
+def test_a_stale_lock_is_noticed_and_the_command_is_named(
+    bake: Bake, tmp_path: Path, change: Callable[[Path], None]
+) -> None:
+    project = Path(shutil.copytree(bake(), tmp_path / "app"))
+    change(project)
+
+    told = contract(project)
+
+    assert told.returncode == 1
+    assert "make lock" in told.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("package_index")
+@pytest.mark.parametrize("version", VERSIONS)
+def test_pip_installs_what_is_locked(bake: Bake, tmp_path: Path, version: str) -> None:
+    project = bake(**ANSWERS["both"])
+    python = interpreter(version)
+    if python:
+        run([python, "-m", "venv", str(tmp_path)], tmp_path)
+        pip = [str(tmp_path / "bin/python"), "-m", "pip"]
+        command = [*pip, "install", "--quiet"]
+    else:  # pip evaluates markers for the Python that runs it: the nearest one
+        nearest = next(filter(None, map(interpreter, reversed(VERSIONS))), sys.executable)
+        pip = [nearest, "-m", "pip"]
+        command = [*pip, "download", "--quiet", "--python-version", version, "--only-binary=:all:"]
+        command += ["--dest", str(tmp_path)]
+
+    run([*command, "--require-hashes", "-r", "src/requirements.txt"], project)
+
+    if python:
+        run([*pip, "check"], project)

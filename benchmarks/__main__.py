@@ -34,8 +34,9 @@ def main() -> int:
     install(python, *PEERS)
     measure = [python, "-m", "benchmarks.measure", str(project), str(PAGE)]
     # The project's tests/support has the fake Key Vault and the worker driver.
-    paths = {"PYTHONPATH": os.pathsep.join([str(project / "src"), str(project / "tests")])}
-    return subprocess.run(measure, cwd=ROOT, check=False, env={**os.environ, **paths}).returncode
+    paths = (project / "src", project / "tests", ROOT / "tests")
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
+    return subprocess.run(measure, cwd=ROOT, check=False, env=variables).returncode
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def start(way: str, pause: str) -> None:
         from support import worker
 
         runtime = worker.Runtime()
-        runtime.start(worker.PROJECT)
+        runtime.start()
         (function,) = runtime.index().values()
         indexed = time.monotonic()
         time.sleep(float(pause))
@@ -101,15 +101,15 @@ def _engine() -> Callers:
     from tempfile import mkdtemp
     from unittest import mock
 
-    from support import worker
+    import folders
 
     folder = Path(mkdtemp(dir=os.environ["SCRATCH"]))
-    entry = worker.key_vault(vaultName="contoso", secretName=SECRET)
-    worker.declare(folder, "plain", "def main(req, mySecret):\n    return mySecret\n", entry)
-    worker.declare(folder, "other", "async def main(req, mySecret):\n    return mySecret\n", entry)
+    entry = folders.key_vault(vaultName="contoso", secretName=SECRET)
+    folders.declare(folder, "plain", "def main(req, mySecret):\n    return mySecret\n", entry)
+    folders.declare(folder, "other", "async def main(req, mySecret):\n    return mySecret\n", entry)
     # Outside of Azure nothing is read in the background: the callers shall be the first.
     with mock.patch.dict(os.environ, clear=True):
-        functions = worker.load_folder(folder)
+        functions = folders.load_folder(folder)
     plain, other = (functions[name].get_user_function() for name in ("plain", "other"))
 
     async def close() -> None: ...
@@ -137,7 +137,9 @@ def _sdk() -> Callers:
 if __name__ == "__main__":
     socket.getaddrinfo = _to_loopback
     project = sys.argv[2]
-    sys.path[:0] = [os.path.join(project, "src"), os.path.join(project, "tests")]
+    here = os.path.dirname(os.path.abspath(__file__))
+    tests = (os.path.join(project, "tests"), os.path.join(here, os.pardir, "tests"))
+    sys.path[:0] = [os.path.join(project, "src"), *tests]
     measured: dict[str, Callable[..., None]] = {"start": start, "callers": callers}
     measured[sys.argv[1]](*sys.argv[3:])
     sys.stdout.flush()

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import folders
 from azure.identity import ManagedIdentityCredential
 from azure.keyvault.secrets import SecretClient
+from faulty_key_vault import FaultyKeyVault
 from support import worker
-from support.fake_key_vault import FakeKeyVault
 
 from .page import Section, milliseconds
 from .warm import OURS, Kept, least
@@ -73,14 +74,14 @@ def measure(scratch: Path) -> Section:
     logging.disable()  # the engine's warnings are no part of the measurement
     for fault in FAULTS:
         source = "def main(req, mySecret):\n    return mySecret\n"
-        entry = worker.key_vault(vaultName=f"ours-{fault}")
-        worker.declare(functions, fault, source, entry)
+        entry = folders.key_vault(vaultName=f"ours-{fault}")
+        folders.declare(functions, fault, source, entry)
     settings = mock.patch.dict(os.environ, SECRET_REFRESH_SECONDS=str(REFRESH))
-    with settings, FakeKeyVault() as fake_key_vault:
+    with settings, FaultyKeyVault() as fake_key_vault:
         vaults = [f"{whose}-{fault}" for fault in FAULTS for whose in ("ours", "theirs")]
         for vault in vaults:
             fake_key_vault.vault(vault).set("api-key", "the-value-of-it")
-        loaded = worker.load_folder(functions)
+        loaded = folders.load_folder(functions)
         watches = {
             (fault, name): Watch(call)
             for fault in FAULTS

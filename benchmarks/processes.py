@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from support.fake_key_vault import FakeKeyVault
+from faulty_key_vault import FaultyKeyVault
 
 from .page import Section, milliseconds, ratio
 
@@ -43,9 +43,9 @@ def _child(*arguments: object, **settings: str) -> tuple[float, ...]:
 
 
 @contextmanager
-def _fake_key_vault() -> Iterator[tuple[FakeKeyVault, dict[str, str]]]:
+def _fake_key_vault() -> Iterator[tuple[FaultyKeyVault, dict[str, str]]]:
     """A fake Key Vault that answers as late as a real one, and the settings that lead a child to it."""
-    with FakeKeyVault() as fake_key_vault:
+    with FaultyKeyVault() as fake_key_vault:
         fake_key_vault.latency = LATENCY
         fake_key_vault.vault("contoso").set("my-application-secret", VALUE)
         port = str(fake_key_vault.vault_port)

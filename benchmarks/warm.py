@@ -11,6 +11,7 @@ from pathlib import Path
 from time import monotonic, perf_counter
 from typing import Any
 
+import folders
 from aws_lambda_powertools.utilities.parameters import get_secret
 from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
 from aws_lambda_powertools.utilities.parameters.secrets import SecretsProvider
@@ -175,13 +176,13 @@ def _rows(sync: dict[str, float], awaited: dict[str, float]) -> Iterator[list[st
 
 def measure(scratch: Path) -> Section:
     """Measure all ways, sync and async."""
-    entry = worker.key_vault(secretName=NAME)
+    entry = folders.key_vault(secretName=NAME)
     source = "def main(req, mySecret):\n    return mySecret\n"
-    worker.declare(scratch / "warm", "plain", source, entry)
-    worker.declare(scratch / "warm", "other", f"async {source}", entry)
+    folders.declare(scratch / "warm", "plain", source, entry)
+    folders.declare(scratch / "warm", "other", f"async {source}", entry)
     with FakeKeyVault() as fake_key_vault, asyncio.Runner() as runner:
         fake_key_vault.vault("contoso").set(NAME, VALUE)
-        functions = worker.load_folder(scratch / "warm")
+        functions = folders.load_folder(scratch / "warm")
         handlers = {name: function.get_user_function() for name, function in functions.items()}
         handlers["plain"](req=None)  # from here on it is warm
         sync = _added(sync_ways(handlers["plain"]), _calls)

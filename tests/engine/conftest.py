@@ -17,9 +17,21 @@ PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
 sys.pycache_prefix = str(Path(tempfile.gettempdir(), "identity-bindings-pycache"))
 sys.path[:0] = [str(PROJECT / "src"), str(PROJECT / "tests")]
 
-from support.fixtures import fake_key_vault, fresh_worker  # noqa: E402
+import folders  # noqa: E402
+from faulty_key_vault import FaultyKeyVault  # noqa: E402
+from support import worker  # noqa: E402
+from support.fixtures import fresh_worker  # noqa: E402
 
-__all__ = ["fake_key_vault", "fresh_worker"]
+__all__ = ["fresh_worker"]
+
+
+@pytest.fixture
+def fake_key_vault(fresh_worker: None) -> Iterator[FaultyKeyVault]:
+    """Key Vault and the identity endpoint, with nothing but a system-assigned identity."""
+    with FaultyKeyVault() as fake_key_vault:
+        yield fake_key_vault
+        worker.restart()
+    assert not fake_key_vault.strays, "the tests must not reach for other machines"
 
 
 @pytest.fixture
@@ -27,11 +39,9 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
     """Return a loader of tmp_path's functions, with the refresh and grace that a test needs."""
 
     def load(refresh: float = 300, grace: float = 900) -> dict[str, Any]:
-        from support import worker
-
         monkeypatch.setenv("SECRET_REFRESH_SECONDS", str(refresh))
         monkeypatch.setenv("SECRET_GRACE_SECONDS", str(grace))
-        return worker.load_folder(tmp_path)
+        return folders.load_folder(tmp_path)
 
     return load
 

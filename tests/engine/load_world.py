@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, count
 from typing import Any
 
+from faulty_key_vault import Fault, FaultyKeyVault
+from folders import IDENTITY
 from load_model import History
-from support.fake_key_vault import FakeKeyVault, Fault, Secret
-from support.worker import IDENTITY
+from support.fake_key_vault import Secret
 from test_faults import ROWS, Row
 
 MARK = "Zq7Kx"
@@ -90,7 +91,7 @@ def plan(seed: int, seconds: float, unit: float, faults: Sequence[Row] = ROWS) -
     return [*in_time, *(Event(seconds, "heal", vault) for vault in VAULTS)]
 
 
-class World(FakeKeyVault):
+class World(FaultyKeyVault):
     """The fake_key_vault, with a history of what it gave, and of what it would have given."""
 
     def __init__(self) -> None:
@@ -108,15 +109,15 @@ class World(FakeKeyVault):
         for name in DECLARED:
             self._put(name, PINNED)
 
-    def answer(self, request: Any) -> Any:
+    def answer_or_fail(self, request: Any) -> Any:
         """Answer, and note it before the answer is on its way."""
-        request, reply, fault = super().answer(request)
+        reply, fault = super().answer_or_fail(request)
         history = self.histories.get(request.secret)
-        if history and request.status != 401:  # which only tells where to get a token
+        if history and reply[0] != 401:  # which only tells where to get a token
             history.asked.append(time.monotonic())
-            if request.status == 200 and fault == Fault():
+            if reply[0] == 200 and fault == Fault():
                 history.told.append((time.monotonic(), reply[1]["value"]))
-        return request, reply, fault
+        return reply, fault
 
     def apply(self, event: Event) -> None:
         """Let it happen. What other threads read is replaced as a whole."""

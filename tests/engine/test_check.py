@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import folders
 import pytest
 from apps import FUNCTION_APP
-from support import worker
+from folders import IDENTITY, declare, key_vault
 from support.fake_key_vault import FakeKeyVault
-from support.worker import IDENTITY, declare, key_vault
 
 ECHO = "def main(req, mySecret):\n    return mySecret\n"
 VALUE = "the-value-of-it"
@@ -234,7 +234,7 @@ def test_in_azure_the_log_has_the_table_once(
     declare(tmp_path, "good", ECHO, key_vault())
     declare(tmp_path, "bad", ECHO, key_vault(secretName="not-there"))
 
-    worker.load_folder(tmp_path)
+    folders.load_folder(tmp_path)
 
     deadline = time.monotonic() + 10
     while len(told := _table(caplog)) < 2 and time.monotonic() < deadline:

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 from apps import ECHO, HTTP, RES, Project
+from folders import IDENTITY, key_vault
 from support import worker
-from support.fake_key_vault import CLOUDS, FakeKeyVault
-from support.worker import IDENTITY, key_vault
+from support.fake_key_vault import SUFFIXES, FakeKeyVault
 
 VALUE = "the-value-of-it"
 DAY = 86_400
@@ -44,7 +44,7 @@ def project(
 ) -> Iterator[Project]:
     """A project that stands alone, and the environment for processes in it."""
     fake_key_vault.vault("contoso").set("api-key", VALUE)
-    suffixes = tuple(CLOUDS)
+    suffixes = SUFFIXES
     text = REDIRECT.format(vault=fake_key_vault.vault_port, suffixes=suffixes)
     with Project(tmp_path / "app") as project:
         (tmp_path / "site").mkdir()

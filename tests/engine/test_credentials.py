@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import requests
+from folders import IDENTITY
 from support.fake_key_vault import TENANT, FakeKeyVault
-from support.worker import IDENTITY
 
 ENDPOINT = {"IDENTITY_ENDPOINT": "http://127.0.0.1/", "IDENTITY_HEADER": "a-header"}
 SITE = {"WEBSITE_SITE_NAME": "my-app", "WEBSITE_RESOURCE_GROUP": "my-group"}

@@ -15,9 +15,9 @@ import azure.functions as func
 import pytest
 from apps import FUNCTION_APP, HTTP, RES, Project, body, needs_runtime, told
 from azure.functions.decorators.function_app import FunctionRegister
+from folders import call, key_vault
 from support import worker
 from support.fake_key_vault import FakeKeyVault
-from support.worker import call, key_vault
 
 VALUE = "the-value-of-it"
 OTHER_VALUE = "another-value-of-it"

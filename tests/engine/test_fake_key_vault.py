@@ -19,8 +19,8 @@ from azure.core.exceptions import (
 )
 from azure.identity import CredentialUnavailableError, ManagedIdentityCredential
 from azure.keyvault.secrets import SecretClient
-from support.fake_key_vault import CLOUDS, FakeKeyVault
-from support.worker import IDENTITY
+from folders import IDENTITY
+from support.fake_key_vault import SUFFIXES, FakeKeyVault
 
 URL = "https://contoso.vault.azure.net"
 
@@ -58,7 +58,7 @@ def test_versions_are_kept_and_the_last_one_is_served(fake_key_vault: FakeKeyVau
     assert latest.properties.expires_on  # an expired secret is served as well
 
 
-@pytest.mark.parametrize("suffix", CLOUDS)
+@pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_cloud_passes_the_challenge_check(fake_key_vault: FakeKeyVault, suffix: str) -> None:
     fake_key_vault.vault("contoso", suffix).set("api-key", "the-value")
 

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import folders
 import pytest
 from apps import engine_threads
+from faulty_key_vault import FaultyKeyVault
+from folders import IDENTITY, call, declare, key_vault
 from support import bicep, worker
-from support.fake_key_vault import FakeKeyVault
-from support.worker import IDENTITY, call, declare, key_vault
 
 ECHO = "import azure.functions as func\ndef main(req, mySecret):\n    return mySecret\n"
 LONGEST_COLD_CALL = 10.0
@@ -46,7 +47,7 @@ class Row:
     def identity(self) -> str:
         return IDENTITY.replace("id-tests", f"id-{self.name}")
 
-    def strike(self, fake_key_vault: FakeKeyVault) -> None:
+    def strike(self, fake_key_vault: FaultyKeyVault) -> None:
         vault = fake_key_vault.vault(self.name)
         if self.fault:
             fake_key_vault.fail(
@@ -60,7 +61,7 @@ class Row:
             vault.secrets[-1].attributes.update(self.secret)
         vars(vault).update(self.vault)
 
-    def heal(self, fake_key_vault: FakeKeyVault, value: str) -> None:
+    def heal(self, fake_key_vault: FaultyKeyVault, value: str) -> None:
         """End the fault; whoever repaired it has also rotated the secret."""
         for key in (self.name, f"identity/id-{self.name}"):
             fake_key_vault.faults.pop(key, None)
@@ -127,8 +128,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return functions
 
 
-def _fake() -> FakeKeyVault:
-    fake_key_vault = FakeKeyVault()
+def _fake() -> FaultyKeyVault:
+    fake_key_vault = FaultyKeyVault()
     for row in ROWS:
         fake_key_vault.identities.add(row.identity)
         fake_key_vault.vault(row.name).set("api-key", f"first-value-of-{row.name}")
@@ -154,7 +155,7 @@ def cold(prepared: Path) -> dict[str, Seen]:
         patch.setenv("SECRET_REFRESH_SECONDS", "300")
         for row in ROWS:
             row.strike(fake_key_vault)
-        functions = worker.load_folder(prepared)
+        functions = folders.load_folder(prepared)
 
         def run(row: Row) -> None:
             function, one = functions[row.function], seen[row.name]
@@ -215,7 +216,7 @@ def refreshed(prepared: Path) -> dict[str, Seen]:
         timing = importlib.import_module("identity_bindings.timing")
         patch.setattr(timing, "LONGEST_BACK_OFF", 2.0)  # else a denial's repair may take 30 s
         fake_key_vault.token_life = 200  # too short to be kept: every refresh asks for a token
-        functions = worker.load_folder(prepared)
+        functions = folders.load_folder(prepared)
         for row in ROWS:
             assert call(functions[row.function]) == f"first-value-of-{row.name}"
         logging.getLogger().addHandler(keep)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from folders import declare, key_vault
 from support.fake_key_vault import FakeKeyVault
-from support.worker import declare, key_vault
 
 ECHO = "def main(req, mySecret):\n    return mySecret\n"
 App = Callable[..., dict[str, Any]]
@@ -172,13 +172,13 @@ def test_a_setting_that_is_no_number_is_told_and_not_used(
     caplog: Any,
     wrong: str,
 ) -> None:
-    from support import worker
+    import folders
 
     fake_key_vault.vault("contoso").set("api-key", "first-value")
     declare(tmp_path, "echo", ECHO, key_vault())
     monkeypatch.setenv("SECRET_REFRESH_SECONDS", wrong)
 
-    assert worker.load_folder(tmp_path)["echo"].get_user_function()(req=None) == "first-value"
+    assert folders.load_folder(tmp_path)["echo"].get_user_function()(req=None) == "first-value"
 
     assert any(
         "SECRET_REFRESH_SECONDS" in one.getMessage() and "300" in one.getMessage()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.worker import IDENTITY, call, declare, key_vault, load_folder
+from folders import IDENTITY, call, declare, key_vault, load_folder
 
 KNOWN = (
     "name, type, direction, dataType, identity, identityId, secretName, secretVersion, vaultName"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from apps import HTTP, RES, Project
-from support.worker import key_vault
+from folders import key_vault
 from test_check import AZURE
 
 # In a project of both models, so that both ways in are taken.

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from folders import IDENTITY, call, declare, key_vault, load_folder
 from support import bicep, worker
 from support.fake_key_vault import FakeKeyVault
-from support.worker import IDENTITY, call, declare, key_vault, load_folder
 
 VALUE = "p4ss-w0rd-of-tests"
 ECHO = """

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 from apps import told
+from folders import IDENTITY, call, declare, key_vault, load_folder
 from support.fake_key_vault import FakeKeyVault
-from support.worker import IDENTITY, call, declare, key_vault, load_folder
 
 VALUE = "the-value-of-it"
 

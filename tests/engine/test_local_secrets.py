@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import folders
 import pytest
+from folders import call, declare, key_vault
 from support import worker
 from support.fake_key_vault import FakeKeyVault
-from support.worker import call, declare, key_vault
 
 VALUE = "the-value-of-it"
 
@@ -118,7 +119,7 @@ def test_in_azure_it_is_never_read(
     for name, value in azure.items():
         monkeypatch.setenv(name, value)
     declare(tmp_path / "functions", "echo", "def main(req, mySecret): return mySecret", key_vault())
-    function = worker.load_folder(tmp_path / "functions")["echo"]
+    function = folders.load_folder(tmp_path / "functions")["echo"]
 
     if azure:
         with pytest.raises(Exception, match="no identity is assigned"):

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from folders import IDENTITY, declare, key_vault
 from support.fake_key_vault import FakeKeyVault
-from support.worker import IDENTITY, declare, key_vault
 
 ECHO = "def main(req, mySecret):\n    return mySecret\n"
 ASYNC_ECHO = f"async {ECHO}"

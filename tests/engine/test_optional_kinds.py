@@ -13,8 +13,8 @@ import pytest
 import requests
 from azure.keyvault.keys.crypto import CryptographyClient, SignatureAlgorithm
 from azure.keyvault.keys.crypto.aio import CryptographyClient as AsyncClient
+from folders import IDENTITY
 from support.fake_key_vault import FakeKeyVault
-from support.worker import IDENTITY
 
 DIGEST = hashlib.sha256(b"a document").digest()
 VAULT = "https://contoso.vault.azure.net"

@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import folders
 import pytest
 from apps import FUNCTION_APP
+from folders import call, key_vault
 from support import worker
 from support.fake_key_vault import FakeKeyVault
-from support.worker import call, key_vault
 
 VALUE = "the-value-of-it"
 DECLARATION = """{
@@ -321,7 +322,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "other_identity": (key_vault(identity="System"), "identity"),
     "user_without_id": (key_vault(identity="user"), "identityId"),
     "id_is_none": (key_vault(identity="user", identityId="/subscriptions/x"), "identityId"),
-    "id_with_system": (key_vault(identityId=worker.IDENTITY), "identityId"),
+    "id_with_system": (key_vault(identityId=folders.IDENTITY), "identityId"),
     "expression": (key_vault(secretName="{query.name}"), "secretName"),
     "unset_setting": (key_vault(vaultName="%NOT_SET%"), "NOT_SET"),
     "bad_vault": (key_vault(vaultName="a--b"), "vaultName"),

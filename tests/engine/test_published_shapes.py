@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from apps import HTTP, RES, Project, body, needs_runtime, told
+from folders import call, key_vault
 from support import worker
 from support.fake_key_vault import FakeKeyVault
-from support.worker import call, key_vault
 
 VALUE = "the-value-of-it"
 OTHER_VALUE = "another-value-of-it"

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 from apps import engine_threads, hasten
+from folders import declare, key_vault
 from support import worker
 from support.fake_key_vault import FakeKeyVault
-from support.worker import declare, key_vault
 
 ECHO = "def main(req, mySecret):\n    return mySecret\n"
 App = Callable[..., dict[str, Any]]
@@ -79,17 +79,18 @@ def test_an_outage_piles_up_no_threads(
     assert most <= 2 * 20 + 2
 
 
+PATHS = (worker.SRC, worker.PROJECT / "tests", Path(__file__).parents[1])
 SCRIPT = """
 import os, sys, threading, time
-sys.path[:0] = sys.argv[1:3]
+sys.path[:0] = sys.argv[1:4]
 from pathlib import Path
-from support.fake_key_vault import FakeKeyVault
-from support import worker
-fake_key_vault = FakeKeyVault().__enter__()
+from faulty_key_vault import FaultyKeyVault
+import folders
+fake_key_vault = FaultyKeyVault().__enter__()
 fake_key_vault.vault("contoso").set("api-key", "the-value")
 fake_key_vault.fail("contoso", how="hang")
-function = worker.load_folder(Path(sys.argv[3]))["echo"]
-threading.Thread(target=lambda: worker.call(function), daemon=True).start()
+function = folders.load_folder(Path(sys.argv[4]))["echo"]
+threading.Thread(target=lambda: folders.call(function), daemon=True).start()
 time.sleep(0.3)
 print("ends")
 """
@@ -100,7 +101,7 @@ def test_a_read_that_hangs_holds_up_no_end_of_the_process(tmp_path: Path) -> Non
     started = time.monotonic()
 
     done = subprocess.run(
-        [sys.executable, "-B", "-c", SCRIPT, worker.SRC, worker.PROJECT / "tests", tmp_path],
+        [sys.executable, "-B", "-c", SCRIPT, *PATHS, tmp_path],
         capture_output=True,
         text=True,
         timeout=60,

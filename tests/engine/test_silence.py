@@ -26,9 +26,9 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 from apps import FUNCTION_APP
+from folders import declare, key_vault
 from support import worker
 from support.fake_key_vault import FakeKeyVault
-from support.worker import declare, key_vault
 
 App = Callable[..., dict[str, Any]]
 BATCHES, BATCH = 20, 50  # a thousand

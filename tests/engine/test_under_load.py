@@ -18,13 +18,14 @@ from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
+import folders
 import pytest
 from apps import engine_threads, hasten
+from folders import declare, key_vault
 from load_callers import FUNCTIONS, Callers, Pulse, Watch
 from load_model import Promise, crowd, mistake
 from load_world import DECLARED, MARK, QUICK, SYSTEM, World, identity_of, plan
 from support import worker
-from support.worker import declare, key_vault
 from test_faults import ROWS, Row
 
 SLACK = 1.0
@@ -131,7 +132,7 @@ def bustle(
         for event in events:
             if event.at == 0:  # the app starts while something is broken
                 world.apply(event)
-        callers = Callers(worker.load_folder(functions), watch)
+        callers = Callers(folders.load_folder(functions), watch)
         runs = [threading.Thread(target=run) for run in (pulse.run, *callers.runs())]
         for one in runs:
             one.start()

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from folders import IDENTITY
 from support.fake_key_vault import FakeKeyVault
-from support.worker import IDENTITY
 from test_faults import CLOSED
 
 VALUE = "the-value-of-it"

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import azure.functions as func
+import folders
 import pytest
 from apps import ECHO, HTTP, RES, Project, needs_runtime, told
+from folders import IDENTITY, call, key_vault
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support import worker
 from support.fake_key_vault import FakeKeyVault
-from support.worker import IDENTITY, call, key_vault
 
 VALUE = "the-value-of-it"
 HELD = "what-a-setting-holds"
@@ -612,7 +613,7 @@ def test_a_name_that_the_app_has_already(
 
 
 def test_a_folder_that_is_not_there(project: Project, caplog: pytest.LogCaptureFixture) -> None:
-    assert worker.load_folder(project.folder / "function") == {}
+    assert folders.load_folder(project.folder / "function") == {}
     assert told(caplog) == [
         f"{project.folder / 'function'}: there is no such folder, so it declares no function."
     ]
@@ -690,7 +691,7 @@ def _load_beside(project: Project, content: bytes, source: str = ECHO) -> dict[s
     project.write("functions/bad/__init__.py", source)
     sys.modules.pop("__app__.bad", None)
     importlib.invalidate_caches()
-    functions = worker.load_folder(project.folder / "functions")
+    functions = folders.load_folder(project.folder / "functions")
     assert call(functions["good"]) == VALUE
     _microsofts_registry_accepts(functions)
     return functions

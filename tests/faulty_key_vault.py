@@ -1,0 +1,218 @@
+"""The fake Key Vault of generated projects, with everything that can go wrong with a real one.
+
+fake_key_vault.fail("contoso", status=503, times=2)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import ssl
+import struct
+import threading
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import trustme
+from support.fake_key_vault import (
+    CALLER,
+    FakeKeyVault,
+    Handler,
+    Reply,
+    Request,
+    Server,
+    Vault,
+    challenge,
+    refusal,
+)
+
+# Why a vault refuses: status, code, message, inner code.
+REFUSALS: dict[str, tuple[int, str, str, str]] = {
+    "firewall": (
+        *(403, "Forbidden"),
+        "Client address is not authorized and caller is not a trusted service.\r\n"
+        "Client address: 203.0.113.7\r\nCaller: {caller}\r\nVault: {vault};location=westeurope",
+        "ForbiddenByFirewall",
+    ),
+    "role": (
+        *(403, "Forbidden"),
+        "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny "
+        "assignments or role definitions were changed recently, please observe propagation time."
+        "\r\nCaller: {caller}\r\nAction: 'Microsoft.KeyVault/vaults/secrets/getSecret/action'\r\n"
+        "Assignment: (not found)\r\nVault: {vault};location=westeurope\r\n",
+        "ForbiddenByRbac",
+    ),
+    "disabled": (
+        *(403, "Forbidden", "Operation get is not allowed on a disabled secret."),
+        "SecretDisabled",
+    ),
+    "version": (400, "BadParameter", "api-version must be specified", ""),
+    "429": (429, "Throttled", "Request was not processed because too many were received.", ""),
+    "503": (503, "ServiceUnavailable", "The service is unavailable.", ""),
+    "other": (500, "InternalServerError", "The service ran into an error.", ""),
+}
+
+
+@dataclass
+class Fault:
+    """What happens instead of the ordinary answer, to `times` requests or (None) until healed."""
+
+    status: int | None = None
+    body: bytes | None = None  # sent as it is: garbage
+    headers: dict[str, str] = field(default_factory=dict)
+    delay: float = 0.0  # seconds before the answer
+    how: str = ""  # hang, refuse, unresolved, untrusted, or in the answer's middle: reset, drip
+    times: int | None = None
+
+
+class FaultyHandler(Handler):
+    server: FaultyServer
+
+    def reply(self, request: Request) -> None:
+        fake_key_vault = self.server.fake_key_vault
+        (status, answer, headers), fault = fake_key_vault.answer_or_fail(request)
+        if status == 0:  # a service that went away keeps no connection either
+            self.close_connection = True
+            if fault.how == "hang":
+                fake_key_vault.closing.wait(120)
+            return
+        fake_key_vault.closing.wait(fake_key_vault.latency + fault.delay)
+        content = json.dumps(answer).encode() if fault.body is None else fault.body
+        self.start(status, content, headers)
+        if fault.how == "reset":
+            content = content[: len(content) // 2]
+            self.close_connection = True
+            self.server.resets.add(self.connection)
+        if fault.how == "drip":  # each byte in time, but the whole never
+            for position in range(len(content)):
+                self.wfile.write(content[position : position + 1])
+                self.wfile.flush()
+                if fake_key_vault.closing.wait(0.5):
+                    return
+        else:
+            self.wfile.write(content)
+
+
+class FaultyServer(Server):
+    handler = FaultyHandler
+    fake_key_vault: FaultyKeyVault
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.connections: set[Any] = set()
+        self.resets: set[Any] = set()
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        threading.current_thread().name = "fake-key-vault-connection"
+        self.connections.add(request)
+        super().process_request_thread(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self.connections.discard(request)
+        if request in self.resets:  # no lingering, no orderly end: the client sees a reset
+            request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_request(request)
+        else:
+            super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        super().server_close()
+        for connection in list(self.connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
+class FaultyKeyVault(FakeKeyVault):
+    """The fake, and what goes wrong. A vault may also have `rbac` or `firewall` set to True."""
+
+    server = FaultyServer
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faults: dict[str, Fault] = {}
+        self.latency = 0.0  # seconds that every answer takes
+        self.closing = threading.Event()
+
+    def fail(self, where: str, **fault: Any) -> None:
+        """Plan a fault for a vault's name, for "vault/secret", or for "identity".
+
+        "identity/name" hits the user-assigned identity of that name only.
+        """
+        self.faults[where] = Fault(**fault)
+
+    def heal(self) -> None:
+        """End every fault."""
+        self.faults.clear()
+
+    def __exit__(self, *exception: object) -> None:
+        """Stop: what hangs, too."""
+        self.closing.set()
+        super().__exit__(*exception)
+
+    def choose_certificate(self, connection: ssl.SSLObject, host: str, _: ssl.SSLContext) -> None:
+        """Use a certificate that nobody trusts, where that is the fault."""
+        super().choose_certificate(connection, host, _)
+        if self.faults.get((host or "").partition(".")[0], Fault()).how == "untrusted":
+            untrusted = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            trustme.CA().issue_cert(host).configure_cert(untrusted)
+            connection.context = untrusted
+
+    def connect(self, connect: Any, address: tuple[str, int], *rest: Any, **how: Any) -> Any:
+        """Open a socket, or fail as planned."""
+        host, port = address
+        where = "identity" if port == self.identity_port else host.partition(".")[0]
+        fault = self.faults.get(where, Fault()).how
+        if fault == "unresolved":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        if fault == "refuse":
+            raise ConnectionRefusedError("Connection refused")
+        return super().connect(connect, address, *rest, **how)
+
+    def answer_or_fail(self, request: Request) -> tuple[Reply, Fault]:
+        """Return the answer to a request, and the fault that hits it. A status of 0 is none."""
+        with self._lock:
+            fault = self._fault(request)
+            status, body, headers = self.serve(request)
+            if fault.status and (fault.status != 401 or request.endpoint == "identity"):
+                kind = str(fault.status) if str(fault.status) in REFUSALS else "other"
+                status, body, headers = fault.status, refuse(kind, request)[1], {}
+            elif fault.status:
+                status, body, headers = challenge(request)
+            if fault.how in ("hang", "refuse", "unresolved", "untrusted"):
+                status = 0
+            self.requests.append(replace(request, status=status))
+        return (status, body, headers | fault.headers), fault
+
+    def _fault(self, request: Request) -> Fault:
+        where = request.endpoint.partition(".")[0]
+        one = request.secret or request.query.get("mi_res_id", "").rpartition("/")[2]
+        for key in (f"{where}/{one}", where):
+            fault = self.faults.get(key)
+            if fault and fault.times != 0:
+                fault.times = fault.times and fault.times - 1
+                return fault
+        return Fault()
+
+    def read(self, vault: Vault, identity: str | None, request: Request) -> Reply:
+        """Refuse for more reasons than the projects' own tests need."""
+        if "api-version" not in request.query:
+            return refuse("version", request)
+        if getattr(vault, "firewall", False):
+            return refuse("firewall", request)
+        denied = vault.readers is not None and identity not in vault.readers
+        if denied and getattr(vault, "rbac", False):
+            return refuse("role", request)
+        found = vault.find(request.secret, request.path.rstrip("/").rpartition("/")[2]) or (
+            vault.find(request.secret)
+        )
+        if not denied and found and not found[-1].attributes["enabled"]:
+            return refuse("disabled", request)
+        return super().read(vault, identity, request)
+
+
+def refuse(kind: str, request: Request) -> Reply:
+    """Make the vault's refusal of a kind."""
+    status, code, text, inner = REFUSALS[kind]
+    vault = request.endpoint.partition(".")[0]
+    return refusal(status, code, text.format(caller=CALLER, vault=vault), inner)

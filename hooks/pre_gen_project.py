@@ -1,4 +1,4 @@
-"""Refuses to render over paths that the answers leave out: the last hook would remove them."""
+"""Refuses to render over files that the other hook would remove."""
 
 import os
 import sys
@@ -7,6 +7,7 @@ LEFT_OUT = """{{ (cookiecutter | facts).left_out | join(' ') }}""".split()  # no
 
 if existing := [path for path in LEFT_OUT if os.path.exists(path)]:
     sys.exit(
-        f"{os.getcwd()} has {', '.join(existing)}, which these answers leave out."
-        " Move them away first, or update the project with cruft: docs/updating.md."
+        f"{os.getcwd()} has {', '.join(existing)}, which this template would replace and then"
+        " remove, as these answers leave it out. Move it away first, or update the project with"
+        " cruft: docs/updating.md"
     )

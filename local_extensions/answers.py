@@ -1,4 +1,4 @@
-"""What is wrong with a set of answers: every problem at once, each with a good value."""
+"""What is wrong with a set of answers: every problem at once, each with what is accepted."""
 
 import json
 import keyword
@@ -9,13 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# The prompts, their first answers and their choices stand in one place: cookiecutter.json.
-CONFIGURATION: dict[str, Any] = json.loads(
-    (Path(__file__).parent.parent / "cookiecutter.json").read_text(encoding="utf-8")
-)
+# cookiecutter.json has the prompts, their first answers and their choices.
+CONFIGURATION_FILE = Path(__file__).parent.parent / "cookiecutter.json"
+CONFIGURATION: dict[str, Any] = json.loads(CONFIGURATION_FILE.read_text(encoding="utf-8"))
 QUESTIONS = {key: value for key, value in CONFIGURATION.items() if not key.startswith("_")}
 
-# Patterns are text here: each is compiled when an answer first needs it, as everybody waits for that.
 GUID = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
 GROUP = r"[\w().-]{0,89}[\w()-]"
 SETTING = r"%(?P<setting>[A-Za-z][A-Za-z0-9_]{0,127})%"
@@ -42,12 +40,16 @@ IDENTITY_ID = (
 CREATED_IDENTITY_SETTING = "KEY_VAULT_IDENTITY_ID"
 MOST_SECRETS = 20
 
-# What each service brings: a function of this name.
+# Each service and its sample function.
 SERVICES = {
     "blob-storage": "summarize_blob",
     "cosmos-db": "read_order",
     "service-bus": "ship_order",
 }
+SAMPLES = frozenset({"sign_document", "call_api", *SERVICES.values()})
+LISTS = ("secrets", "services")  # names, separated by commas
+# Words that YAML reads as a boolean.
+SWITCH = {"no": False, "off": False, "false": False, "yes": True, "on": True, "true": True}
 
 # Names to which the platform, azd, GitHub, a shell, or this project's own files give a meaning, be it
 # as app settings or as the variables of a deployment; in upper case.
@@ -79,38 +81,54 @@ TAKEN_MODULES = sys.stdlib_module_names | {
 }
 # What function_app.py holds beside the first function, where that is written there.
 TAKEN_NAMES = {"app", "func", "key_vault_secret", "blueprints", "bytes", "dict", "str"}
-# Marks that reorder text on a screen, so that it reads differently from what it is.
-REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-GOOD_IDENTITY_ID = (
-    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/my-group"
-    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/my-identity"
-)
+# Characters that change the direction of text, and tags, which no screen shows.
+MISLEADING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e0fff]")
+# Characters without a glyph that Unicode counts as letters, marks and symbols.
+BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0]")
 
 Answers = Mapping[str, Any]
-Wrong = tuple[str, str] | None  # what is wrong, and a good value
 
 
 class Problem(NamedTuple):
-    """One wrong answer, or one pair that cannot go together."""
+    """One wrong answer, or one of a pair that cannot go together."""
 
     prompt: str
     value: Any
-    what: str
-    good: str
-    # Of a pair both are asked again: only the user knows which half was meant.
-    partner: str = ""
+    what: str  # what is wrong with it, and what is accepted
+    partner: str = ""  # the other half of the pair: only the user knows which half is wrong
 
     def __str__(self) -> str:
-        """Say in one line which answer is wrong, why, and what a good one looks like."""
-        # Outside of free text only ASCII is right, and ascii() shows a look-alike for what it is.
-        show = repr if self.prompt in ("project_name", "description") else ascii
-        good = _short(repr(self.good)) if self.good else "empty"
-        return f"{self.prompt}: {_short(show(self.value))} {self.what}; good: {good}"
+        """Say in one line which answer is wrong, why, and what is accepted."""
+        # Outside free text only ASCII is right, and ascii() shows a look-alike for what it is.
+        shown = (repr if self.prompt in ("project_name", "description") else ascii)(self.value)
+        return f"{self.prompt}: {_short(shown)} {self.what}"
 
 
 def _short(text: str) -> str:
     return text if len(text) <= 160 else f"{text[:100]}…{text[-20:]}"
+
+
+def as_text(prompt: str, value: Any) -> Any:
+    """Write an answer as the text that it plainly means; return anything else as it is."""
+    first = QUESTIONS[prompt]
+    if isinstance(value, list) and (prompt in LISTS or len(value) == 1):
+        texts = [as_text(prompt, one) for one in value]
+        return ",".join(texts) if all(isinstance(text, str) for text in texts) else value
+    if value is None and first == "":
+        return ""
+    if prompt == "ci" and isinstance(value, str):
+        value = SWITCH.get(value.strip().lower(), value)
+    if prompt == "ci" and isinstance(value, bool):
+        return "github" if value else "none"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        return value
+    if prompt == "services":
+        return value.lower()
+    if isinstance(first, list):
+        return {choice.lower(): choice for choice in first}.get(value.strip().lower(), value)
+    return value
 
 
 def problems(answers: Answers) -> list[Problem]:
@@ -118,15 +136,14 @@ def problems(answers: Answers) -> list[Problem]:
     found: dict[str, Problem] = {}
     for prompt, first in QUESTIONS.items():
         value = answers.get(prompt)
-        wrong: Wrong
         if isinstance(first, list):
-            wrong = None if value in first else (f"is none of {', '.join(first)}", first[0])
+            what = "" if value in first else f"is not accepted; accepted: {', '.join(first)}"
         elif isinstance(value, str):
-            wrong = CHECKS[prompt](value, answers)
+            what = CHECKS[prompt](value)
         else:
-            wrong = ("is no text", "" if first == "" else GOOD[prompt])
-        if wrong:
-            found[prompt] = Problem(prompt, value, *wrong)
+            what = f"is not text; accepted: text, such as {EXAMPLES.get(prompt, first)!r}"
+        if what:
+            found[prompt] = Problem(prompt, value, what)
     # A pair is judged only where each half is right by itself.
     for pair in _wrong_pairs(answers):
         if pair.prompt not in found and pair.partner not in found:
@@ -136,55 +153,45 @@ def problems(answers: Answers) -> list[Problem]:
 
 def _wrong_pairs(answers: Answers) -> Iterator[Problem]:
     identity, source = answers.get("identity"), answers.get("vault_source")
-    identity_id, vault, group = (
-        _text(answers, prompt) for prompt in ("identity_id", "vault", "vault_resource_group")
+    identity_id, vault, group, services, function_name = (
+        _text(answers, prompt)
+        for prompt in ("identity_id", "vault", "vault_resource_group", "services", "function_name")
     )
     vault_setting = re.fullmatch(SETTING, vault)
     if identity == "system" and identity_id:
-        yield Problem(
-            "identity_id", identity_id, "goes only with identity=user", "", partner="identity"
-        )
+        what = "is accepted only with identity=user"
+        yield Problem("identity_id", identity_id, what, partner="identity")
     if identity == "user" and vault_setting:
         named = re.fullmatch(SETTING, identity_id or f"%{CREATED_IDENTITY_SETTING}%")
         if named and named["setting"].upper() == vault_setting["setting"].upper():
-            what = "would be the app setting of the vault and of the identity at once"
-            if named["setting"].upper() == CREATED_IDENTITY_SETTING:
-                yield Problem("vault", vault, what, GOOD["vault"], partner="identity_id")
-            else:
-                good = f"%{CREATED_IDENTITY_SETTING}%"
-                yield Problem("identity_id", identity_id, what, good, partner="vault")
+            what = "is also the app setting of the identity; accepted: another %SETTING%"
+            yield Problem("vault", vault, what, partner="identity_id")
     if source == "existing" and vault_setting:
-        what = "names no vault, and an existing one must be found by its name or URI"
-        yield Problem("vault", vault, what, "my-key-vault", partner="vault_source")
+        what = "does not name the vault; accepted with vault_source=existing: its name or URI"
+        yield Problem("vault", vault, what, partner="vault_source")
     if source == "new" and group:
-        what = "goes only with vault_source=existing: a new vault stands in the app's own group"
-        yield Problem("vault_resource_group", group, what, "", partner="vault_source")
+        what = "is accepted only with vault_source=existing: a new vault is in the app's own group"
+        yield Problem("vault_resource_group", group, what, partner="vault_source")
     if source == "new" and answers.get("vault_access") == "granted":
-        what = "goes only with vault_source=existing: nobody has access to a new vault yet"
-        yield Problem("vault_access", "granted", what, "access-policy", partner="vault_source")
-    services = services_of(_text(answers, "services"))
-    if answers.get("network") == "private" and "service-bus" in services:
-        what = "contains service-bus, which has no private endpoints below its tier Premium"
-        good = ",".join(service for service in services if service != "service-bus")
-        yield Problem("services", _text(answers, "services"), what, good, partner="network")
-    function_name = _text(answers, "function_name")
+        what = "is accepted only with vault_source=existing: nobody has access to a new vault yet"
+        yield Problem("vault_access", "granted", what, partner="vault_source")
+    if answers.get("network") == "private" and "service-bus" in services_of(services):
+        what = "includes service-bus, which is accepted only with network=public:"
+        what += " its private endpoints need the tier Premium"
+        yield Problem("services", services, what, partner="network")
     if answers.get("programming_model") == "decorators" and function_name in TAKEN_NAMES:
-        what, good = "is a name that function_app.py uses", f"run_{function_name}"
-        yield Problem("function_name", function_name, what, good, partner="programming_model")
-    for prompt, sample in samples_of(answers):
-        if function_name.lower() == sample:
-            what = f"is the name of the function that {prompt} brings"
-            yield Problem("function_name", function_name, what, f"my_{sample}", partner=prompt)
+        what = "is a name that function_app.py uses; accepted: another identifier"
+        yield Problem("function_name", function_name, what, partner="programming_model")
 
 
-def samples_of(answers: Answers) -> Iterator[tuple[str, str]]:
-    """List the functions that options bring, each with its prompt."""
+def samples_of(answers: Answers) -> Iterator[str]:
+    """List the sample functions of the chosen options."""
     if _text(answers, "key"):
-        yield "key", "sign_document"
+        yield "sign_document"
     for service in services_of(_text(answers, "services")):
-        yield "services", SERVICES.get(service, "")
+        yield SERVICES[service]
     if _text(answers, "api_scope"):
-        yield "api_scope", "call_api"
+        yield "call_api"
 
 
 def services_of(value: str) -> list[str]:
@@ -192,170 +199,145 @@ def services_of(value: str) -> list[str]:
     return [name.strip() for name in value.split(",")] if value.strip() else []
 
 
-def _project_name(value: str, _: Answers) -> Wrong:
-    if "\n" in value.strip():
-        return "has more than one line", GOOD["project_name"]
-    if not 1 <= len(value.strip()) <= 100:
-        return "must have 1 to 100 characters", GOOD["project_name"]
-    return _free_text(value, GOOD["project_name"])
+def _project_name(value: str) -> str:
+    if not 1 <= len(value.strip()) <= 100 or "\n" in value.strip():
+        return "must be one line of 1 to 100 characters"
+    for character in value:
+        if unicodedata.category(character) == "Cf" or BLANK.match(character):
+            return _invisible(character)
+    return _free_text(value)
 
 
-def _description(value: str, _: Answers) -> Wrong:
+def _description(value: str) -> str:
     if not 1 <= len(value.strip()) <= 1000:
-        return "must have 1 to 1000 characters", GOOD["description"]
-    return _free_text(value, GOOD["description"])
+        return "must be 1 to 1000 characters"
+    return _free_text(value)
 
 
-def _free_text(value: str, good: str) -> Wrong:
-    """Let everything through but what no screen shows as it is."""
+def _free_text(value: str) -> str:
+    """Accept every character that a screen shows as it is."""
     for character in value.strip():
-        invisible = unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+        control = unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
         noncharacter = ord(character) & 0xFFFE == 0xFFFE or 0xFDD0 <= ord(character) <= 0xFDEF
-        if (invisible and character not in "\n\t") or noncharacter or character in REORDERING:
-            return f"contains the invisible character U+{ord(character):04X}", good
-    return None
+        if (control and character not in "\n\t") or noncharacter or MISLEADING.match(character):
+            return _invisible(character)
+    return ""
 
 
-def _project_slug(value: str, _: Answers) -> Wrong:
+def _invisible(character: str) -> str:
+    name = unicodedata.name(character, "")
+    return (
+        f"contains U+{ord(character):04X}{name and f' {name}'}, an invisible or direction-changing"
+        " character; accepted: text without it"
+    )
+
+
+def _project_slug(value: str) -> str:
     if not re.fullmatch(SLUG, value):
-        what = "must be 2 to 32 lower-case letters, digits and single hyphens between them"
-    elif not (what := _unusable_slug(value)):
-        return None
-    good = "-".join(re.findall("[a-z0-9]+", value.lower()))[:24].strip("-")
-    if not re.fullmatch(SLUG, good) or _unusable_slug(good):
-        fits = good and not re.fullmatch(TRADEMARK, good)
-        good = f"my-{good}-app" if fits else GOOD["project_slug"]
-    return what, good
-
-
-def _unusable_slug(value: str) -> str:
+        return "must be 2 to 32 lower-case letters, digits and single hyphens between them"
     if re.fullmatch(WINDOWS_DEVICE, value):
-        return "cannot be the name of a folder on Windows"
+        return "cannot be a folder on Windows; accepted: another name"
     if re.fullmatch(TRADEMARK, value):
-        return "is a name that Azure refuses (login…, …microsoft…, …windows…)"
+        return "is a name that Azure refuses; accepted: no login…, …microsoft… or …windows…"
     return ""
 
 
-def _function_name(value: str, _: Answers) -> Wrong:
+def _function_name(value: str) -> str:
     if not re.fullmatch(FUNCTION_NAME, value):
-        what = "must be 1 to 64 letters, digits and underscores, a letter first"
-    elif not (what := _unusable_function(value)):
-        return None
-    good = "_".join(re.findall("[A-Za-z0-9]+", value))[:40].lower()
-    if not re.fullmatch(FUNCTION_NAME, good) or _unusable_function(good):
-        good = f"run_{good}" if good else GOOD["function_name"]
-    return what, good
-
-
-def _unusable_function(value: str) -> str:
+        return "must be 1 to 64 letters, digits and underscores, starting with a letter"
+    why = ""
     if keyword.iskeyword(value):
-        return "is a Python keyword"
-    if value.lower() == "host" or value.lower().startswith("admin"):
-        return "is a route of the Functions host"
-    if re.fullmatch(WINDOWS_DEVICE, value):
-        return "cannot be the name of a folder on Windows"
-    if value.lower() in TAKEN_MODULES:
-        return "is the name of a Python module that the app needs"
-    return ""
+        why = "is a Python keyword"
+    elif value.lower() == "host" or value.lower().startswith("admin"):
+        why = "is a route of the Functions host"
+    elif re.fullmatch(WINDOWS_DEVICE, value):
+        why = "cannot be a folder on Windows"
+    elif value.lower() in SAMPLES:
+        why = "is the name of a sample function of this template"
+    elif value.lower() in TAKEN_MODULES:
+        why = "is the name of a Python module that the app imports"
+    return why and f"{why}; accepted: another identifier, such as my_function"
 
 
-def _identity_id(value: str, answers: Answers) -> Wrong:
+def _identity_id(value: str) -> str:
     value = value.strip()
-    good = GOOD["identity_id"] if answers.get("identity") == "user" else ""
     if not value or re.fullmatch(IDENTITY_ID, value):
-        return None
+        return ""
     if value.startswith("%"):
-        return _setting(value, good and f"%{CREATED_IDENTITY_SETTING}%")
-    return "is no resource id of a user-assigned identity, and no %SETTING%", good
+        return _setting(value)
+    return (
+        "is not the resource id of a user-assigned identity; accepted: /subscriptions/…"
+        "/resourceGroups/…/providers/Microsoft.ManagedIdentity/userAssignedIdentities/…, %SETTING%"
+    )
 
 
-def _vault(value: str, answers: Answers) -> Wrong:
+def _vault(value: str) -> str:
     value = value.strip()
-    good = "my-key-vault" if answers.get("vault_source") == "existing" else GOOD["vault"]
     if value.startswith("%"):
-        return _setting(value, good)
-    if re.fullmatch(VAULT_NAME, value):
-        return None
-    if (uri := re.fullmatch(VAULT_URI, value)) and re.fullmatch(VAULT_NAME, uri["name"]):
-        return None
+        return _setting(value)
+    uri = re.fullmatch(VAULT_URI, value)
+    if re.fullmatch(VAULT_NAME, uri["name"] if uri else value):
+        return ""
+    accepted = "accepted: https://my-key-vault.vault.azure.net/, a vault's name, %SETTING%"
     if "managedhsm" in value.lower():
-        return "is a managed HSM, which keeps keys but no secrets", good
-    if not value.isascii() or not re.search("[./]", value):
-        tidy = "-".join(re.findall("[A-Za-z0-9]+", value))[:24].strip("-")
-        good = tidy if re.fullmatch(VAULT_NAME, tidy) else good
-        return (
-            "is no vault name (3 to 24 letters, digits and single hyphens, a letter first)",
-            good,
-        )
-    host = re.match(r"(?:https?://)?([A-Za-z0-9.-]+)", value)
-    tidy = f"https://{host[1].lower()}/" if host else ""
-    uri = re.fullmatch(VAULT_URI, tidy)
-    if not uri or not re.fullmatch(VAULT_NAME, uri["name"]):
-        tidy = "https://my-key-vault.vault.azure.net/"
-    return "is no vault's URI", tidy
+        return f"is a managed HSM, which has no secrets; {accepted}"
+    if re.search("[./]", value):
+        return f"is not a vault's URI; {accepted}"
+    return (
+        "is not a vault name; accepted: 3 to 24 letters, digits and single hyphens, starting with"
+        " a letter; a vault's URI; %SETTING%"
+    )
 
 
-def _setting(value: str, good: str) -> Wrong:
+def _setting(value: str) -> str:
     named = re.fullmatch(SETTING, value)
     if not named:
-        return "is no %SETTING%: letters, digits and underscores between two %", good
+        return "is not a %SETTING%; accepted: letters, digits and underscores between two %"
     name = named["setting"].upper()
     if name in RESERVED_SETTINGS or name.startswith(RESERVED_BEGINNINGS):
-        return "is an app setting with a meaning of its own", good
-    return None
+        return "is an app setting with another meaning; accepted: another name, as in %MY_SETTING%"
+    return ""
 
 
-def _vault_resource_group(value: str, answers: Answers) -> Wrong:
-    good = "my-group" if answers.get("vault_source") == "existing" else ""
+def _vault_resource_group(value: str) -> str:
     if not value.strip() or re.fullmatch(VAULT_GROUP, value.strip()):
-        return None
-    return "is no resource group, and no subscription-id/group", good
+        return ""
+    return "is not a resource group; accepted: its name, or subscription-id/group"
 
 
-def _secrets(value: str, _: Answers) -> Wrong:
+def _secrets(value: str) -> str:
     names = [name.strip() for name in value.split(",")]
-    wrong = [name for name in names if not re.fullmatch(SECRET_NAME, name)]
-    if wrong:
-        what = "is" if len(names) == 1 else f"contains {wrong[0][:40]!a},"
-        what += " no secret's name (1 to 127 letters, digits and hyphens)"
-    elif len({name.lower() for name in names}) < len(names):
-        what = "names a secret twice (Key Vault ignores upper and lower case)"
-    elif len(names) > MOST_SECRETS:
-        what = f"names more than {MOST_SECRETS} secrets"
-    else:
-        return None
-    tidy = ["-".join(re.findall("[A-Za-z0-9]+", name))[:127].strip("-") for name in names]
-    unique: dict[str, str] = {}
-    for name in filter(None, tidy):
-        unique.setdefault(name.lower(), name)
-    return what, ",".join(list(unique.values())[:MOST_SECRETS]) or GOOD["secrets"]
+    for name in names:
+        if not re.fullmatch(SECRET_NAME, name):
+            what = "is not a secret name" if len(names) == 1 else f"includes {name[:40]!a}"
+            return f"{what}; accepted: 1 to 127 letters, digits and hyphens"
+    if len({name.lower() for name in names}) < len(names):
+        return "names a secret twice (Key Vault ignores case); accepted: each once"
+    if len(names) > MOST_SECRETS:
+        return f"names {len(names)} secrets; accepted: at most {MOST_SECRETS}"
+    return ""
 
 
-def _key(value: str, _: Answers) -> Wrong:
+def _key(value: str) -> str:
     if not value.strip() or re.fullmatch(KEY_NAME, value.strip()):
-        return None
-    good = "-".join(re.findall("[A-Za-z0-9]+", value))[:127] or GOOD["key"]
-    return "is no key's name (1 to 127 letters, digits and hyphens)", good
+        return ""
+    return "is not a key name; accepted: 1 to 127 letters, digits and hyphens"
 
 
-def _services(value: str, _: Answers) -> Wrong:
+def _services(value: str) -> str:
     names = services_of(value)
-    good = ",".join(name for name in SERVICES if name.partition("-")[0] in value.lower())
     for name in names:
         if name not in SERVICES:
-            what = f"contains {name[:40]!a}, none of {', '.join(SERVICES)}"
-            return what, good or next(iter(SERVICES))
+            return f"includes {name[:40]!a}; accepted: {', '.join(SERVICES)}, separated by commas"
     if len(set(names)) < len(names):
-        return "names a service twice", good
-    return None
+        return "names a service twice; accepted: each once"
+    return ""
 
 
-def _api_scope(value: str, _: Answers) -> Wrong:
+def _api_scope(value: str) -> str:
     if not value.strip() or re.fullmatch(API_SCOPE, value.strip()):
-        return None
-    what = "is no scope such as api://…/.default or https://…/.default"
-    tidy = f"{value.strip().rstrip('/')}/.default"
-    return what, tidy if re.fullmatch(API_SCOPE, tidy) else GOOD["api_scope"]
+        return ""
+    return "is not the scope of an API; accepted: api://…/.default, https://…/.default"
 
 
 def _text(answers: Answers, prompt: str) -> str:
@@ -363,20 +345,17 @@ def _text(answers: Answers, prompt: str) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-# What to suggest where nothing better can be made of the wrong answer.
-GOOD = {
-    "project_name": QUESTIONS["project_name"],
-    "project_slug": "secure-function-app",
-    "description": QUESTIONS["description"],
-    "function_name": QUESTIONS["function_name"],
-    "identity_id": GOOD_IDENTITY_ID,
-    "vault": QUESTIONS["vault"],
-    "secrets": QUESTIONS["secrets"],
-    "key": "my-signing-key",
+# For prompts whose first answer is empty or derived.
+EXAMPLES = {
+    "project_slug": "my-app",
+    "identity_id": "%MY_IDENTITY_ID%",
+    "vault_resource_group": "my-group",
+    "key": "my-key",
+    "services": "blob-storage",
     "api_scope": "api://my-api/.default",
 }
 
-CHECKS: dict[str, Callable[[str, Answers], Wrong]] = {
+CHECKS: dict[str, Callable[[str], str]] = {
     "project_name": _project_name,
     "project_slug": _project_slug,
     "description": _description,

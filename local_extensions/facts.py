@@ -11,7 +11,6 @@ from .answers import (
     IDENTITY_ID,
     SETTING,
     VAULT_URI,
-    problems,
     samples_of,
     services_of,
 )
@@ -55,7 +54,7 @@ class Secret(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What the answers mean; `facts_of` makes it, and only of answers without a problem."""
+    """What the answers mean; `facts_of` makes it, of answers without a problem."""
 
     project_name: str
     project_slug: str
@@ -314,9 +313,7 @@ class Facts(NamedTuple):
 
 
 def facts_of(answers: Mapping[str, Any]) -> Facts:
-    """Turn answers that have no problems into facts."""
-    if found := problems(answers):
-        raise ValueError("; ".join(map(str, found)))
+    """Turn answers without a problem into facts."""
     answer = {key: value.strip() for key, value in answers.items() if isinstance(value, str)}
 
     identity_id = answer["identity_id"]
@@ -364,7 +361,7 @@ def facts_of(answers: Mapping[str, Any]) -> Facts:
         services=tuple(services_of(answer["services"])),
         api_scope=answer["api_scope"],
         network=answer["network"],
-        samples=tuple(sorted(name for _, name in samples_of(answers))),
+        samples=tuple(sorted(samples_of(answer))),
     )
 
 

@@ -1,10 +1,13 @@
 """Which paths of a project belong to which answer; the hooks remove the others."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .facts import Facts
+
+TEMPLATE = Path(__file__).parent.parent / "{{cookiecutter.project_slug}}"
 
 # A path ends with / where it is a whole folder. One that no line names belongs to every project.
 OPTIONAL: dict[str, Callable[["Facts"], object]] = {
@@ -54,5 +57,13 @@ OPTIONAL: dict[str, Callable[["Facts"], object]] = {
 
 
 def left_out(facts: "Facts") -> list[str]:
-    """List the paths that belong to other answers."""
-    return [path for path, is_wanted in OPTIONAL.items() if not is_wanted(facts)]
+    """List the files that belong to other answers; an owner's files beside them are not among them."""
+    unwanted = tuple(path for path, is_wanted in OPTIONAL.items() if not is_wanted(facts))
+    files = (
+        file.relative_to(TEMPLATE).as_posix() for file in TEMPLATE.rglob("*") if file.is_file()
+    )
+    return sorted(
+        file.replace("{{cookiecutter.function_name}}", facts.function_name)
+        for file in files
+        if unwanted and file.startswith(unwanted)
+    )

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from answers import IDENTITY_ID
 from hypothesis import strategies as st
-from test_answers import IDENTITY_ID
 
 from local_extensions.answers import QUESTIONS
 

@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from answers import VARIABLES, as_argument
 from baking import TEMPLATE, Bake
-from choices import VARIABLES
 from infrastructure import start_compiler
 from pytest_cookies.plugin import Cookies
-
-from local_extensions.refusal import as_argument
 
 
 @pytest.fixture(scope="session")

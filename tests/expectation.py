@@ -6,7 +6,7 @@ They are derived here on a way of their own: nothing in this file asks the templ
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from choices import SHARED, VARIABLES
+from answers import SHARED, VARIABLES
 from infrastructure import (
     BUS,
     CONTAINER,

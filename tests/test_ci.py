@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 import yaml
+from answers import IDENTITY_ID
 from baking import TEMPLATE, Bake
 from infrastructure import bicep
-from test_answers import IDENTITY_ID
 
 ELSEWHERE = "99999999-8888-7777-6666-555555555555/their-group"
 # One set of answers for each way in which the files of `ci: github` differ.

@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import choices
+import answers as choices
 import pytest
 import test_infrastructure
 import test_network
+from answers import CHOICES, DEFAULTS, PAIRS, SETS, TEXTS, allowed, answers_of, row_of
 from baking import Bake
-from choices import CHOICES, PAIRS, SETS, TEXTS, allowed, answers_of, row_of
 from covering import held, possible
 from expectation import App, Declared, expected
 from infrastructure import SITE, VAULT, Forecast, bicep, compiled, only, unformatted
@@ -29,7 +29,6 @@ from invariants import (
     wrong_template,
 )
 from loading import Loader
-from test_answers import DEFAULTS
 
 from local_extensions.answers import QUESTIONS
 

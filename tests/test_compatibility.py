@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from answers import SETS
 from baking import TEMPLATE, Bake
-from choices import SETS
 from test_generated_suites import run_tests
 from test_interpreters import VERSIONS, interpreter, run
 

@@ -33,6 +33,7 @@ from answer_strategies import (
     answer_sets,
     surely_wrong,
 )
+from answers import DEFAULTS, IDENTITY_ID, as_argument
 from baking import TEMPLATE
 from click.testing import CliRunner, Result
 from cookiecutter.cli import main as cookiecutter_command
@@ -43,11 +44,10 @@ from infrastructure import bicep
 from loading import Loader
 from markdown_it import MarkdownIt
 from slugify import slugify
-from test_answers import DEFAULTS, IDENTITY_ID, Terminal
+from terminal import Terminal
 
 from local_extensions.answers import QUESTIONS, problems
 from local_extensions.facts import Facts, facts_of
-from local_extensions.refusal import as_argument
 
 REFUSED = "These answers cannot stand:\n"
 COMMAND = "The same with good values (change them as you need):\n"
@@ -570,7 +570,11 @@ def test_who_is_asked_again_gets_a_project_in_the_end(room: Room, number: int) -
         }
         numbers = {p: str(known.index(answers[p]) + 1) for p, known in CHOICES.items()}
         terminal = Terminal(
-            "--output-dir", str(room.out), TMPDIR=str(room.temp), HOME=str(room.replay.parent)
+            "--default-config",
+            "--output-dir",
+            str(room.out),
+            TMPDIR=str(room.temp),
+            HOME=str(room.replay.parent),
         )
         terminal.answer_all(**answers | numbers)
         terminal.type("\n" * 40)  # whatever is asked again

@@ -5,7 +5,7 @@ import tomllib
 
 import pytest
 import yaml
-from test_answers import DEFAULTS, IDENTITY_ID
+from answers import DEFAULTS, IDENTITY_ID
 
 from local_extensions.facts import Facts, facts_of, quoted, with_parameters
 

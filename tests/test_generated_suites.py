@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from answers import PAIRS, SETS
 from baking import Bake
-from choices import PAIRS, SETS
 
 # The sets that everybody runs hold every choice.
 SUITES = [

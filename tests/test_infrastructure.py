@@ -14,8 +14,7 @@ from typing import Any
 
 import infrastructure
 import pytest
-from baking import Bake
-from choices import (
+from answers import (
     COMBINATIONS,
     IDENTITIES,
     LITERAL_ID,
@@ -24,6 +23,7 @@ from choices import (
     VARIABLES,
     VAULT_SUBSCRIPTION,
 )
+from baking import Bake
 from expectation import expected
 from infrastructure import SITE, bicep, compiled, host_storage, only, start_compiler, unformatted
 from invariants import wrong, wrong_template

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from answers import SETS
 from baking import TEMPLATE, Bake
-from choices import SETS
 
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from answers import PRIVATE_COMBINATIONS
 from baking import Bake
-from choices import PRIVATE_COMBINATIONS
 from expectation import expected
 from infrastructure import (
     COSMOS,

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from answers import DEFAULTS, IDENTITY_ID
 from baking import TEMPLATE, Bake
 from cookiecutter.main import cookiecutter
 from cookiecutter.utils import create_env_with_context
 from jsonschema import Draft7Validator
-from test_answers import DEFAULTS, IDENTITY_ID
 
 PROJECT = TEMPLATE / "{{cookiecutter.project_slug}}"
 CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}

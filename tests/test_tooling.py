@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
+from answers import IDENTITY_ID
 from baking import TEMPLATE, Bake
-from test_answers import IDENTITY_ID, Terminal
+from terminal import Terminal
 
 from local_extensions.answers import QUESTIONS
 

@@ -1,10 +1,18 @@
-"""What can be answered: a value of each kind for every prompt, and the sets that tests go through."""
+"""The named sets of answers that tests render, and a value of each kind for every prompt."""
 
 from collections.abc import Mapping
 
 from covering import Row, covering
 
 from local_extensions.answers import QUESTIONS, problems
+
+DEFAULTS = {
+    prompt: first[0] if isinstance(first, list) else first for prompt, first in QUESTIONS.items()
+} | {"project_slug": "secure-function-app"}
+IDENTITY_ID = (
+    "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/shared-group"
+    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/shared-identity"
+)
 
 IDENTITY_GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg-identities"
 SHARED = "Microsoft.ManagedIdentity/userAssignedIdentities/id-shared"
@@ -206,3 +214,11 @@ PRIVATE_COMBINATIONS = [
     for access in ACCESSES
     for services in ("", "blob-storage", "cosmos-db", "blob-storage,cosmos-db")
 ]
+
+
+def as_argument(answer: str) -> str:
+    """Write an answer so that it survives cookiecutter's rendering of arguments."""
+    if answer.isprintable() and not any(sign in answer for sign in ("{{", "{%", "{#")):
+        return answer
+    escaped = answer.encode("unicode_escape").decode().replace('"', '\\"')
+    return f'{{{{ "{escaped}" }}}}'

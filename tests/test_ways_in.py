@@ -1,0 +1,527 @@
+"""However an answer is given, it arrives, is refused in one line, or is ignored with a warning."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from answers import DEFAULTS, IDENTITY_ID, as_argument
+from baking import TEMPLATE
+from click.testing import CliRunner, Result
+from cookiecutter.cli import main as cookiecutter_command
+from cookiecutter.exceptions import FailedHookException
+from cookiecutter.main import cookiecutter
+from terminal import Terminal
+
+from local_extensions.answers import QUESTIONS
+from local_extensions.given import one_edit_apart
+
+Answers = dict[str, Any]
+
+
+class Desk:
+    """A folder with a user's config, where cookiecutter is called."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.out = folder / "out"
+        self.out.mkdir()
+        self.config = folder / "config.yaml"
+        self.answer_by_config("{}")
+
+    def answer_by_config(self, default_context: str) -> None:
+        """Write the user's config."""
+        self.config.write_text(
+            f"replay_dir: {self.folder}\ncookiecutters_dir: {self.folder}\n"
+            f"default_context: {default_context}\n",
+            "utf-8",
+        )
+
+    def call(self, *words: str, typed: str | None = None) -> Result:
+        """Call the command as a shell does."""
+        options = ["--config-file", str(self.config), "--output-dir", str(self.out)]
+        command = [str(TEMPLATE), *options, *words]
+        return CliRunner().invoke(cookiecutter_command, command, input=typed)
+
+    @property
+    def replay(self) -> Path:
+        """The file in which cookiecutter keeps the answers of the last call."""
+        (kept,) = self.folder.glob("*.json")
+        return kept
+
+    def answers(self) -> Answers:
+        """What the templates were rendered from, where a project was made."""
+        (project,) = self.out.iterdir()
+        assert (project / "README.md").is_file()
+        kept: Answers = json.loads(self.replay.read_text("utf-8"))["cookiecutter"]
+        assert kept["project_slug"] == project.name
+        return kept
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def assert_arrived(desk: Desk, result: Result, expected: Answers) -> None:
+    assert result.exit_code == 0, result.output
+    answers = desk.answers()
+    assert {prompt: answers[prompt] for prompt in QUESTIONS} == DEFAULTS | expected
+
+
+def assert_refused(desk: Desk, result: Result, *lines: str) -> None:
+    """Expect these lines, no other, no traceback and no folder."""
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert "Traceback" not in result.output
+    _, _, refused = result.output.partition("Some answers are not valid:\n")
+    found = refused.splitlines()
+    assert len(found) == len(lines), result.output
+    for line, words in zip(found, lines, strict=True):
+        assert re.match(f"  {words}", line), result.output
+    assert list(desk.out.iterdir()) == []
+
+
+# In the user's config, with --no-input: the YAML, and the answers that arrive.
+CONFIGURED: list[tuple[str, Answers]] = [
+    ("{ci: off, network: private}", {"ci": "none", "network": "private"}),
+    ("{ci: no, secrets: later}", {"ci": "none", "secrets": "later"}),
+    ('{ci: "off", secrets: later}', {"ci": "none", "secrets": "later"}),
+    ("{ci: yes, secrets: later}", {"secrets": "later"}),
+    ("{python_version: 3.14, secrets: later}", {"python_version": "3.14", "secrets": "later"}),
+    ("{services: [service-bus]}", {"services": "service-bus"}),
+    ("{services: [cosmos-db, Blob-Storage]}", {"services": "cosmos-db,blob-storage"}),
+    ("{secrets: [one, two]}", {"secrets": "one,two"}),
+    ("{secrets: [1, 007]}", {"secrets": "1,007"}),
+    ("{identity: User, secrets: later}", {"identity": "user", "secrets": "later"}),
+    ("{identity: [user], secrets: later}", {"identity": "user", "secrets": "later"}),
+    ("{key: null, secrets: later}", {"secrets": "later"}),
+    ("{key: 010}", {"key": "010"}),
+    ("{project_name: 2024}", {"project_name": "2024", "project_slug": "2024"}),
+    ("{project_name: 3.10}", {"project_name": "3.10", "project_slug": "3-10"}),
+    ("{project_name: No}", {"project_name": "No", "project_slug": "no"}),
+    ("{ci: off, project_name: Orders}", {"ci": "none", "project_name": "Orders", "project_slug": "orders"}),
+    ("{ci: off, description: '{{ 7 * 7 }}'}", {"ci": "none", "description": "49"}),
+    ("{full_name: Ann Example, email: a@b.example, secrets: later}", {"secrets": "later"}),
+]  # fmt: skip
+CONFIGURED_WRONG = [
+    ("{identity: nobody, secrets: later}", ["identity: 'nobody' .* accepted: system, user"]),
+    ("{python_version: 3.10}", ["python_version: '3.10' .* accepted: 3.13"]),
+    ("{ci: perhaps, secrets: a_b}", ["secrets: 'a_b' .* digits", "ci: 'perhaps' .* github, none"]),
+    ("{secrets: null}", ["secrets: None is not text; accepted: .*'my-application-secret'"]),
+    ("{vault: {name: my-kv}}", [r"vault: \{'name': 'my-kv'\} is not text"]),
+    ("{identity: [system, user]}", [r"identity: \['system', 'user'\] .* accepted: system"]),
+    ("{project_name: ''}", ["project_name: '' must be one line"]),
+    ("{__check: passed}", ["__check: 'passed' is not a prompt"]),
+]
+
+
+@pytest.mark.parametrize(("config", "expected"), CONFIGURED)
+def test_an_answer_of_the_config_arrives(desk: Desk, config: str, expected: Answers) -> None:
+    desk.answer_by_config(config)
+
+    result = desk.call("--no-input")
+
+    assert_arrived(desk, result, expected)
+    assert "Warning: " not in result.output
+
+
+@pytest.mark.parametrize(("config", "lines"), CONFIGURED_WRONG)
+def test_a_wrong_answer_of_the_config_is_refused(desk: Desk, config: str, lines: list[str]) -> None:
+    desk.answer_by_config(config)
+
+    assert_refused(desk, desk.call("--no-input"), *lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "prompt"),
+    [("Vault", "vault"), ("sercets", "secrets"), ("secret", "secrets"), ("apiscope", "api_scope")],
+)
+def test_a_near_miss_in_the_config_is_a_warning(desk: Desk, name: str, prompt: str) -> None:
+    desk.answer_by_config(f"{{{name}: x}}")
+
+    result = desk.call("--no-input")
+
+    assert_arrived(desk, result, {})
+    warning = (
+        f"Warning: {name} in your config is not a prompt and is ignored; did you mean {prompt}?"
+    )
+    assert result.output.count(warning) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "near"),
+    [
+        *(("vault", "vault", True), ("vaul", "vault", True), ("vaults", "vault", True)),
+        *(("fault", "vault", True), ("vuault", "vault", True), ("avult", "vault", True)),
+        *(("vualt", "vault", True), ("v", "ci", False), ("vlaut", "vault", False)),
+        *(("", "ci", False), ("email", "key", False), ("valt", "vaults", False)),
+    ],
+)
+def test_one_edit(name: str, other: str, near: bool) -> None:
+    assert one_edit_apart(name, other) == one_edit_apart(other, name) == near
+
+
+def test_an_argument_wins_over_the_config(desk: Desk) -> None:
+    desk.answer_by_config("{identity: User, ci: off, secrets: [one, two]}")
+
+    result = desk.call("--no-input", "ci=github", "secrets=three")
+
+    assert_arrived(desk, result, {"identity": "user", "secrets": "three"})
+
+
+@pytest.mark.parametrize("by", ["COOKIECUTTER_CONFIG", "HOME"])
+def test_a_config_is_found_where_cookiecutter_finds_it(desk: Desk, by: str) -> None:
+    desk.answer_by_config("{ci: off, secrets: [one, two]}")
+    home = desk.folder / "home"
+    home.mkdir()
+    where = desk.config if by == "COOKIECUTTER_CONFIG" else home
+    if by == "HOME":
+        desk.config.rename(home / ".cookiecutterrc")
+    environment = {k: v for k, v in os.environ.items() if k != "COOKIECUTTER_CONFIG"}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input", "-o", str(desk.out)],
+        env=environment | {by: str(where)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stderr
+    answers = desk.answers()
+    assert (answers["ci"], answers["secrets"]) == ("none", "one,two")
+
+
+@pytest.mark.parametrize(
+    ("word", "prompt", "text"),
+    [
+        ("secrets=one, two", "secrets", "one, two"),
+        ("services=Blob-Storage", "services", "blob-storage"),
+        ("network=private", "network", "private"),
+        ("description=", "description", None),
+        (f"description={as_argument('{{ 7 * 7 }} {% raw')}", "description", "{{ 7 * 7 }} {% raw"),
+    ],
+)
+def test_an_argument_arrives(desk: Desk, word: str, prompt: str, text: str | None) -> None:
+    result = desk.call("--no-input", word)
+
+    if text is None:
+        assert_refused(desk, result, f"{prompt}: '' must be")
+    else:
+        assert_arrived(desk, result, {prompt: text})
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("vaultname=kv-x", "vaultname: 'kv-x' is not a prompt; did you mean vault?"),
+        ("vault_name=kv-x", "vault_name: 'kv-x' is not a prompt; did you mean vault?"),
+        ("apiscope=api://x/.default", "apiscope: .* did you mean api_scope?"),
+        ("Secrets=a", "Secrets: 'a' .* did you mean secrets?"),
+        ("secret=a", "secret: 'a' .* did you mean secrets?"),
+        ("Identity=user", "Identity: 'user' .* did you mean identity?"),
+        ("slug=app", "slug: 'app' .* did you mean project_slug?"),
+        ("full_name=Ann", "full_name: 'Ann' is not a prompt; "),
+        ("__check=passed", "__check: 'passed' is not a prompt"),
+        ("_new_lines=x", "_new_lines: 'x' is not a prompt"),
+        ("function_name=call_api", "function_name: 'call_api' is the name of a sample function"),
+        (
+            "vault_access=granted",
+            "vault_access: 'granted' is accepted only with vault_source=exist",
+        ),
+    ],
+)
+@pytest.mark.parametrize("words", [["--no-input"], []], ids=["no-input", "at the prompts"])
+def test_an_argument_is_refused(desk: Desk, words: list[str], word: str, line: str) -> None:
+    assert_refused(desk, desk.call(*words, word, typed="\n" * 40), line)
+
+
+def test_all_wrong_arguments_are_refused_at_once(desk: Desk) -> None:
+    result = desk.call("--no-input", "vaultname=kv-x", "secrets=a,A", "project_slug=../../x")
+
+    assert_refused(desk, result, "vaultname: ", r"project_slug: '../../x' ", "secrets: 'a,A' ")
+
+
+def test_cookiecutter_itself_refuses_an_argument_that_is_not_a_choice(desk: Desk) -> None:
+    result = desk.call("--no-input", "identity=User")
+
+    assert str(result.exception) == (
+        "User provided for choice variable identity, but the choices are ['system', 'user']."
+    )
+    assert list(desk.out.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["--no-input"], []], ids=["no-input", "at the prompts"])
+def test_hooks_are_needed(desk: Desk, words: list[str]) -> None:
+    result = desk.call("--accept-hooks", "no", *words, typed="\n" * 40)
+
+    assert result.exit_code == 1
+    assert re.fullmatch("--accept-hooks no: .*; accepted: yes\n", result.output), result.output
+    assert list(desk.out.iterdir()) == []
+
+
+# In a replay
+
+
+def replay(desk: Desk, changes: Answers, *words: str, without: str = "") -> Result:
+    """Change the answers that cookiecutter kept of a call, and replay them."""
+    assert desk.call("--no-input").exit_code == 0
+    shutil.rmtree(desk.out)
+    desk.out.mkdir()
+    desk.answer_by_config("{Vault: x, ci: perhaps}")  # a replay does not use it
+    kept = json.loads(desk.replay.read_text("utf-8"))
+    kept["cookiecutter"] |= changes
+    kept["cookiecutter"].pop(without, None)
+    desk.replay.write_text(json.dumps(kept))
+    return desk.call(*words, typed="\n")
+
+
+@pytest.mark.parametrize("by_file", [False, True], ids=["--replay", "--replay-file"])
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"secrets": ["one", "two"]}, {"secrets": "one,two"}),
+        ({"ci": False}, {"ci": "none"}),
+        ({"python_version": 3.12}, {"python_version": "3.12"}),
+        ({"identity": "User", "key": None}, {"identity": "user"}),
+    ],
+)
+def test_an_answer_of_a_replay_arrives(
+    desk: Desk, by_file: bool, changes: Answers, expected: Answers
+) -> None:
+    words = ("--replay-file", str(desk.folder / f"{TEMPLATE.name}.json"))
+
+    result = replay(desk, changes, *(words if by_file else ["--replay"]))
+
+    assert result.exit_code == 0, result.output
+    (project,) = desk.out.iterdir()
+    secrets = expected.get("secrets", "my-application-secret").split(",")
+    assert list(json.loads((project / "secrets.local.example.json").read_text())) == secrets
+    assert (project / ".github").exists() == (expected.get("ci") != "none")
+    container = (project / ".devcontainer/devcontainer.json").read_text("utf-8")
+    assert f'python:{expected.get("python_version", "3.13")}"' in container
+    engine = project / "src/functions/read_secret/function.json"
+    assert f'"identity": "{expected.get("identity", "system")}"' in engine.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({"vaultname": "kv-x"}, ["vaultname: 'kv-x' is not a prompt; did you mean vault?"]),
+        ({"vault": "my_vault", "secrets": "a,A"}, ["vault: 'my_vault' ", "secrets: 'a,A' "]),
+        ({"secrets": {"a": 1}, "__check": "passed"}, [r"secrets: \{'a': 1\} is not text"]),
+        ({"project_slug": "../../x"}, ["project_slug: '../../x' "]),
+    ],
+)
+def test_a_wrong_answer_of_a_replay_is_refused(
+    desk: Desk, changes: Answers, lines: list[str]
+) -> None:
+    assert_refused(desk, replay(desk, changes, "--replay"), *lines)
+
+
+def test_a_prompt_that_a_replay_lacks_is_asked(desk: Desk) -> None:
+    result = replay(desk, {}, "--replay", without="ci")
+
+    assert "Continuous integration" in result.output
+    assert result.exit_code == 0
+    desk.answers()
+
+
+# From Python, and by cruft
+
+
+def called_from_python(desk: Desk, **answers: Any) -> str:
+    return cookiecutter(
+        str(TEMPLATE),
+        no_input=True,
+        extra_context=answers,
+        output_dir=str(desk.out),
+        config_file=str(desk.config),
+    )
+
+
+def test_an_answer_from_python_arrives(desk: Desk) -> None:
+    called_from_python(desk, secrets="one,two", key=None, project_name=2024)
+
+    answers = desk.answers()
+    assert (answers["secrets"], answers["key"], answers["project_slug"]) == ("one,two", "", "2024")
+
+
+@pytest.mark.parametrize(
+    ("answers", "line"),
+    [
+        ({"vault": "my_vault"}, "vault: 'my_vault' is not a vault name"),
+        ({"secrets": ["one", "two"]}, r"secrets: \['one', 'two'\] is a list"),
+        ({"description": {"a": "b"}}, r"description: .* is not text"),
+        ({"description": True}, "description: True is not text"),
+        ({"__check": "passed", "vault": "my_vault"}, "vault: 'my_vault' is not a vault name"),
+    ],
+)
+def test_an_answer_from_python_is_refused(desk: Desk, answers: Answers, line: str) -> None:
+    with pytest.raises(FailedHookException, match=line):
+        called_from_python(desk, **answers)
+    assert list(desk.out.iterdir()) == []
+
+
+# At the prompts
+
+
+def test_typed_answers_arrive_without_a_terminal(desk: Desk) -> None:
+    typed = {"project_name": "Orders", "identity": "2", "secrets": "one,two", "ci": "2"}
+
+    result = desk.call(typed="".join(f"{typed.get(prompt, '')}\n" for prompt in QUESTIONS))
+
+    expected = {"project_slug": "orders", "identity": "user", "ci": "none"}
+    assert_arrived(desk, result, typed | expected)
+
+
+def test_wrong_typed_answers_are_refused_where_nobody_can_be_asked(desk: Desk) -> None:
+    typed = {"project_slug": "../../x", "secrets": "a,A"}
+
+    result = desk.call(typed="".join(f"{typed.get(prompt, '')}\n" for prompt in QUESTIONS))
+
+    assert_refused(desk, result, "project_slug: '../../x' ", "secrets: 'a,A' ")
+
+
+def test_what_the_config_could_not_offer_is_refused_where_nobody_can_be_asked(desk: Desk) -> None:
+    desk.answer_by_config("{ci: off}")
+
+    result = desk.call(typed="\n" * 40)
+
+    assert_refused(desk, result, "ci: 'github' is not the answer of your config, 'none'")
+
+
+class Person(Terminal):
+    """Somebody at a terminal, whose config is that of a desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__("--config-file", str(desk.config), "--output-dir", str(desk.out))
+
+
+def test_what_the_config_could_not_offer_is_asked_again(desk: Desk) -> None:
+    desk.answer_by_config("{ci: off, secrets: later, vault: my-kv, Key: x}")
+    person = Person(desk)
+    person.wait_for("Warning: Key in your config is not a prompt and is ignored; did you mean key?")
+    person.answer_all(vault="my-own-kv")
+
+    person.wait_for("Your config answers these too")
+    person.answer("(my-kv)", "my-own-kv")
+    person.answer("(later)")
+    person.answer("none")
+
+    assert person.finish() == 0, person.screen
+    answers = desk.answers()
+    assert (answers["ci"], answers["secrets"], answers["vault"]) == ("none", "later", "my-own-kv")
+
+
+def test_only_wrong_answers_are_asked_again_and_nothing_invented_is_offered(desk: Desk) -> None:
+    person = Person(desk)
+    person.answer_all(
+        project_name="My App",
+        description="{{ 7*7 }} {% raw",
+        function_name="import",
+        identity="2",
+        identity_id="nonsense",
+        vault="my_vault",
+        api_scope="nonsense",
+    )
+    person.wait_for("function_name: 'import' is a Python keyword")
+    person.answer("Name of the first function", "fetch")
+    person.answer("()")  # the id: Enter takes nothing
+    person.answer("()", "my-kv")
+    person.answer("()")  # the scope: Enter takes nothing
+
+    assert person.finish() == 0, person.screen
+    answers = desk.answers()
+    expected = {
+        "project_name": "My App",
+        "project_slug": "my-app",
+        "description": "{{ 7*7 }} {% raw",
+        "function_name": "fetch",
+        "identity": "user",
+        "vault": "my-kv",
+    }
+    assert {prompt: answers[prompt] for prompt in QUESTIONS} == DEFAULTS | expected
+
+
+def test_of_a_pair_both_are_asked_again_with_the_own_answers(desk: Desk) -> None:
+    person = Person(desk)
+    person.answer_all(identity_id=IDENTITY_ID)
+    person.wait_for("identity_id: '/subscriptions/")
+    person.answer("Managed identity used to read the vault", "1")
+    person.answer("(/subscriptions", "")  # Enter keeps the own answer, which is still wrong
+    person.answer("Managed identity used to read the vault", "2")
+
+    assert person.finish() == 0, person.screen
+    assert desk.answers()["identity_id"] == IDENTITY_ID
+
+
+def test_a_slug_follows_a_name_that_was_asked_again(desk: Desk) -> None:
+    person = Person(desk)
+    person.answer_all(project_name="x" * 101)
+    person.wait_for("project_name: ")
+    person.answer("Project name", "Better")
+
+    assert person.finish() == 0, person.screen
+    assert desk.answers()["project_slug"] == "better"
+
+
+def test_a_script_on_a_terminal_is_not_asked(tmp_path: Path) -> None:
+    terminal = Terminal(
+        "--default-config", "--no-input", "vault=my_vault", "--output-dir", str(tmp_path)
+    )
+
+    assert terminal.finish() == 1
+    assert "vault: 'my_vault'" in terminal.text
+    assert list(tmp_path.iterdir()) == []
+
+
+# Over a project that exists
+
+
+@pytest.mark.parametrize("words", [[], ["-f"], ["-f", "-s"]], ids=" ".join)
+def test_a_refusal_changes_nothing(desk: Desk, words: list[str]) -> None:
+    own = desk.out / "secure-function-app" / "src" / "own.py"
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
+
+    result = desk.call("--no-input", "vault=my_vault", *words)
+
+    assert result.exit_code == 1
+    assert [file for file in desk.out.rglob("*") if file.is_file()] == [own]
+
+
+OWN = ["src/own.py", ".github/workflows/own.yml", "src/blueprints/own.py", "tests/test_own.py"]
+
+
+def test_no_file_that_the_run_did_not_write_is_removed(desk: Desk) -> None:
+    project = desk.out / "secure-function-app"
+    for name in OWN:
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text("mine")
+
+    assert desk.call("--no-input", "ci=none", "-f").exit_code == 0
+
+    assert [(project / name).read_text() for name in OWN] == ["mine"] * len(OWN)
+    assert sorted(os.listdir(project / ".github")) == ["workflows"]
+
+
+@pytest.mark.parametrize(
+    "name", ["scripts/grant_api_role.py", "src/functions/call_api/function.json"]
+)
+def test_a_file_that_would_be_lost_is_refused_in_one_line(desk: Desk, name: str) -> None:
+    project = desk.out / "secure-function-app"
+    (project / name).parent.mkdir(parents=True)
+    (project / name).write_text("mine")
+
+    result = desk.call("--no-input", "-f")
+
+    assert result.exit_code == 1
+    assert re.fullmatch(f"{re.escape(str(project))} has {name}, .+\n", result.output)
+    assert [file for file in project.rglob("*") if file.is_file()] == [project / name]
+    assert (project / name).read_text() == "mine"

@@ -194,15 +194,15 @@ def test_a_value_that_nobody_could_hide_stays_what_it_is(source: Any, vault: Vau
     assert call(source) is client
 
 
-def test_a_text_is_hidden_before_it_is_handed_out(source: Any, vault: Vault) -> None:
+def test_a_text_is_masked_before_it_is_handed_out(source: Any, vault: Vault) -> None:
     vault.answers = ["first-value"]
 
     value = call(source)
 
-    redaction = importlib.import_module("identity_bindings.redaction")
-    assert (value, repr(value)) == ("first-value", "'***'")
-    assert redaction.mask("it is first-value.") == "it is ***."
-    assert list(redaction._forms_of) == ["a secret"]
+    masking = importlib.import_module("identity_bindings.masking")
+    assert (value, type(value)) == ("first-value", str)
+    assert masking.mask("it is first-value.") == "it is ***."
+    assert list(masking._values) == ["a secret"]
 
 
 def test_in_an_outage_the_last_value_is_kept_and_said_once(

@@ -13,9 +13,12 @@ registers the functions that a folder declares in ``function.json`` files, and :
 declares a secret over a function of the v2 model.
 """
 
+from . import masking
 from .decorators import key_vault_secret
 from .errors import BindingUnavailableError
 from .registration import register_functions
+
+masking.install()
 
 __version__ = "1.0.0"
 __all__ = ["BindingUnavailableError", "key_vault_secret", "register_functions"]

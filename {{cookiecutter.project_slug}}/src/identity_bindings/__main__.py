@@ -10,7 +10,7 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from . import redaction
+from . import masking
 from .declarations import parse
 from .report import as_table, report
 
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (Exception, SystemExit) as error:
         print(f"function_app.py cannot be loaded: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
-    redaction.install()
+    masking.install()
     if sys.stderr.isatty() and report.injections:
         print(f"Reading {len(report.injections)} values …", file=sys.stderr)
     rows = report.rows()

@@ -8,7 +8,7 @@ from typing import Any
 
 from azure.functions.decorators.function_app import Function, FunctionBuilder, FunctionRegister
 
-from . import redaction
+from . import masking
 from .errors import Problem, logger
 from .grammar import declare, is_parameter
 from .injection import Injection, inject, injections_for
@@ -58,7 +58,7 @@ def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handl
     """
 
     def decorate(handler: Handler) -> Handler:
-        redaction.install()
+        masking.install()
         tell_host()
         built = handler if isinstance(handler, FunctionBuilder) else None
         if built is not None:

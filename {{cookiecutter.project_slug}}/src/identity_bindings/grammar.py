@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from .credentials import RESOURCE_ID, Identity
-from .redaction import MASK
+from .masking import MASK
 
 Mistake = tuple[str, object, str]
 """A property, its value, and what is allowed."""

@@ -13,7 +13,7 @@ from typing import Any
 from .credentials import in_azure
 from .errors import BindingUnavailableError, ReadError
 from .exceptions import without_secrets
-from .redaction import mask
+from .masking import mask
 from .sources import Source, pool
 from .timing import WAIT
 from .worker_rules import Handler

@@ -10,7 +10,7 @@ from typing import Any
 from .declarations import FunctionDeclaration
 from .errors import DeclarationError, logger
 from .exceptions import without_secrets
-from .redaction import mask
+from .masking import mask
 
 PACKAGE = "__app__"
 """The package under which the platform loads the functions of a folder."""

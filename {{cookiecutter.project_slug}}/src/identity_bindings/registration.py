@@ -8,7 +8,7 @@ from typing import Any
 
 import azure.functions as func
 
-from . import redaction, worker_rules
+from . import masking, worker_rules
 from .declarations import FOLDER, RETRY, FunctionDeclaration, is_trigger, read_declarations
 from .errors import DeclarationError, Problem, logger
 from .grammar import direction
@@ -34,7 +34,7 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
         folder: The folder of the functions. It is also the package ``__app__``, and stands on
             ``sys.path``, as the app's root does on the platform.
     """
-    redaction.install()
+    masking.install()
     tell_host()
     make_importable(folder)
     if not folder.is_dir():

@@ -20,7 +20,7 @@ from threading import Event, Lock, Thread
 from time import monotonic
 from typing import Any
 
-from . import redaction
+from . import masking
 from .credentials import has_endpoint
 from .errors import Failure, Readable, ReadError, Reading, logger
 from .timing import LATE, WAIT, Timing, jitter
@@ -124,8 +124,7 @@ class Source:
     def _succeed(self, flight: futures.Future[None], reading: Reading, began: float) -> None:
         value = reading.value
         if isinstance(value, str):
-            redaction.register(value, owner=self._what.key)
-            value = redaction.SecretValue(value)
+            masking.register(value, owner=self._what.key)
         refresh = inf if reading.pinned else self._timing.refresh
         with self._lock:
             before, failed = self.reading, self.failure

@@ -77,24 +77,14 @@ def restart() -> None:
     for name, module in list(sys.modules.items()):
         if name == "identity_bindings.sources":
             module.pool.close()
-        if name == "identity_bindings.redaction":
-            _take_masks_off(module)
+        if name == "identity_bindings.masking":
+            module.uninstall()
         if name.endswith("._shared.http_challenge_cache") and name.startswith("azure.keyvault."):
             module.clear()
     logging.getLogger("identity_bindings").handlers.clear()
     modules = list(sys.modules.items())  # a thread that still reads may import meanwhile
     for name in [name for name, module in modules if _is_of_the_app(name, module)]:
         sys.modules.pop(name, None)
-
-
-def _take_masks_off(redaction: Any) -> None:
-    """Give back what the engine has masked: the next one puts its own masks there."""
-    handle: Any = logging.Logger.handle
-    logging.Logger.handle = getattr(handle, "original", handle)  # type: ignore[method-assign]
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if isinstance(stream, redaction.MaskedStream):
-            setattr(sys, name, stream.original)
 
 
 def _is_of_the_app(name: str, module: Any) -> bool:

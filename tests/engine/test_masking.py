@@ -10,7 +10,7 @@ import logging
 import sys
 import traceback
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -21,8 +21,8 @@ VALUE = "p/s+ w&rd=\"1'\\\nä€?>~"
 
 
 @pytest.fixture
-def redaction() -> Any:
-    return importlib.import_module("identity_bindings.redaction")
+def masking() -> Any:
+    return importlib.import_module("identity_bindings.masking")
 
 
 DATA = VALUE.encode()
@@ -43,19 +43,19 @@ FORMS: dict[str, str] = {
 }
 
 
-def test_each_form_of_a_value_is_masked(redaction: Any) -> None:
-    redaction.register(VALUE)
+def test_each_form_of_a_value_is_masked(masking: Any) -> None:
+    masking.register(VALUE)
 
     for name, form in FORMS.items():
-        masked = redaction.mask(f"before {form} after")
+        masked = masking.mask(f"before {form} after")
         assert masked.rstrip("=").replace("= after", " after") == "before *** after", name
     assert len({*FORMS.values()}) == len(FORMS)  # each is one of its own
 
 
 @pytest.mark.parametrize("value", ["01234567W", "0123456>?X", "012345678>?", "0123456789ab>X"])
-def test_base64_is_masked_inside_of_a_longer_text_too(redaction: Any, value: str) -> None:
+def test_base64_is_masked_inside_of_a_longer_text_too(masking: Any, value: str) -> None:
     """Of its neighbours' bits, six of which make a sign, none is masked, and of its own, all are."""
-    redaction.register(value)
+    masking.register(value)
 
     for before in ("", "a", "ab", "abc", "user:"):
         for after in ("", "z", "yz", "xyz"):
@@ -64,72 +64,72 @@ def test_base64_is_masked_inside_of_a_longer_text_too(redaction: Any, value: str
             for encode in (base64.b64encode, base64.urlsafe_b64encode):
                 code = encode(f"{before}{value}{after}".encode()).decode()
                 if not after and len(before) % 3 == 0:
-                    ends = len(code.rstrip("="))  # no neighbour decides about the last sign
-                assert redaction.mask(code) == f"{code[:begins]}***{code[ends:]}"
+                    ends = len(code)  # no neighbour decides about the last sign
+                assert masking.mask(code) == f"{code[:begins]}***{code[ends:]}"
 
 
-def test_lines_and_blanks_do_not_matter(redaction: Any) -> None:
-    redaction.register("\n  -----BEGIN-----\n  the-first-line \r\n  short\n")
+def test_lines_and_blanks_do_not_matter(masking: Any) -> None:
+    masking.register("\n  -----BEGIN-----\n  the-first-line \r\n  short\n")
 
     text = "-----BEGIN----- then the-first-line, then short"
-    assert redaction.mask(text) == "*** then ***, then short"
-    assert redaction.mask("a text that is not it") == "a text that is not it"
-    redaction.register("  with blanks around  ")
-    assert redaction.mask("[  with blanks around  ]") == "[***]"
-    assert redaction.mask("[with blanks around]") == "[***]"
+    assert masking.mask(text) == "*** then ***, then short"
+    assert masking.mask("a text that is not it") == "a text that is not it"
+    masking.register("  with blanks around  ")
+    assert masking.mask("[  with blanks around  ]") == "[***]"
+    assert masking.mask("[with blanks around]") == "[***]"
 
 
-def test_what_is_short_is_not_masked(redaction: Any, caplog: pytest.LogCaptureFixture) -> None:
-    redaction.register("1234567")
-    redaction.register("  1234567  ")
-    assert redaction.mask("1234567") == "1234567"
+def test_what_is_short_is_not_masked(masking: Any, caplog: pytest.LogCaptureFixture) -> None:
+    masking.register("1234567")
+    masking.register("  1234567  ")
+    assert masking.mask("1234567") == "1234567"
     assert told(caplog, level=logging.WARNING) == [
         "A secret of fewer than 8 characters is not masked in logs."
     ]
 
-    redaction.register("12345678")
-    assert redaction.mask("a 12345678 b") == "a *** b"
+    masking.register("12345678")
+    assert masking.mask("a 12345678 b") == "a *** b"
     assert len(told(caplog, level=logging.WARNING)) == 1
 
 
-def test_a_whole_value_is_masked_before_a_part_of_it(redaction: Any) -> None:
-    redaction.register("the-value-1")
-    redaction.register("the-value-1-and-more", owner="another")
+def test_a_whole_value_is_masked_before_a_part_of_it(masking: Any) -> None:
+    masking.register("the-value-1")
+    masking.register("the-value-1-and-more", owner="another")
 
-    assert redaction.mask("the-value-1-and-more, the-value-1") == "***, ***"
+    assert masking.mask("the-value-1-and-more, the-value-1") == "***, ***"
 
 
-def test_a_value_without_an_owner_stays_masked_like_any(redaction: Any) -> None:
+def test_a_value_without_an_owner_stays_masked_like_any(masking: Any) -> None:
     for number in range(40):
-        redaction.register(f"generation-{number:03}")
+        masking.register(f"generation-{number:03}")
 
-    assert redaction.mask("generation-007") == "generation-007"
-    assert redaction.mask("generation-008") == "***"
+    assert masking.mask("generation-007") == "generation-007"
+    assert masking.mask("generation-008") == "***"
 
 
-def test_a_value_that_is_read_again_is_the_newest(redaction: Any) -> None:
+def test_a_value_that_is_read_again_is_the_newest(masking: Any) -> None:
     for number in range(32):
-        redaction.register(f"generation-{number:03}", owner="it")
-    redaction.register("generation-000", owner="it")
+        masking.register(f"generation-{number:03}", owner="it")
+    masking.register("generation-000", owner="it")
 
-    redaction.register("generation-032", owner="it")
+    masking.register("generation-032", owner="it")
 
-    masked = [redaction.mask(f"generation-{number:03}") for number in range(33)]
+    masked = [masking.mask(f"generation-{number:03}") for number in range(33)]
     assert [number for number, text in enumerate(masked) if text != "***"] == [1]
 
 
-def test_a_half_of_a_sign_is_masked(redaction: Any) -> None:
-    redaction.register("a lone half: \ud800")
+def test_a_half_of_a_sign_is_masked(masking: Any) -> None:
+    masking.register("a lone half: \ud800")
 
-    assert redaction.mask("it is a lone half: \ud800!") == "it is ***!"
+    assert masking.mask("it is a lone half: \ud800!") == "it is ***!"
 
 
 @pytest.fixture
-def record(redaction: Any, caplog: pytest.LogCaptureFixture) -> Callable[..., logging.LogRecord]:
+def record(masking: Any, caplog: pytest.LogCaptureFixture) -> Callable[..., logging.LogRecord]:
     """Log something through the masks, and return the record that handlers got."""
-    redaction.register(VALUE_OF_IT)
-    redaction.install()
-    redaction.install()  # once is enough
+    masking.register(VALUE_OF_IT)
+    masking.install()
+    masking.install()  # once is enough
 
     def log(message: Any, *args: Any, **options: Any) -> logging.LogRecord:
         caplog.clear()
@@ -194,14 +194,14 @@ def test_a_record_is_masked_wherever_the_value_stands(record: Log) -> None:
     kept = record("%s and %s", 7, ["a", "b"])
     assert (kept.msg, kept.args) == ("%s and %s", (7, ["a", "b"]))
     hidden = record("the length is %.0s", VALUE_OF_IT)  # in the arguments, and not in the text
-    assert (hidden.msg, hidden.args) == ("the length is ", None)
+    assert (hidden.getMessage(), hidden.args) == ("the length is ", ("***",))
 
 
 def test_a_format_that_does_not_fit_is_nobodys_way_out(
-    redaction: Any, capsys: pytest.CaptureFixture[str]
+    masking: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    redaction.register(VALUE_OF_IT)
-    redaction.install()
+    masking.register(VALUE_OF_IT)
+    masking.install()
     log = logging.getLogger("of.a.library")
     log.addHandler(handler := logging.StreamHandler(sys.stderr))
     log.propagate = False
@@ -210,7 +210,7 @@ def test_a_format_that_does_not_fit_is_nobodys_way_out(
 
     log.removeHandler(handler)
     log.propagate = True
-    assert capsys.readouterr().err == "\n"  # nothing is left of it
+    assert capsys.readouterr().err == "%d and %d\n"
 
 
 def test_what_belongs_to_a_record_is_masked(record: Log) -> None:
@@ -255,7 +255,7 @@ def test_who_logs_an_exception_can_go_on_using_it(record: Log) -> None:
         assert VALUE_OF_IT not in shown
 
 
-def test_what_holds_itself_is_masked(redaction: Any, record: Log) -> None:
+def test_what_holds_itself_is_masked(masking: Any, record: Log) -> None:
     circle: dict[str, Any] = {"is": VALUE_OF_IT}
     circle["self"] = [circle]
     harmless: list[Any] = ["is"]
@@ -264,17 +264,17 @@ def test_what_holds_itself_is_masked(redaction: Any, record: Log) -> None:
     for _ in range(5_000):
         deep = [deep]
 
-    masked = redaction._mask_object(circle)
+    masked = masking._mask_object(circle)
     assert masked == {"is": "***", "self": ["{'is': '***', 'self': [{...}]}"]}
-    assert redaction._mask_object(harmless) is harmless
-    assert redaction._mask_object([Closed({VALUE_OF_IT: 1})]) == ["***"]
+    assert masking._mask_object(harmless) is harmless
+    assert masking._mask_object([Closed({VALUE_OF_IT: 1})]) == ["***"]
     assert VALUE_OF_IT not in record("it is %s", circle).getMessage()
     assert VALUE_OF_IT not in repr(record("it is", extra={"mine": circle}).__dict__["mine"])
     record("it is", extra={"mine": deep})  # too deep to be shown, or to be looked into
 
 
-def test_what_holds_nothing_to_hide_stays_the_same_object(redaction: Any) -> None:
-    redaction.register(VALUE_OF_IT)
+def test_what_holds_nothing_to_hide_stays_the_same_object(masking: Any) -> None:
+    masking.register(VALUE_OF_IT)
     for value in (
         7,
         None,
@@ -286,7 +286,7 @@ def test_what_holds_nothing_to_hide_stays_the_same_object(redaction: Any) -> Non
         {1},
         Breaks(),
     ):
-        assert redaction._mask_object(value) is value
+        assert masking._mask_object(value) is value
 
     for value, masked in (
         ([VALUE_OF_IT, 1], ["***", 1]),
@@ -295,12 +295,11 @@ def test_what_holds_nothing_to_hide_stays_the_same_object(redaction: Any) -> Non
         (frozenset({VALUE_OF_IT}), frozenset({"***"})),
         ({"a": {"b": [VALUE_OF_IT]}}, {"a": {"b": ["***"]}}),
         ({VALUE_OF_IT: 1}, {"***": 1}),
-        (redaction.SecretValue("short"), "short"),
         (Shows(f"is {VALUE_OF_IT}", ""), "is ***"),
         (Shows("is", VALUE_OF_IT), "is"),
         (VALUE_OF_IT.encode(), "b'***'"),
     ):
-        found = redaction._mask_object(value)
+        found = masking._mask_object(value)
         assert (type(found), found) == (type(masked), masked)
 
 
@@ -326,23 +325,116 @@ def text_of(error: BaseException) -> str:
     return "".join(traceback.format_exception(error)) + repr(error)
 
 
-def test_a_stream_is_the_original_in_all_else(
-    redaction: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    redaction.register(VALUE_OF_IT)
-    written = io.StringIO()
+def test_of_a_stream_only_write_is_replaced(masking: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    masking.uninstall()
+    masking.register(VALUE_OF_IT)
+    written = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    original = written.write
     monkeypatch.setattr(sys, "stdout", written)
     monkeypatch.setattr(sys, "stderr", None)  # as in a process without a console
+    monkeypatch.setattr(sys, "__stderr__", object())  # it has no `write`, and takes none
 
-    redaction.install()
-    redaction.install()
+    masking.install()
+    masking.install()
 
     assert sys.stderr is None
-    stream: Any = sys.stdout
-    assert stream.original is written
-    assert stream.write(f"{VALUE_OF_IT}!") == len(f"{VALUE_OF_IT}!")
-    stream.writelines(["the-", "value-of-it\n"])
-    print("and", VALUE_OF_IT, file=stream)
-    assert written.getvalue() == "***!***\nand ***\n"
-    assert stream.getvalue() == written.getvalue()
-    assert not stream.closed
+    assert sys.stdout is written
+    assert isinstance(sys.stdout, io.TextIOWrapper)
+    assert vars(written).keys() == {"mode", "write"} or vars(written).keys() == {"write"}
+    assert written.write(f"{VALUE_OF_IT}!") == len(f"{VALUE_OF_IT}!")
+    written.writelines(["<", f"{VALUE_OF_IT}\n"])
+    print("and", VALUE_OF_IT, file=sys.stdout, flush=True)
+    with pytest.raises(TypeError):
+        written.write(VALUE_OF_IT.encode())  # type: ignore[arg-type]
+    assert written.buffer.getvalue() == b"***!<***\nand ***\n"  # type: ignore[attr-defined]
+    masking.uninstall()
+    assert written.write == original
+
+
+def test_what_others_have_put_on_logging_is_kept(masking: Any) -> None:
+    masking.uninstall()
+    plain, formatted = logging.Logger.handle, logging.Handler.format
+    masking.install()
+    ours = logging.Logger.handle
+
+    def handle(self: logging.Logger, record: logging.LogRecord) -> None:
+        ours(self, record)
+
+    logging.Logger.handle = handle  # type: ignore[method-assign]
+    masking.uninstall()
+
+    assert logging.Logger.handle is handle
+    assert logging.Handler.format is formatted
+    logging.Logger.handle = plain  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize("args", [(1, "a"), (VALUE_OF_IT, 200), ("the-", "value-of-it", 200)])
+def test_arguments_keep_their_number_and_order(record: Log, args: tuple[Any, ...]) -> None:
+    one = record("%s" * len(args), *args)
+
+    assert isinstance(one.args, tuple)
+    assert len(one.args) == len(args)
+    assert VALUE_OF_IT not in one.getMessage()
+    for before, after in zip(args, one.args, strict=True):
+        assert after == (before if before != VALUE_OF_IT else "***")
+
+
+def test_a_number_that_is_a_value_is_masked(masking: Any, record: Log) -> None:
+    masking.register("1234567890")
+
+    one = record("%d of %5.1f%%", 1234567890, 12.0)
+
+    assert (one.getMessage(), one.args) == ("*** of  12.0%", ("***", 12.0))
+
+
+class Named(Mapping[str, str]):
+    """What names its values, and is no dictionary."""
+
+    def __getitem__(self, key: str) -> str:
+        return {"a": VALUE_OF_IT}[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("a",))
+
+    def __len__(self) -> int:
+        return 1
+
+
+def test_a_mapping_is_masked(record: Log) -> None:
+    one = record("it is %(a)s", Named())
+
+    assert (one.getMessage(), one.args) == ("it is ***", {"a": "***"})
+
+
+# The words that the alert of infra/ looks for.
+ALERT = "The last value is kept for 900 s"
+SECRETS = (ALERT, "The last value", "identity_bindings", "s kept for", "%s: %s. ", "*** *** ***")
+
+
+def _engine_says(masking: Any, text: str, *args: Any) -> None:
+    """Log as a module of the engine does."""
+    code = compile("log(*args)", str(masking.__file__).replace("masking", "sources"), "exec")
+    exec(code, {"log": logging.getLogger("identity_bindings").warning, "args": (text, *args)})
+
+
+def test_no_secrets_text_unmakes_the_alert(
+    masking: Any, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    for secret in SECRETS:
+        masking.register(secret)
+    masking.install()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s %(extra)s"))
+    add: Any = lambda record: setattr(record, "extra", "s kept for") or True  # noqa: E731
+    handler.addFilter(add)
+    logging.getLogger("identity_bindings").addHandler(handler)
+
+    _engine_says(masking, "%s: %s. %s", "secret 'a'", "no", ALERT)
+
+    line = capsys.readouterr().err
+    assert line == f"WARNING ***: secret 'a': no. {ALERT} ***\n"
+    assert caplog.records[-1].getMessage() == f"secret 'a': no. {ALERT}"
+    logging.getLogger("identity_bindings").warning("%s", ALERT)  # of the app: nothing is left out
+    assert ALERT not in capsys.readouterr().err
+    logging.error(ALERT)
+    assert caplog.records[-1].getMessage() == "***"

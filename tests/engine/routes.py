@@ -1,0 +1,318 @@
+"""Every route by which text leaves an app, each in its own words: run in a process of its own.
+
+    python routes.py ENGINE VALUE ROUTE
+
+The route runs with the engine imported and VALUE registered, in the order of an app: what it binds
+before that is what an app binds before it imports the engine.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import faulthandler
+import io
+import json
+import logging
+import logging.config
+import logging.handlers
+import os
+import queue
+import subprocess
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+bound_write = sys.stdout.write
+log = logging.getLogger("app.orders")
+current: contextvars.ContextVar[str] = contextvars.ContextVar("current", default="")
+
+
+def _handler(text: str = "%(message)s") -> logging.Handler:
+    handler = logging.StreamHandler(open(1, "w", closefd=False))  # a stream that bears no mask
+    handler.setFormatter(logging.Formatter(text))
+    log.addHandler(handler)
+    return handler
+
+
+def log_message(value: str) -> None:
+    _handler()
+    log.error(f"it is {value}")
+
+
+def log_arguments(value: str) -> None:
+    _handler()
+    log.error("%s %r %s", value, value, {"a": [value]})
+
+
+def log_extra(value: str) -> None:
+    _handler("%(message)s %(key)s")
+    log.error("it is", extra={"key": value})
+
+
+def log_exception(value: str) -> None:
+    _handler()
+    try:
+        raise ValueError(value)
+    except ValueError:
+        log.exception("failed")
+
+
+def log_stack(value: str) -> None:
+    _handler()
+    exec(compile("log.error('it', stack_info=True)", value, "exec"), {"log": log})
+
+
+def log_filter_adds(value: str) -> None:
+    handler = _handler("%(message)s %(key)s")
+    add: Any = lambda record: setattr(record, "key", value) or True  # noqa: E731
+    handler.addFilter(add)
+    log.error("it is")
+
+
+def log_formatter_adds(value: str) -> None:
+    class Adds(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return json.dumps({"message": record.getMessage(), "key": value})
+
+    _handler().setFormatter(Adds())
+    log.error("it is")
+
+
+def log_formatter_unpacks(value: str) -> None:
+    class Unpacks(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            first, number, last = record.args  # type: ignore[misc]
+            return f"{first} {int(number)} {last}"  # type: ignore[call-overload]
+
+    _handler().setFormatter(Unpacks())
+    log.error("%s %d %s", "GET", 200, value)
+
+
+def log_handler_reads_record(value: str) -> None:
+    class Ships(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            os.write(1, json.dumps(vars(record), default=str).encode())
+
+    log.addHandler(Ships())
+    log.error("it is %s", value, extra={"key": [value]})
+
+
+def log_queue(value: str) -> None:
+    records: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    log.addHandler(logging.handlers.QueueHandler(records))
+    listener = logging.handlers.QueueListener(records, _handler())
+    log.removeHandler(listener.handlers[0])
+    listener.start()
+    log.error("it is %s", value)
+    listener.stop()
+
+
+def log_last_resort(value: str) -> None:
+    logging.getLogger("nobody.listens").error("it is %s", value)
+
+
+def log_format_does_not_fit(value: str) -> None:
+    _handler()
+    log.error(f"{value} %d", value)
+
+
+def log_captured_warning(value: str) -> None:
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").addHandler(_handler())
+    warnings.warn(value, stacklevel=1)
+
+
+def print_value(value: str) -> None:
+    print("it is", value, [value])
+
+
+def print_to_stderr(value: str) -> None:
+    print(value, file=sys.stderr)
+
+
+def print_to_original(value: str) -> None:
+    print(value, file=sys.__stdout__)
+    print(value, file=sys.__stderr__)
+
+
+def writelines(value: str) -> None:
+    sys.stdout.writelines([value, "\n"])
+
+
+def warning(value: str) -> None:
+    warnings.warn(value, stacklevel=1)
+
+
+def print_traceback(value: str) -> None:
+    try:
+        raise ValueError(value)
+    except ValueError:
+        traceback.print_exc()
+
+
+def thread_dies(value: str) -> None:
+    def run() -> None:
+        raise ValueError(value)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+
+def uncaught(value: str) -> None:
+    raise ValueError(value)
+
+
+def unraisable(value: str) -> None:
+    class Dies:
+        def __del__(self) -> None:
+            raise ValueError(value)
+
+    Dies()
+
+
+def exits(value: str) -> None:
+    sys.exit(f"it is {value}")
+
+
+def loguru_stderr(value: str) -> None:
+    from loguru import logger
+
+    logger.bind(key=value).error("it is {}", value)
+    try:
+        raise ValueError(value)
+    except ValueError:
+        logger.exception("failed")  # `diagnose` shows the local variables
+
+
+def loguru_to_logging(value: str) -> None:
+    from loguru import logger
+
+    logger.remove()
+    logger.add(_handler(), format="{message} {extra}")
+    logger.bind(key=value).error("it is {}", value)
+
+
+def loguru_kept_stream(value: str) -> None:
+    loguru_before.error("it is {}", value)  # its sink was made before the engine came
+
+
+def structlog_print(value: str) -> None:
+    import structlog
+
+    structlog.contextvars.bind_contextvars(key=value)
+    structlog.get_logger().error("it is", value=value)
+
+
+def structlog_stdlib(value: str) -> None:
+    import structlog
+
+    handler = _handler()
+    renderer = structlog.processors.JSONRenderer(ensure_ascii=False)
+    merge = structlog.contextvars.merge_contextvars
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=[merge])
+    )
+    structlog.configure(
+        processors=[merge, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    structlog.contextvars.bind_contextvars(key=value)
+    structlog.get_logger("app.orders").error("it is", value=value)
+    log.error("of logging itself")
+
+
+def rich_print(value: str) -> None:
+    import rich.console
+
+    rich.console.Console(width=500).print(value, {"key": value}, markup=False)
+
+
+def rich_traceback(value: str) -> None:
+    import rich.console
+
+    try:
+        raise ValueError(value)
+    except ValueError:
+        rich.console.Console(width=500).print_exception(show_locals=True)
+
+
+def uvicorn_access(value: str) -> None:
+    import uvicorn.config
+
+    logging.config.dictConfig(uvicorn.config.LOGGING_CONFIG)
+    path = f"/api?key={value.splitlines()[0]}"
+    logging.getLogger("uvicorn.access").info(
+        '%s - "%s %s HTTP/%s" %d', "127.0.0.1:80", "GET", path, "1.1", 200
+    )
+
+
+def bound_early(value: str) -> None:
+    bound_write(value)
+
+
+def buffer(value: str) -> None:
+    sys.stdout.buffer.write(value.encode())
+
+
+def second_wrapper(value: str) -> None:
+    io.TextIOWrapper(sys.stdout.buffer, "utf-8", write_through=True).write(value)
+
+
+def os_write(value: str) -> None:
+    os.write(2, value.encode())
+
+
+def child_process(value: str) -> None:
+    subprocess.run(["printf", "%s", value], check=True)
+
+
+def two_writes(value: str) -> None:
+    half = len(value) // 2
+    print(value[:half], end="")
+    print(value[half:])
+
+
+def file_of_the_app(value: str) -> None:
+    from loguru import logger
+
+    logger.add(io.FileIO(1, "wb", closefd=False).write, format="{message}")  # type: ignore[call-overload]
+    with open(1, "w", closefd=False) as file:
+        file.write(value)
+
+
+def fault_handler(value: str) -> None:
+    code = compile("import faulthandler; faulthandler.dump_traceback(2)", value, "exec")
+    exec(code, {"faulthandler": faulthandler})
+
+
+def wrapped_by_a_tool(value: str) -> None:
+    import rich.console
+
+    rich.console.Console(width=len(value) // 2 + 1).print(value, markup=False)
+
+
+ROUTES: dict[str, Callable[[str], None]] = {
+    name: one
+    for name, one in list(vars().items())
+    if callable(one) and getattr(one, "__module__", "") == __name__ and not name.startswith("_")
+}
+NOT_COVERED = (
+    *("bound_early", "buffer", "second_wrapper", "os_write", "child_process", "two_writes"),
+    *("file_of_the_app", "fault_handler", "wrapped_by_a_tool"),
+)
+
+if __name__ == "__main__":
+    engine, value, route = sys.argv[1:]
+    sys.path.insert(0, engine)
+    if route == "loguru_kept_stream":
+        from loguru import logger as loguru_before
+    from identity_bindings import masking
+
+    masking.register(value)
+    del sys.argv[1:]
+    ROUTES[route](value)

@@ -1,0 +1,250 @@
+"""Each encoded form of a value, made by the library that makes it in apps, is masked."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+import importlib
+import io
+import json
+import shlex
+import subprocess
+import urllib.parse
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from typing import Any
+from xml.sax import saxutils
+
+import markupsafe
+import pytest
+import requests
+import yaml
+import yarl
+
+VALUES = {
+    "letters": "Pa55w0rdOfThe-app",
+    "base64": "q+3/aB7zX==kk/9+Zw0=",
+    "signs": "p/s+ w&rd=\"1'\\<%41>~",
+    "unicode": "pässwörd€漢字🔑!",
+    "lines": "first 'line' of\t it\nsecond \"line\"",
+    "controls": "bell\x07and\x1bescape\x7f",
+    "connection": "Endpoint=sb://x.net/;SharedAccessKey=a+b/c==",
+    "json": '{"user": "me", "text": "it\'s \\"it\\""}',
+}
+Encode = Callable[[str], str]
+
+
+def _json(text: str) -> str:
+    return json.dumps(text)[1:-1]
+
+
+def _uri_component(text: str) -> str:
+    """JavaScript's encodeURIComponent, as ECMA-262 defines it."""
+    return urllib.parse.quote(text, safe="!~*'()")
+
+
+def _lower(text: str) -> str:
+    quoted = urllib.parse.quote(text, safe="").split("%")
+    return "%".join([quoted[0], *(part[:2].lower() + part[2:] for part in quoted[1:])])
+
+
+def _attribute(text: str) -> str:
+    written = ET.tostring(ET.Element("a", {"b": text}), encoding="unicode")
+    return written.removeprefix('<a b="').removesuffix('" />')
+
+
+def _row(text: str) -> str:
+    out = io.StringIO()
+    csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="").writerow([text])
+    return out.getvalue()[1:-1]
+
+
+# What the GitHub runner's masker finds (actions/runner, src/Test/L0/HostContextL0.cs) is among them.
+FORMS: dict[str, Encode] = {
+    "as it is": str,
+    "without blanks around": str.strip,
+    "repr": lambda text: repr(text)[1:-1],
+    "repr in a longer text": lambda text: repr(f"it's \"{text}\"")[8:-2],
+    "ascii": lambda text: ascii(text)[1:-1],
+    "unicode_escape": lambda text: text.encode("unicode_escape").decode(),
+    "repr of unicode_escape": lambda text: repr(text.encode("unicode_escape"))[2:-1],
+    "repr of bytes": lambda text: repr(text.encode())[2:-1],
+    "JSON": _json,
+    "JSON with its letters": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
+    "JSON in JSON": lambda text: json.dumps(json.dumps(text))[3:-3],
+    "JSON in JSON with its letters": (
+        lambda text: json.dumps(json.dumps(text, ensure_ascii=False), ensure_ascii=False)[3:-3]
+    ),
+    "JSON with its letters in JSON": (
+        lambda text: json.dumps(json.dumps(text, ensure_ascii=False))[3:-3]
+    ),
+    "JSON with slashes escaped": lambda text: _json(text).replace("/", "\\/"),
+    "JSON in a page": lambda text: str(
+        markupsafe.Markup(_json(text).replace("<", "\\u003c").replace(">", "\\u003e"))
+        .replace("&", "\\u0026")
+        .replace("'", "\\u0027")
+    ),
+    "repr of JSON": lambda text: repr(json.dumps(text))[2:-2],
+    "JSON of a repr": lambda text: _json(repr(text)[1:-1]),
+    "percent-encoded": lambda text: urllib.parse.quote(text, safe=""),
+    "percent-encoded path": urllib.parse.quote,
+    "percent-encoded in lower case": _lower,
+    "percent-encoded twice": lambda text: _uri_component(urllib.parse.quote(text, safe="")),
+    "in a form": urllib.parse.quote_plus,
+    "encodeURIComponent": _uri_component,
+    "in a URL of requests": lambda text: requests.utils.requote_uri(
+        "https://x/" + urllib.parse.quote(text, safe="!#$&'()*+,/:;=?@[]~")
+    ).removeprefix("https://x/"),
+    "in a query of yarl": lambda text: str(
+        yarl.URL("https://x/").with_query(k=text)
+    ).removeprefix("https://x/?k="),
+    "JSON in a query": lambda text: urllib.parse.quote_plus(json.dumps(text))[3:-3],
+    "HTML": html.escape,
+    "HTML without quotes": lambda text: html.escape(text, quote=False),
+    "HTML of Jinja": lambda text: str(markupsafe.escape(text)),
+    "HTML of JSON": lambda text: html.escape(_json(text)),
+    "XML": saxutils.escape,
+    "XML with entities": lambda text: saxutils.escape(text, {"'": "&apos;", '"': "&quot;"}),
+    "XML attribute": _attribute,
+    "XML in ASCII": lambda text: html.escape(text).encode("ascii", "xmlcharrefreplace").decode(),
+    "SQL": lambda text: text.replace("'", "''"),
+    "CSV": _row,
+    "YAML": lambda text: text.replace("'", "''"),
+    "in a shell": lambda text: shlex.quote(f"{text}' ")[1:].removesuffix("'\"'\"' '"),
+    "a command line of Windows": lambda text: text.replace('"', '\\"'),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64 for URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
+    "base64 without padding": lambda text: base64.b64encode(text.encode()).decode().rstrip("="),
+    "base64 percent-encoded": (
+        lambda text: urllib.parse.quote(base64.b64encode(text.encode()).decode(), safe="")
+    ),
+    "base64 of JSON": lambda text: base64.b64encode(_json(text).encode()).decode(),
+    "hex": lambda text: text.encode().hex(),
+    "hex in upper case": lambda text: text.encode().hex().upper(),
+}
+
+
+@pytest.fixture
+def masking() -> Any:
+    return importlib.import_module("identity_bindings.masking")
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_each_form_is_masked(masking: Any, kind: str) -> None:
+    value = VALUES[kind]
+    masking.register(value)
+
+    leaks = [
+        name
+        for name, encode in FORMS.items()
+        if masking.mask(f"before {encode(value)} after") != "before *** after"
+    ]
+
+    assert leaks == []
+
+
+def test_the_forms_differ() -> None:
+    """Each is one of its own: a value that every encoding changes shows it."""
+    assert len({encode(VALUES["signs"] + VALUES["lines"]) for encode in FORMS.values()}) > 30
+
+
+@pytest.mark.parametrize("text", ['"Password of the app"', "'Password of the app'"])
+def test_a_value_stored_in_quotes_is_masked_without_them(masking: Any, text: str) -> None:
+    masking.register(text)
+
+    assert masking.mask("is Password of the app.") == "is ***."
+    assert masking.mask(f"is {text}.") == "is ***."
+    echoed = subprocess.run(["sh", "-c", f"echo {text}"], capture_output=True, text=True, check=True)
+    assert masking.mask(echoed.stdout) == "***\n"
+
+
+KEY = "-----BEGIN KEY-----\nTheFirstLine+of/it\nand-the-second\n-----END KEY-----\n"
+
+
+def test_the_texts_of_a_json_secret_are_masked(masking: Any) -> None:
+    fields = {"user": "the-name-of-me", "keys": [{"p": 'the"pass'}, {"pem": KEY}, 12345678, None]}
+    masking.register(json.dumps(fields, indent=2))
+
+    for text in ("the-name-of-me", 'the"pass', 'the\\"pass', "TheFirstLine+of/it", KEY.strip()):
+        assert masking.mask(f"is {text}.") == "is ***.", text
+    assert masking.mask(f"is {KEY!r}.") == "is '***'."
+    assert masking.mask("the number 12345678 of it") == "the number 12345678 of it"
+
+
+@pytest.mark.parametrize("value", ["{" * 50_000, '{"half": "of-it', "[1, 2, 3, 4]", '"json-text"'])
+def test_what_only_looks_like_json_is_masked_as_a_whole(masking: Any, value: str) -> None:
+    masking.register(value)
+
+    assert masking.mask(f"is {value}.") == "is ***."
+
+
+def test_base64_in_lines_is_masked(masking: Any) -> None:
+    value = "the value of it, " * 12
+    masking.register(value)
+
+    encoded = base64.encodebytes(value.encode()).decode()
+
+    masked = masking.mask(encoded)
+    assert masked.count("***") == len(encoded) // 77
+    assert base64.b64decode(encoded)[:57] == value.encode()[:57]
+    assert not set(encoded.splitlines()[:-1]) & set(masked.splitlines())
+
+
+def test_yaml_shows_no_value(masking: Any) -> None:
+    for value in VALUES.values():
+        masking.register(value)
+
+    for style in ("'", '"'):
+        for kind in ("letters", "base64", "signs", "connection"):
+            text = yaml.safe_dump({"k": VALUES[kind]}, default_style=style, width=1000)
+            assert VALUES[kind] not in yaml.safe_load(masking.mask(text)).values(), text
+
+
+@pytest.mark.parametrize("text", ["ae", "漢字漢字漢字漢字", "x" * 3000, "\ud800" * 9])
+def test_a_line_without_a_value_is_the_same_object(masking: Any, text: str) -> None:
+    masking.register("the-value-of-it")
+
+    assert masking.mask(text) is text
+
+
+@pytest.mark.parametrize("before", range(9))
+def test_a_value_is_found_wherever_it_begins_and_ends(masking: Any, before: int) -> None:
+    """Of its bytes, each may be at a multiple of four."""
+    for length in range(8, 24):
+        value = "".join(chr(97 + (7 * number) % 26) for number in range(length))
+        masking.register(value)
+        for after in range(5):
+            text = "ä" * (before // 2) + "." * before + value + "-" * after
+            assert value not in masking.mask(text)
+
+
+def test_what_overlaps_is_masked_as_one(masking: Any) -> None:
+    masking.register("first-value")
+    masking.register("value-second")
+    masking.register("aaaaaaaa")
+
+    assert masking.mask("a first-value-second b") == "a *** b"
+    assert masking.mask("first-valuevalue-second") == "******"
+    assert masking.mask(f"b{'a' * 1000}b") == "b***b"
+
+
+def test_a_value_that_is_gone_leaves_nothing_behind(masking: Any) -> None:
+    for number in range(100):
+        masking.register(f"the value of generation {number}", owner="it")
+    table = masking._table
+
+    assert len(masking._values["it"]) == 32
+    forms = set().union(*masking._values["it"].values())
+    assert set(table._windows) == set(table._uses) == forms
+    assert {text for texts in table._grams.values() for text, _ in texts} == forms
+
+
+def test_a_value_is_masked_from_the_moment_that_it_is_registered(masking: Any) -> None:
+    masking.register("another-value")
+    text = "it is the-value-of-it"
+    assert masking.mask(text) is text  # and it is remembered as a clean one
+
+    masking.register("the-value-of-it")
+
+    assert masking.mask(text) == "it is ***"

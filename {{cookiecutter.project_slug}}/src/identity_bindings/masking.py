@@ -1,0 +1,206 @@
+"""The masks that keep values out of logs, on ``logging`` and the standard streams.
+
+Every record of every logger is masked (message, arguments, extras, exception, stack) before a
+filter or handler sees it, and its final text once more in ``Handler.format``, which covers what
+filters and formatters add. Of each standard stream the instance attribute ``write`` is replaced:
+``print``, tracebacks, ``warnings`` and libraries that keep the stream pass it.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
+from threading import Lock, local
+from typing import Any
+
+from .errors import logger, say_once
+from .exceptions import without_secrets
+from .forms import SHORTEST, forms_of
+from .gram_table import GramTable
+
+MASK = "***"
+
+_GENERATIONS = 32  # of a secret that is rotated: those before the newest stay masked too
+_STREAMS = ("stdout", "stderr", "__stdout__", "__stderr__")
+_STANDARD = frozenset(vars(logging.makeLogRecord({})))
+_NUMBERS = (int, float, bool, type(None))
+_FOLDER = os.path.dirname((lambda: None).__code__.co_filename)
+_lock = Lock()
+_values: dict[Hashable, dict[str, set[bytes]]] = {}  # owner → value → forms
+_table = GramTable()
+_own = local()  # `message`: what the engine is logging in this thread
+_undo: list[Callable[[], object]] = []
+
+
+def register(value: str, owner: Hashable = None) -> None:
+    """Mask `value` and the forms it takes in logs from now on.
+
+    A value of fewer than 8 characters is not masked, and the log says so once.
+
+    Args:
+        value: What must not be shown.
+        owner: Whose value it is. The last 32 values of each owner are masked.
+    """
+    if len(value.strip()) < SHORTEST:
+        say_once("A secret of fewer than %d characters is not masked in logs.", SHORTEST)
+        return
+    with _lock:
+        values = _values.setdefault(owner, {})
+        known = values.pop(value, None)
+        if known is None:
+            known = {form.encode("utf-8", "surrogatepass") for form in forms_of(value)}
+            _table.add(known)
+        values[value] = known
+        if len(values) > _GENERATIONS:
+            _table.remove(values.pop(next(iter(values))))
+
+
+def mask(text: str) -> str:
+    """Return `text` with every registered value, in any of its forms, replaced by ``***``."""
+    return _table.replace(text, MASK)
+
+
+def install() -> None:
+    """Put the masks on ``logging`` and the standard streams, where they are not there."""
+    for owner, name, wrap in (
+        (logging.Logger, "handle", _masked_handle),
+        (logging.Handler, "format", _masked_format),
+        *((stream, "write", _masked_write) for stream in map(vars(sys).get, _STREAMS)),
+    ):
+        original = getattr(owner, name, None)
+        if original is not None and not hasattr(original, "masks"):
+            with suppress(AttributeError):  # a stream that takes no attributes
+                _replace(owner, name, wrap(original))
+
+
+def uninstall() -> None:
+    """Take the masks off again. What somebody has wrapped since stays as it is."""
+    while _undo:
+        _undo.pop()()
+
+
+def _replace(owner: Any, name: str, masked: Any) -> None:
+    before = vars(owner).get(name)
+    masked.masks = True
+    setattr(owner, name, masked)
+
+    def restore() -> None:
+        if vars(owner).get(name) is not masked:
+            return
+        if before is None:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, before)
+
+    _undo.append(restore)
+
+
+def _masked_handle(original: Callable[[logging.Logger, logging.LogRecord], None]) -> Any:
+    def handle(self: logging.Logger, record: logging.LogRecord) -> None:
+        if record.name != logger.name or os.path.dirname(record.pathname) != _FOLDER:
+            _mask_message(record)
+            _mask_rest(record)
+            return original(self, record)
+        # The engine's own: it holds no value, and no secret's text may take its words away.
+        _mask_rest(record)
+        _own.message = record.getMessage()
+        try:
+            original(self, record)
+        finally:
+            _own.message = ""
+
+    return handle
+
+
+def _masked_format(original: Callable[[logging.Handler, logging.LogRecord], Any]) -> Any:
+    def format(self: logging.Handler, record: logging.LogRecord) -> Any:
+        text = original(self, record)
+        if record.exc_text:
+            record.exc_text = mask(record.exc_text)  # for the handlers that come after
+        return _mask_all_but_own(text) if isinstance(text, str) else _mask_object(text)
+
+    return format
+
+
+def _masked_write(original: Callable[[str], int]) -> Any:
+    def write(text: str, /) -> int:
+        if not isinstance(text, str):
+            return original(text)  # which says what it takes
+        line = text.removesuffix("\n")  # logging has masked it already
+        original(_mask_all_but_own(line) + text[len(line) :])
+        return len(text)
+
+    return write
+
+
+def _mask_all_but_own(text: str) -> str:
+    own = getattr(_own, "message", "")
+    return own.join(map(mask, text.split(own))) if own else mask(text)
+
+
+def _mask_message(record: logging.LogRecord) -> None:
+    """Mask the message and each argument, and keep the number of arguments and their order.
+
+    Formatters may unpack them.
+    """
+    args: Any = record.args
+    if not args:
+        record.msg = _mask_object(record.msg)
+        return
+    try:
+        message = record.getMessage()
+    except Exception:  # logging reports a format that does not fit, unless it shows a value
+        message = record.msg if isinstance(record.msg, str) else ""
+    masked = mask(message)
+    if masked is message and _is_clean(args, message):
+        return
+    record.args = _mask_object(dict(args) if isinstance(args, Mapping) else args)
+    with suppress(Exception):
+        if record.getMessage() == masked:
+            return
+    # What the format makes of the masked arguments is something else: it is text from now on.
+    unused = len(args) if isinstance(args, tuple) else 0
+    record.msg = masked.replace("%", "%%") + "%.0s" * unused
+
+
+def _is_clean(args: Any, message: str) -> bool:
+    """Whether no argument shows a value. `message`, which does not, is made of them."""
+    for arg in args if isinstance(args, tuple) else (args,):
+        kind = type(arg)
+        known = kind in _NUMBERS or (kind is str and (arg in message or mask(arg) is arg))
+        if not known and _mask_object(arg) is not arg:
+            return False
+    return True
+
+
+def _mask_rest(record: logging.LogRecord) -> None:
+    if record.exc_info and record.exc_info[1] is not None:
+        error = without_secrets(record.exc_info[1], mask)
+        if error is not record.exc_info[1]:
+            record.exc_info = (type(error), error, error.__traceback__)
+    if record.exc_text or record.stack_info or len(vars(record)) != len(_STANDARD):
+        for name in ("exc_text", "stack_info", *(vars(record).keys() - _STANDARD)):
+            setattr(record, name, _mask_object(getattr(record, name)))
+
+
+def _mask_object(value: Any, seen: set[int] | None = None) -> Any:
+    """`value` without what must not be shown; the same object where there is nothing to hide."""
+    if isinstance(value, str):
+        text = mask(value)
+        return value if text == value else text
+    seen = set() if seen is None else seen
+    walk = isinstance(value, dict) or type(value) in (list, tuple, set, frozenset)
+    try:
+        if walk and id(value) not in seen:  # one that holds itself is masked as its text is
+            seen.add(id(value))
+            items = [*value, *value.values()] if isinstance(value, dict) else [*value]
+            masked = [_mask_object(item, seen) for item in items]
+            if all(a is b for a, b in zip(items, masked, strict=True)):
+                return value
+            pairs = zip(masked, masked[len(value) :], strict=False)
+            return dict(pairs) if isinstance(value, dict) else type(value)(masked)
+        text = str(value)
+        return value if mask(text + repr(value)) == text + repr(value) else mask(text)
+    except Exception:  # an object that cannot be shown shows nothing; what is in a list may be
+        return MASK if walk else value

@@ -31,7 +31,8 @@ current: contextvars.ContextVar[str] = contextvars.ContextVar("current", default
 
 
 def _handler(text: str = "%(message)s") -> logging.Handler:
-    handler = logging.StreamHandler(open(1, "w", closefd=False))  # a stream that bears no mask
+    stream = open(1, "w", closefd=False)  # noqa: SIM115 - a stream that bears no mask
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(logging.Formatter(text))
     log.addHandler(handler)
     return handler

@@ -65,7 +65,7 @@ FORMS: dict[str, Encode] = {
     "as it is": str,
     "without blanks around": str.strip,
     "repr": lambda text: repr(text)[1:-1],
-    "repr in a longer text": lambda text: repr(f"it's \"{text}\"")[8:-2],
+    "repr in a longer text": lambda text: repr(f'it\'s "{text}"')[8:-2],
     "ascii": lambda text: ascii(text)[1:-1],
     "unicode_escape": lambda text: text.encode("unicode_escape").decode(),
     "repr of unicode_escape": lambda text: repr(text.encode("unicode_escape"))[2:-1],
@@ -96,9 +96,9 @@ FORMS: dict[str, Encode] = {
     "in a URL of requests": lambda text: requests.utils.requote_uri(
         "https://x/" + urllib.parse.quote(text, safe="!#$&'()*+,/:;=?@[]~")
     ).removeprefix("https://x/"),
-    "in a query of yarl": lambda text: str(
-        yarl.URL("https://x/").with_query(k=text)
-    ).removeprefix("https://x/?k="),
+    "in a query of yarl": lambda text: str(yarl.URL("https://x/").with_query(k=text)).removeprefix(
+        "https://x/?k="
+    ),
     "JSON in a query": lambda text: urllib.parse.quote_plus(json.dumps(text))[3:-3],
     "HTML": html.escape,
     "HTML without quotes": lambda text: html.escape(text, quote=False),
@@ -155,7 +155,9 @@ def test_a_value_stored_in_quotes_is_masked_without_them(masking: Any, text: str
 
     assert masking.mask("is Password of the app.") == "is ***."
     assert masking.mask(f"is {text}.") == "is ***."
-    echoed = subprocess.run(["sh", "-c", f"echo {text}"], capture_output=True, text=True, check=True)
+    echoed = subprocess.run(
+        ["sh", "-c", f"echo {text}"], capture_output=True, text=True, check=True
+    )
     assert masking.mask(echoed.stdout) == "***\n"
 
 

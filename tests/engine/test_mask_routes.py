@@ -13,7 +13,7 @@ import pytest
 from routes import NOT_COVERED, ROUTES
 from support.worker import SRC
 
-VALUES = {"plain": "Pa55w0rdOfTheApp", "signs": "it's a \"pass\\word\" of ä\nand <a> second-line"}
+VALUES = {"plain": "Pa55w0rdOfTheApp", "signs": 'it\'s a "pass\\word" of ä\nand <a> second-line'}
 SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
 # What two of the routes do to a value before it leaves.
 HALVES = ("two_writes", "wrapped_by_a_tool")

@@ -31,7 +31,9 @@ def value(fake_key_vault: FakeKeyVault, app: Callable[..., Any], tmp_path: Path)
 def test_every_library_takes_it(value: Any) -> None:
     assert type(value) is str
     assert yaml.safe_dump({"key": value}) == f"key: {VALUE}\n"
-    assert msgspec.json.encode({"key": value}) == json.dumps({"key": VALUE}).replace(" ", "").encode()
+    assert (
+        msgspec.json.encode({"key": value}) == json.dumps({"key": VALUE}).replace(" ", "").encode()
+    )
     assert _add_entity_properties({"key": value})["key"] == VALUE
 
 

@@ -43,7 +43,9 @@ def _parts(value: str) -> set[str]:
     if value.lstrip()[:1] in ("{", "[", '"'):
         with suppress(ValueError, RecursionError):
             texts += _strings(json.loads(value))
-    parts = {part for text in texts for part in (text, text.strip(), *map(str.strip, text.splitlines()))}
+    parts = {
+        part for text in texts for part in (text, text.strip(), *map(str.strip, text.splitlines()))
+    }
     return {part for part in parts - {value} if len(part) >= SHORTEST}
 
 

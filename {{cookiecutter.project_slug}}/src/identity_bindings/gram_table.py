@@ -88,9 +88,7 @@ class GramTable:
     def _rarest_window(self, text: bytes) -> int:
         """Where the four grams begin that fewest other texts and fewest lines have."""
         windows = min(len(text) - WINDOW + 1, _MOST_WINDOWS)
-        shared = [
-            len(self._grams.get(_gram(text, at), ())) for at in range(windows + GRAM - 1)
-        ]
+        shared = [len(self._grams.get(_gram(text, at), ())) for at in range(windows + GRAM - 1)]
         common = text.translate(_COMMON)
         return min(
             range(windows),

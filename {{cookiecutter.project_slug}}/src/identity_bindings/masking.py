@@ -63,11 +63,12 @@ def mask(text: str) -> str:
 
 def install() -> None:
     """Put the masks on ``logging`` and the standard streams, where they are not there."""
-    for owner, name, wrap in (
+    routes: list[tuple[Any, str, Callable[[Any], Any]]] = [
         (logging.Logger, "handle", _masked_handle),
         (logging.Handler, "format", _masked_format),
-        *((stream, "write", _masked_write) for stream in map(vars(sys).get, _STREAMS)),
-    ):
+    ]
+    routes += [(getattr(sys, stream), "write", _masked_write) for stream in _STREAMS]
+    for owner, name, wrap in routes:
         original = getattr(owner, name, None)
         if original is not None and not hasattr(original, "masks"):
             with suppress(AttributeError):  # a stream that takes no attributes

@@ -2,6 +2,7 @@
 
 # ruff: noqa: E402
 import os
+import subprocess
 import sys
 
 # Tests import the engine and the helpers from the template's folder, where byte code would be
@@ -19,6 +20,9 @@ from answers import VARIABLES, as_argument
 from baking import TEMPLATE, Bake
 from infrastructure import start_compiler
 from pytest_cookies.plugin import Cookies
+
+AZURE_CLI = "2.91.0"
+"""The version of the Azure CLI that parses the commands which the project prints."""
 
 
 @pytest.fixture(scope="session")
@@ -54,6 +58,25 @@ def project(bake: Bake, answers: dict[str, str]) -> Path:
 def compiler() -> Iterator[Any]:
     """The Bicep compiler, as a deployer has it who has set only what must be set."""
     yield from start_compiler(VARIABLES)
+
+
+@pytest.fixture(scope="session")
+def azure_cli(pytestconfig: pytest.Config) -> Path:
+    """The real Azure CLI, signed in to nothing: $AZURE_CLI, else one installed for the slow tests.
+
+    It has an environment of its own, because it pins hundreds of packages.
+    """
+    if named := os.environ.get("AZURE_CLI"):
+        return Path(named)
+    assert pytestconfig.cache
+    folder = pytestconfig.cache.mkdir(f"azure-cli-{AZURE_CLI}")
+    command = folder / "bin" / "az"
+    if not (folder / "installed").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet"]
+        subprocess.run([*pip, f"azure-cli=={AZURE_CLI}"], check=True)
+        (folder / "installed").touch()
+    return command
 
 
 @pytest.fixture(scope="session")

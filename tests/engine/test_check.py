@@ -75,7 +75,10 @@ def test_json_for_programs(fake_key_vault: FakeKeyVault, check: Check, tmp_path:
     assert rows["echo"]["ok"] is True
     assert rows["echo"]["milliseconds"] >= 0
     assert rows["other"]["ok"] is False
-    assert "az keyvault secret set --vault-name contoso --name not-there" in rows["other"]["repair"]
+    assert (
+        "az keyvault secret recover --vault-name contoso --name not-there"
+        in rows["other"]["repair"]
+    )
 
 
 def test_every_failure_comes_with_its_repair(
@@ -95,7 +98,7 @@ def test_every_failure_comes_with_its_repair(
 
     assert status == 1
     for repair in (
-        "az keyvault set-policy",
+        "accessPolicies/add",
         "az role assignment create",
         "az functionapp identity assign",
         "no vault",
@@ -223,7 +226,7 @@ def test_in_azure_that_file_is_not_read(
     status, table, _ = check()
 
     assert status == 1
-    assert "az keyvault secret set" in table
+    assert "az keyvault secret recover" in table
 
 
 def test_in_azure_the_log_has_the_table_once(

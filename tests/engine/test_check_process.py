@@ -119,12 +119,11 @@ def test_a_row_for_each_binding_with_its_result_time_and_repair(
     assert rows["over"]["result"].startswith("ok, but it expired on 20")
     for name, repair in {
         "off": "az keyvault secret set-attributes --vault-name contoso --name off --enabled true",
-        "missing": "az keyvault secret set --vault-name contoso --name missing",
-        "policies": "az keyvault set-policy --name policies --secret-permissions get",
+        "missing": "`az keyvault secret recover --vault-name contoso --name missing",
+        "policies": "az keyvault show --name policies --query",
         "roles": 'az role assignment create --role "Key Vault Secrets User"',
         "walled": "az keyvault network-rule",
-        "user": f"az functionapp identity assign --name func-tests --resource-group <group>"
-        f" --identities {IDENTITY}",
+        "user": f" --identities {IDENTITY}",
     }.items():
         assert repair in rows[name]["repair"]
     wrong = [row for row in found if row["function"] == "wrong"]

@@ -83,10 +83,9 @@ def test_in_azure_without_an_endpoint_it_is_certain(
             "no identity is assigned: the app does not have the system-assigned identity;"
             f" {sign} says that this is Azure: unset it elsewhere"
         )
-    site = "--name my-app --resource-group <group>"
-    assert failure.repair == f"az functionapp identity assign {site}"
+    assert failure.repair.startswith("az functionapp identity assign --name my-app ")
     user = refusal(credentials.Credential(credentials.Identity(IDENTITY)))
-    assert user.repair == f"az functionapp identity assign {site} --identities {IDENTITY}"
+    assert user.repair == f"{failure.repair} --identities {IDENTITY}"
 
 
 def test_a_token_is_that_of_exactly_the_declared_identity(

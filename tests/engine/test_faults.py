@@ -79,11 +79,11 @@ ROWS = [
     Row("identity-slow", False, "identity endpoint|no answer", "identity", {"delay": 20.0}),
     Row("identity-garbage", False, "identity endpoint", "identity", {"body": b"<html>"}),
     Row("vault-401", True, "tenant", fault={"status": 401}),
-    Row("no-policy", True, "az keyvault set-policy", vault={"readers": set()}),
+    Row("no-policy", True, "accessPolicies/add", vault={"readers": set()}),
     Row("no-role", True, "az role assignment create", vault={"readers": set(), "rbac": True}),
     Row("firewall", True, "az keyvault network-rule", vault={"firewall": True}),
     Row("closed", True, "its private endpoints", fault={"status": 403, "body": CLOSED}),
-    Row("missing", True, "az keyvault secret set ", secret={"missing": True}),
+    Row("missing", True, "az keyvault secret recover ", secret={"missing": True}),
     Row("disabled", True, "az keyvault secret set-attributes", secret={"enabled": False}),
     Row("throttled", False, "HTTP 429", fault={"status": 429}),
     Row(

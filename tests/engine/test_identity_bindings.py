@@ -133,11 +133,11 @@ def test_any_trigger_and_other_bindings_stand_beside_it(
 @pytest.mark.parametrize(
     ("vault", "attributes", "repair"),
     [
-        ({"readers": set()}, {}, "az keyvault set-policy --name contoso"),
+        ({"readers": set()}, {}, "az keyvault show --name contoso"),
         ({"readers": set(), "rbac": True}, {}, "az role assignment create"),
         ({"firewall": True}, {}, "az keyvault network-rule"),
         ({}, {"enabled": False}, "az keyvault secret set-attributes"),
-        ({"secrets": []}, {}, "az keyvault secret set --vault-name contoso --name api-key"),
+        ({"secrets": []}, {}, "az keyvault secret recover --vault-name contoso --name api-key"),
     ],
     ids=["policy", "role", "firewall", "disabled", "missing"],
 )
@@ -196,7 +196,7 @@ def test_the_alert_hears_a_denial_and_no_outage(
         told += capsys.readouterr().err
     (heard,) = (line for line in told.splitlines() if bicep.alert_words() in line)
     assert heard.startswith("WARNING identity_bindings: secret 'api-key' of vault 'https://contoso")
-    assert "Repair: az keyvault set-policy --name contoso" in heard
+    assert "Repair: az keyvault show --name contoso" in heard
 
 
 def test_one_read_serves_many_callers(fake_key_vault: FakeKeyVault, tmp_path: Path) -> None:

@@ -57,5 +57,5 @@ def test_it_fails_with_the_repair_where_the_vault_denies(declared: Declared) -> 
     for vault in declared.fake_key_vault.vaults.values():
         vault.readers = set()
 
-    with pytest.raises(Exception, match=f"{FUNCTION}.*az keyvault set-policy"):
+    with pytest.raises(Exception, match=f"{FUNCTION}.*accessPolicies/add"):
         worker.call(worker.load_app()[FUNCTION], BODY)

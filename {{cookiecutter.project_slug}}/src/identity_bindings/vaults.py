@@ -118,7 +118,7 @@ class Vault:
                 if status >= 400:
                     failure = self._refused(error, name, version)
                 else:
-                    failure = _no_answer(_told(error))
+                    failure = self._silent(error)
             # Raised outside of the handlers: the SDK's exceptions hold what the vault sent.
             if status != 401 or fresh_token:
                 break
@@ -128,17 +128,25 @@ class Vault:
         raise ReadError(failure)
 
     def _refused(self, error: Any, name: str, version: str | None) -> Failure:
-        code, retry_after = _details(error.response)
+        code, retry_after, address = _details(error.response)
         answer = f"HTTP {error.status_code} {code}".strip()
         kind = "Disabled" if code.endswith("Disabled") else code
         kind = kind if kind in _REASONS else str(error.status_code)
         if kind not in _REASONS:
             reason = f"the vault answered {answer}"
             return Failure("transient", reason, repairs.TRY_AGAIN, retry_after)
-        reader = repairs.principal(self._credential.identity.resource_id, in_azure())
-        read = repairs.Read(self.noun, vault_name(self.url), name, version, reader)
+        identity_id = self._credential.identity.resource_id
+        read = repairs.Read(
+            *(self.noun, vault_name(self.url), name, version, identity_id, in_azure(), address)
+        )
         reason = f"{_REASONS[kind].format(noun=self.noun)} ({answer})"
         return Failure("denied", reason, repairs.OF_DENIAL[kind](read))
+
+    def _silent(self, error: Exception) -> Failure:
+        """What happened, told without the SDK's text: that may hold what the vault sent."""
+        other = ("", f"the connection failed: {type(error).__name__}")
+        kind, reason = next((told for sign, told in _SIGNS.items() if sign in str(error)), other)
+        return _no_answer(reason, repairs.of_silence(kind, vault_name(self.url)))
 
 
 @contextmanager
@@ -164,33 +172,30 @@ def _reading(secret: Any, pinned: bool) -> Reading:
     return Reading(secret.value, note, expires.timestamp() if expires else None, pinned)
 
 
-def _details(response: Any) -> tuple[str, float]:
-    """The innermost error code, which tells one refusal from another, and Retry-After."""
-    code, node = "", None
+def _details(response: Any) -> tuple[str, float, str]:
+    """The innermost error code, Retry-After, and the address that a firewall has seen."""
+    code, address, node = "", "", None
     with suppress(Exception):
         node = response.json()
     while isinstance(node, dict):
         code = str(node.get("code") or code)
+        if seen := re.search(r"Client address: ([0-9.]{7,15})\b", str(node.get("message"))):
+            address = seen[1]
         node = node.get("error") or node.get("innererror")
     wait = response.headers.get("Retry-After", "")
     seconds = float(wait) if re.fullmatch(r"\d{1,6}", wait) else 0.0
-    return (code if re.fullmatch(r"\w{1,64}", code) else ""), seconds
+    return (code if re.fullmatch(r"\w{1,64}", code) else ""), seconds, address
 
 
 _SIGNS = {
-    "Failed to resolve": "its name does not resolve",
-    "CERTIFICATE_VERIFY_FAILED": "its TLS certificate is not trusted",
-    "challenge resource": "its challenge names another service",
-    "timed out": "it did not answer in time",
-    "refused": "it refused the connection",
+    "Failed to resolve": ("unresolved", "its name does not resolve"),
+    "CERTIFICATE_VERIFY_FAILED": ("untrusted", "its TLS certificate is not trusted"),
+    "challenge resource": ("foreign", "its challenge names another service"),
+    "timed out": ("", "it did not answer in time"),
+    "refused": ("", "it refused the connection"),
 }
+"""What a connection's error means: a key of repairs.of_silence, and a reason."""
 
 
-def _told(error: Exception) -> str:
-    """What happened, told without the SDK's text: that may hold what the vault sent."""
-    known = (reason for sign, reason in _SIGNS.items() if sign in str(error))
-    return next(known, f"the connection failed: {type(error).__name__}")
-
-
-def _no_answer(reason: str) -> Failure:
-    return Failure("transient", f"the vault gave no answer: {reason}", repairs.CHECK_NETWORK)
+def _no_answer(reason: str, repair: str = repairs.TRY_AGAIN) -> Failure:
+    return Failure("transient", f"the vault gave no answer: {reason}", repair)

@@ -63,5 +63,5 @@ def test_a_call_fails_with_the_repair_where_the_vault_denies(
     assert answer.result.status == answer.result.Failure
     told = answer.result.exception.message
     assert FUNCTION in told
-    assert "az keyvault set-policy" in told
+    assert "accessPolicies/add" in told
     assert not any(token in str(answer) for token in declared.fake_key_vault.tokens)

@@ -1,0 +1,246 @@
+"""Each repair is a command that a shell and the Azure CLI understand, and does what it says."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+GROUP = "rg-shared (test)"
+IDENTITY = (
+    f"/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/{GROUP}"
+    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-shared"
+).replace(" ", "_")
+SITE = {"WEBSITE_SITE_NAME": "func-a", "WEBSITE_RESOURCE_GROUP": "rg-(app)"}
+VAULT_ID = "/subscriptions/1/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv-a"
+DENIALS = (
+    *("Disabled", "ForbiddenByConnection", "ForbiddenByFirewall", "ForbiddenByRbac"),
+    *("401", "403", "404"),
+)
+
+# Answers each command as Azure would, and notes what it was given.
+AZ = f"""#!{sys.executable} -IS
+import json, sys
+from pathlib import Path
+words = sys.argv[1:]
+body = sys.stdin.read() if "@-" in words else None
+with Path(__file__).with_name("calls").open("a") as calls:
+    calls.write(json.dumps([Path(__file__).name, *words, *([body] if body else [])]) + "\\n")
+said = " ".join(words)
+if "--query id" in said and "keyvault" in said:
+    print("{VAULT_ID}")
+elif "list --query [?name" in said:
+    print("rg-found")
+elif "virtualNetworkSubnetId" in said:
+    print("/subnets/app")
+elif "--output json" in said:
+    print(json.dumps({{"policy of": words[words.index("--query") + 1]}}))
+else:
+    print("the-principal")
+"""
+
+
+@pytest.fixture
+def repairs(monkeypatch: pytest.MonkeyPatch) -> Any:
+    for name, value in SITE.items():
+        monkeypatch.setenv(name, value)
+    return importlib.import_module("identity_bindings.repairs")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[[str], list[list[str]]]:
+    """Run a repair's commands in a shell: what each program is given, in order."""
+    for name in ("az", "python"):
+        (tmp_path / name).write_text(AZ, "utf-8")
+        (tmp_path / name).chmod(0o755)
+
+    def run(repair: str) -> list[list[str]]:
+        (tmp_path / "calls").write_text("", "utf-8")
+        for command in commands(repair):
+            environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+            subprocess.run(["sh", "-euc", command], env=environment, check=True)
+        return [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
+
+    return run
+
+
+def commands(repair: str) -> list[str]:
+    """The commands in a repair: all of it, or what is between backquotes."""
+    return [repair] if repair.startswith("az ") else re.findall("`([^`]+)`", repair)
+
+
+def read(repairs: Any, noun: str = "secret", **changed: Any) -> Any:
+    what = {"vault": "kv-a", "name": "api-key", "version": None, "address": ""}
+    who = {"identity_id": None, "in_azure": True}
+    return repairs.Read(noun=noun, **{**what, **who, **changed})
+
+
+def every_repair(repairs: Any) -> dict[str, str]:
+    """Each repair of each kind of reader, by a name."""
+    readers: dict[str, dict[str, Any]] = {
+        "system": {},
+        "user": {"identity_id": IDENTITY},
+        "developer": {"in_azure": False, "address": "203.0.113.7"},
+    }
+    found = {
+        f"{noun} {denial} {reader} {version or 'newest'}": repairs.OF_DENIAL[denial](
+            read(repairs, noun, version=version, **readers[reader])
+        )
+        for noun, denial, reader, version in product(
+            ("secret", "key"), DENIALS, readers, (None, "0123456789abcdef0123456789abcdef")
+        )
+    }
+    found["system not assigned"] = repairs.assign_identity(None)
+    found["user not assigned"] = repairs.assign_identity(IDENTITY)
+    found["no such host"] = repairs.of_silence("unresolved", "kv-a")
+    return found
+
+
+def test_a_deleted_secret_is_recovered(repairs: Any, run: Any) -> None:
+    recover, create = run(repairs.OF_DENIAL["404"](read(repairs)))
+
+    assert recover == shlex.split("az keyvault secret recover --vault-name kv-a --name api-key")
+    assert create == shlex.split("python scripts/set_secrets.py api-key --vault kv-a")
+
+
+def test_a_deleted_key_is_recovered(repairs: Any, run: Any) -> None:
+    recover, create = run(repairs.OF_DENIAL["404"](read(repairs, "key")))
+
+    assert recover == shlex.split("az keyvault key recover --vault-name kv-a --name api-key")
+    assert create[:4] == ["az", "keyvault", "key", "create"]
+
+
+def test_a_pinned_version_is_said(repairs: Any, run: Any) -> None:
+    pinned = read(repairs, version="abc")
+
+    repair = repairs.OF_DENIAL["404"](pinned)
+    assert "correct the version in the declaration, or leave it out" in repair
+    versions, _ = run(repair)
+    assert versions[1:4] == ["keyvault", "secret", "list-versions"]
+    (enable,) = run(repairs.OF_DENIAL["Disabled"](pinned))
+    assert enable[-4:] == ["--version", "abc", "--enabled", "true"]
+
+
+def test_a_role_is_assigned_by_object_id(repairs: Any, run: Any) -> None:
+    user = read(repairs, identity_id=IDENTITY)
+    scope, principal, assign = run(repairs.OF_DENIAL["ForbiddenByRbac"](user))
+
+    assert scope == shlex.split("az keyvault show --name kv-a --query id --output tsv")
+    assert principal[1:5] == ["identity", "show", "--ids", IDENTITY]
+    assert assign[1:] == [
+        *("role", "assignment", "create", "--role", "Key Vault Secrets User"),
+        *("--scope", VAULT_ID, "--assignee-object-id", "the-principal"),
+        *("--assignee-principal-type", "ServicePrincipal"),
+    ]
+
+
+def test_an_access_policy_is_added_and_replaces_none(repairs: Any, run: Any) -> None:
+    for noun, permissions in (("secret", "secrets:['get']"), ("key", "keys:['get','sign']")):
+        calls = run(repairs.OF_DENIAL["403"](read(repairs, noun)))
+
+        (put,) = [call for call in calls if call[1] == "rest"]
+        query = (
+            "{properties:{accessPolicies:[{tenantId:properties.tenantId,objectId:'the-principal',"
+            f"permissions:{{{permissions}}}}}]}}}}"
+        )
+        assert put[2:] == [
+            *("--method", "put", "--url"),
+            f"{VAULT_ID}/accessPolicies/add?api-version=2026-02-01",
+            *("--body", "@-", json.dumps({"policy of": query}) + "\n"),
+        ]
+
+
+def test_who_reads_is_found_by_the_right_command(repairs: Any, run: Any) -> None:
+    for who, words in (
+        ({}, ["functionapp", "identity", "show", "--name", "func-a", "--resource-group"]),
+        ({"identity_id": IDENTITY}, ["identity", "show", "--ids", IDENTITY]),
+        ({"in_azure": False}, ["ad", "signed-in-user", "show"]),
+    ):
+        (_, principal, assign) = run(repairs.OF_DENIAL["ForbiddenByRbac"](read(repairs, **who)))
+        assert principal[1 : len(words) + 1] == words
+        assert assign[-1] == ("ServicePrincipal" if who.get("in_azure", True) else "User")
+
+
+def test_the_firewall_gives_access_to_who_reads(repairs: Any, run: Any) -> None:
+    developer = read(repairs, in_azure=False, address="203.0.113.7")
+
+    (add,) = run(repairs.OF_DENIAL["ForbiddenByFirewall"](developer))
+    assert add[-2:] == ["--ip-address", "203.0.113.7"]
+    *_, add = run(repairs.OF_DENIAL["ForbiddenByFirewall"](read(repairs)))
+    assert add[1:] == shlex.split("keyvault network-rule add --name kv-a --subnet /subnets/app")
+
+
+def test_where_the_group_is_not_known_it_is_looked_up(
+    repairs: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (assign,) = run(repairs.assign_identity(IDENTITY))
+    assert assign[-4:] == ["--resource-group", "rg-(app)", "--identities", IDENTITY]
+
+    monkeypatch.delenv("WEBSITE_RESOURCE_GROUP")
+    look_up, assign = run(repairs.assign_identity(None))
+    assert look_up[4] == "[?name=='func-a'].resourceGroup"
+    assert assign[1:] == shlex.split(
+        "functionapp identity assign --name func-a --resource-group rg-found"
+    )
+
+
+def test_every_repair_is_one_line_of_commands_that_a_shell_understands(
+    repairs: Any, run: Any
+) -> None:
+    for name, repair in every_repair(repairs).items():
+        assert "\n" not in repair
+        assert run(repair), name
+
+
+@pytest.mark.slow
+def test_the_azure_cli_parses_every_command(
+    repairs: Any, azure_cli: Path, tmp_path: Path, record_testsuite_property: Any
+) -> None:
+    """The Azure CLI that nobody has signed in to ends with 1 and asks for `az login`.
+
+    A command that it does not understand ends with 2.
+    """
+    (tmp_path / "az").write_text(
+        f"""#!{sys.executable} -IS
+import os, subprocess, sys
+from pathlib import Path
+words = sys.argv[1:]
+folder = Path(__file__).parent
+environment = {{**os.environ, "AZURE_CONFIG_DIR": str(folder / "azure")}}
+run = subprocess.run(["{azure_cli}", *words], env=environment, capture_output=True, text=True)
+with (folder / "parsed").open("a") as parsed:
+    parsed.write(" ".join(words) + "\\n")
+if run.returncode != 1 or "az login" not in run.stderr:
+    with (folder / "wrong").open("a") as wrong:
+        wrong.write(f"{{words}}: {{run.returncode}}: {{run.stderr}}\\n")
+print("/subscriptions/1/resourceGroups/rg/providers/Microsoft.Any/thing/name")
+""",
+        "utf-8",
+    )
+    (tmp_path / "az").chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    found = {
+        command
+        for repair in every_repair(repairs).values()
+        for command in commands(repair)
+        if command.startswith("az ")
+    }
+
+    for command in sorted(found):
+        subprocess.run(["sh", "-uc", command], env=environment, check=False, capture_output=True)
+
+    wrong = tmp_path / "wrong"
+    assert not wrong.exists(), wrong.read_text("utf-8")
+    parsed = set((tmp_path / "parsed").read_text("utf-8").splitlines())
+    assert len(parsed) >= len(found)
+    record_testsuite_property("repairs.parsed", len(found))

@@ -112,9 +112,9 @@ def closed_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("closed_home")
-def test_a_project_is_made_as_the_readme_tells(tmp_path: Path) -> None:
-    readme = (TEMPLATE / "README.md").read_text("utf-8")
-    (command,) = re.findall(r"`(HOME=.+? cookiecutter) gh:org/template`", readme)
+def test_a_home_that_cannot_be_written_is_replaced(tmp_path: Path) -> None:
+    page = (TEMPLATE / "docs/prompts.md").read_text("utf-8")
+    (command,) = re.findall(r"`(HOME=.+? cookiecutter) gh:OWNER/REPOSITORY`", page)
     command = command.replace("cookiecutter", '"$PYTHON" -m cookiecutter')
 
     subprocess.run(

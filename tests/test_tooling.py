@@ -195,10 +195,9 @@ def test_commands_are_emphasized_where_that_can_be_seen(
 
 @pytest.mark.parametrize("prompt", QUESTIONS)
 def test_every_prompt_is_told(prompt: str) -> None:
-    readme = (TEMPLATE / "README.md").read_text("utf-8")
     page = (TEMPLATE / "docs/prompts.md").read_text("utf-8")
 
-    assert f"| `{prompt}` | " in readme
+    assert f"| [`{prompt}`](#" in page
     assert re.search(rf"^## (\w+ and )?{prompt}( and \w+)?$", page, re.MULTILINE)
 
 

@@ -3,7 +3,7 @@
 import json
 import keyword
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from .answers import (
@@ -18,31 +18,12 @@ from .paths import left_out
 
 # Names that a handler's parameters cannot have: they mean something else there.
 TAKEN_PARAMETERS = frozenset({"req", "res", "context", "func"})
-LINE_LENGTH = 100
 
 # What begins a block of Markdown that no empty line ends, or that nobody sees: a fence, some HTML,
 # a link's definition.
 HIDING = re.compile(
     r"^( {0,3})(?=```|~~~|<[!?]|<(?:script|pre|style|textarea)\b|\[[^\]]+\]:)",
     re.MULTILINE | re.IGNORECASE,
-)
-
-# Each service's connection in function.json, the setting that says where the service is, and what
-# Bicep knows about that.
-CONNECTIONS = {
-    "blob-storage": ("DOCUMENTS", "blobServiceUri", "blob.outputs.serviceUri"),
-    "cosmos-db": ("ORDERS_DB", "accountEndpoint", "cosmos.outputs.endpoint"),
-    "service-bus": ("ORDERS_BUS", "fullyQualifiedNamespace", "serviceBus.outputs.hostName"),
-}
-# What that setting is on a developer's machine. Where it is nothing, the connection is an emulator's.
-LOCAL_ADDRESSES = {
-    "cosmos-db": "https://cosmos-of-your-deployment.documents.azure.com:443/",
-    "service-bus": "sb-of-your-deployment.servicebus.windows.net",
-}
-EMULATED_STORAGE = "UseDevelopmentStorage=true"
-LOCAL_IDENTITY_ID = (
-    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/local"
-    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/local"
 )
 
 
@@ -134,17 +115,6 @@ class Facts(NamedTuple):
         return self.identity_source in ("existing", "parameter")
 
     @property
-    def connections(self) -> tuple[tuple[str, str], ...]:
-        """The settings of identity-based connections, each with its Bicep expression."""
-        credential = {"credential": "'managedidentity'", "clientId": "identity.properties.clientId"}
-        by_user = credential if self.identity == "user" else {}
-        return tuple(
-            (f"{CONNECTIONS[service][0]}__{name}", value)
-            for service in self.services
-            for name, value in (CONNECTIONS[service][1:], *by_user.items())
-        )
-
-    @property
     def deployment_variables(self) -> tuple[str, ...]:
         """What main.bicepparam reads from the environment, apart from what azd sets."""
         return (
@@ -152,52 +122,6 @@ class Facts(NamedTuple):
             *(("API_URL",) if self.api_scope else ()),
             *(("SECRET_SETTER_OBJECT_ID",) if self.vault_source == "new" else ()),
             "ALERT_ACTION_GROUP_ID",
-        )
-
-    @property
-    def looked_up(self) -> tuple[tuple[str, str], ...]:
-        """What people tell a deployment, each variable with the command that finds its value."""
-        identity = "az identity show --resource-group GROUP --name IDENTITY"
-        asked = (
-            (self.new_vault, "SECRET_SETTER_OBJECT_ID", "az ad signed-in-user show"),
-            (self.identity_by_setting, self.identity_setting, identity),
-        )
-        return tuple((v, f"{cmd} --query id --output tsv") for needed, v, cmd in asked if needed)
-
-    @property
-    def rights_to_deploy(self) -> tuple[str, ...]:
-        """What somebody who deploys must be allowed to do, each with the role that allows it."""
-        endpoint = " and approve its private endpoint (Key Vault Contributor on it)"
-        assign = "to assign the identity (Managed Identity Operator on it)"
-        grant = f"to grant access to the vault{endpoint if self.private else ''}"
-        return (
-            "to create resources and to assign roles in the resource group (Owner,"
-            " or Contributor with Role Based Access Control Administrator)",
-            *((assign,) if self.identity_exists else ()),
-            *(() if self.new_vault else (grant,)),
-        )
-
-    @property
-    def declared_types(self) -> tuple[tuple[str, str], ...]:
-        """The binding types that this project brings, each with a pattern for any case."""
-        kinds = ["keyVault"]
-        kinds += ["keyVaultKey"] if self.key else []
-        kinds += ["accessToken"] if self.api_scope else []
-        return tuple((k, "".join(f"[{c.upper()}{c.lower()}]" for c in k)) for k in kinds)
-
-    @property
-    def in_short(self) -> str:
-        """What the project is, in one sentence of plain letters."""
-        vault = f"the vault {self.vault_name}" if self.vault_source == "existing" else "a new vault"
-        identity = {
-            "system": "the app's own identity",
-            "created": "a new identity",
-            "existing": f"the identity {self.identity_name}",
-            "parameter": f"the identity that {self.identity_setting} names",
-        }[self.identity_source]
-        secrets = ", ".join(secret.name for secret in self.secrets)
-        return (
-            f"The function {self.function_name} receives {secrets} from {vault}, with {identity}."
         )
 
     @property
@@ -214,102 +138,6 @@ class Facts(NamedTuple):
     def project_name_quoted(self) -> str:
         """The name as a double-quoted string, the same in JSON, YAML, TOML and Python."""
         return quoted(self.project_name)
-
-    @property
-    def function_json(self) -> str:
-        """The complete text of the first function's function.json."""
-        bindings: list[dict[str, Any]] = [
-            {
-                "name": "req",
-                "type": "httpTrigger",
-                "direction": "in",
-                "authLevel": "function",
-                "methods": ["get", "post"],
-            },
-            {"name": "res", "type": "http", "direction": "out"},
-        ]
-        bindings += map(self._binding, self.secrets)
-        return as_json({"bindings": bindings})
-
-    @property
-    def local_settings_json(self) -> str:
-        """The complete text of local.settings.json: the app settings on a developer's machine."""
-        values = {}
-        if self.vault_setting:
-            values[self.vault_setting] = "kv-of-your-deployment"
-        if self.identity_setting:
-            values[self.identity_setting] = LOCAL_IDENTITY_ID
-        for service, (connection, setting, _) in CONNECTIONS.items():
-            if service in self.services:
-                address = LOCAL_ADDRESSES.get(service)
-                name = f"{connection}__{setting}" if address else connection
-                values[name] = address or EMULATED_STORAGE
-        if self.api_scope:
-            values["API_URL"] = "https://api-of-yours.example/"
-        values["LOCAL_SECRETS_FILE"] = "../secrets.local.json"
-        values["FUNCTIONS_WORKER_RUNTIME"] = "python"
-        values["AzureWebJobsStorage"] = EMULATED_STORAGE if self.service_bus else ""
-        return as_json({"IsEncrypted": False, "Values": values})
-
-    @property
-    def local_secrets_json(self) -> str:
-        """The complete text of secrets.local.example.json: a value for each secret."""
-        return as_json({secret.name: "a value for this machine only" for secret in self.secrets})
-
-    def _binding(self, secret: Secret) -> dict[str, str]:
-        binding = {
-            "name": secret.parameter,
-            "type": "keyVault",
-            "direction": "in",
-            "secretName": secret.name,
-            "vaultName": self.declared_vault,
-            "identity": self.identity,
-        }
-        if self.declared_identity_id:
-            binding["identityId"] = self.declared_identity_id
-        return binding
-
-    @property
-    def another_secret(self) -> str:
-        """The declaration of one more secret, for somebody to copy."""
-        secret = Secret("another-secret", "another_secret")
-        if self.decorators:
-            return self._secret_decorator(secret)
-        return as_json(self._binding(secret)).rstrip()
-
-    @property
-    def signature(self) -> str:
-        """The handler's `def` line, split as the formatter would split it."""
-        name = self.function_name if self.decorators else "main"
-        parameters = ["req: func.HttpRequest", *(f"{s.parameter}: str" for s in self.secrets)]
-        return laid_out(f"def {name}(", parameters, ") -> func.HttpResponse:")
-
-    @property
-    def secret_decorators(self) -> str:
-        """The declarations of the secrets, as decorators of the first function."""
-        return "\n".join(map(self._secret_decorator, self.secrets))
-
-    def _secret_decorator(self, secret: Secret) -> str:
-        return self._decorator("key_vault_secret", secret.parameter, secret_name=secret.name)
-
-    @property
-    def key_decorator(self) -> str:
-        """The declaration of the key, as a decorator."""
-        return self._decorator("key_vault_key", "key", key_name=self.key)
-
-    @property
-    def token_decorator(self) -> str:
-        """The declaration of the API's access token, as a decorator."""
-        return self._decorator("access_token", "token", scope=self.api_scope)
-
-    def _decorator(self, decorator: str, parameter: str, **named: str) -> str:
-        if "scope" not in named:
-            named["vault_name"] = self.declared_vault
-        named["identity"] = self.identity
-        if self.declared_identity_id:
-            named["identity_id"] = self.declared_identity_id
-        arguments = [quoted(parameter), *(f"{name}={quoted(v)}" for name, v in named.items())]
-        return laid_out(f"@{decorator}(", arguments, ")")
 
 
 def facts_of(answers: Mapping[str, Any]) -> Facts:
@@ -386,19 +214,6 @@ def parameter_name(secret: str) -> str:
     if keyword.iskeyword(name) or name in TAKEN_PARAMETERS:
         name = f"{name}_secret"
     return name
-
-
-def laid_out(start: str, parts: Sequence[str], end: str) -> str:
-    """Write a list of Python's as the formatter does: in one line, or each part in its own."""
-    line = f"{start}{', '.join(parts)}{end}"
-    if len(line) <= LINE_LENGTH:
-        return line
-    return f"{start}\n    " + ",\n    ".join(parts) + f",\n{end}"
-
-
-def as_json(value: Mapping[str, Any]) -> str:
-    """Write a JSON file's text, as people would write it by hand."""
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
 def quoted(text: str) -> str:

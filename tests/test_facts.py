@@ -102,64 +102,6 @@ def test_parameters_are_unique() -> None:
     assert [secret.parameter for secret in secrets] == ["a_b", "a_b_2", "a_b_3", "a_b_2_2"]
 
 
-def test_the_published_declaration() -> None:
-    text = facts(secrets="my-application-secret", vault="my-key-vault-name").function_json
-
-    assert text.endswith("\n}\n")
-    assert json.loads(text) == {
-        "bindings": [
-            {
-                "name": "req",
-                "type": "httpTrigger",
-                "direction": "in",
-                "authLevel": "function",
-                "methods": ["get", "post"],
-            },
-            {"name": "res", "type": "http", "direction": "out"},
-            {
-                "name": "my_application_secret",
-                "type": "keyVault",
-                "direction": "in",
-                "secretName": "my-application-secret",
-                "vaultName": "my-key-vault-name",
-                "identity": "system",
-            },
-        ]
-    }
-
-
-def test_the_handler_is_split_where_the_formatter_would_split_it() -> None:
-    one = facts(secrets="x").signature
-    many = facts(secrets="first-secret,second-secret,third-secret").signature
-
-    assert one == "def main(req: func.HttpRequest, x: str) -> func.HttpResponse:"
-    assert many.splitlines()[1:3] == ["    req: func.HttpRequest,", "    first_secret: str,"]
-
-
-def test_a_declaration_is_a_decorator_too() -> None:
-    answers = {"programming_model": "decorators", "secrets": "x,y", "vault": "my-kv"}
-    system, user = facts(**answers), facts(**answers, identity="user")
-
-    assert system.secret_decorators.splitlines() == [
-        f'@key_vault_secret("{name}", secret_name="{name}", vault_name="my-kv", identity="system")'
-        for name in "xy"
-    ]
-    assert system.signature.startswith("def read_secret(req: func.HttpRequest, x: str, y: str)")
-    assert user.secret_decorators.splitlines()[:7] == [
-        "@key_vault_secret(",
-        '    "x",',
-        '    secret_name="x",',
-        '    vault_name="my-kv",',
-        '    identity="user",',
-        '    identity_id="%KEY_VAULT_IDENTITY_ID%",',
-        ")",
-    ]
-    assert facts(key="k").key_decorator.startswith('@key_vault_key("key", key_name="k", vault_')
-    assert facts(api_scope="api://a/.default").token_decorator == (
-        '@access_token("token", scope="api://a/.default", identity="system")'
-    )
-
-
 def test_the_functions_that_options_bring() -> None:
     assert facts().samples == ()
     assert facts(key="k", api_scope="api://a/.default", services="service-bus").samples == (
@@ -218,34 +160,6 @@ def test_what_templates_ask(answers: dict[str, str], true: set[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answers", "vault", "identity"),
-    [
-        ({}, "a new vault", "the app's own identity"),
-        ({"identity": "user"}, "a new vault", "a new identity"),
-        (
-            {"identity": "user", "identity_id": IDENTITY_ID, "vault": "my-kv"},
-            "a new vault",
-            "the identity shared-identity",
-        ),
-        (
-            {
-                "identity": "user",
-                "identity_id": "%MY_ID%",
-                "vault": "my-kv",
-                "vault_source": "existing",
-            },
-            "the vault my-kv",
-            "the identity that MY_ID names",
-        ),
-    ],
-)
-def test_the_project_in_short(answers: dict[str, str], vault: str, identity: str) -> None:
-    assert facts(secrets="one,two", **answers).in_short == (
-        f"The function read_secret receives one, two from {vault}, with {identity}."
-    )
-
-
-@pytest.mark.parametrize(
     ("answers", "variables"),
     [
         ({}, ("SECRET_SETTER_OBJECT_ID", "ALERT_ACTION_GROUP_ID")),
@@ -258,73 +172,3 @@ def test_the_project_in_short(answers: dict[str, str], vault: str, identity: str
 )
 def test_what_a_deployment_reads(answers: dict[str, str], variables: tuple[str, ...]) -> None:
     assert facts(**answers).deployment_variables == variables
-
-
-def test_what_people_look_up_for_a_deployment() -> None:
-    existing = {"vault_source": "existing", "vault": "my-kv"}
-    given = {"identity": "user", "identity_id": "%MY_ID%"}
-
-    assert facts(**existing).looked_up == ()
-    assert [variable for variable, _ in facts(**given).looked_up] == [
-        "SECRET_SETTER_OBJECT_ID",
-        "MY_ID",
-    ]
-    ((variable, command),) = facts(**existing, **given).looked_up
-    assert variable in facts(**given).deployment_variables
-    assert command.startswith("az identity show ")
-
-
-@pytest.mark.parametrize(
-    ("answers", "roles"),
-    [
-        ({}, ["Owner"]),
-        (
-            {"identity": "user", "identity_id": IDENTITY_ID},
-            ["Owner", "Managed Identity Operator"],
-        ),
-        ({"vault_source": "existing", "vault": "my-kv"}, ["Owner", "grant access to the vault"]),
-        (
-            {"vault_source": "existing", "vault": "my-kv", "network": "private"},
-            ["Owner", "Key Vault Contributor"],
-        ),
-    ],
-)
-def test_what_somebody_who_deploys_must_be_allowed(
-    answers: dict[str, str], roles: list[str]
-) -> None:
-    rights = facts(**answers).rights_to_deploy
-
-    assert all(role in right for role, right in zip(roles, rights, strict=True))
-
-
-def test_settings_of_a_developers_machine() -> None:
-    services = {"services": "service-bus,cosmos-db,blob-storage", "api_scope": "api://a/.default"}
-    given = {"identity": "user", "identity_id": "%MY_ID%", "vault": "%MY_VAULT%"}
-
-    def values(**answers: str) -> dict[str, str]:
-        found: dict[str, str] = json.loads(facts(**answers).local_settings_json)["Values"]
-        return found
-
-    assert values(vault="my-kv") == {
-        "FUNCTIONS_WORKER_RUNTIME": "python",
-        "AzureWebJobsStorage": "",
-    }
-    everything = values(**services, **given)
-    assert list(everything) == [
-        "MY_VAULT",
-        "MY_ID",
-        "DOCUMENTS",
-        "ORDERS_DB__accountEndpoint",
-        "ORDERS_BUS__fullyQualifiedNamespace",
-        "API_URL",
-        "FUNCTIONS_WORKER_RUNTIME",
-        "AzureWebJobsStorage",
-    ]
-    # The trigger of a queue keeps its locks there.
-    assert everything["AzureWebJobsStorage"] == "UseDevelopmentStorage=true"
-    assert json.loads(facts(secrets="one,two").local_secrets_json).keys() == {"one", "two"}
-
-
-def test_wrong_answers_have_no_facts() -> None:
-    with pytest.raises(ValueError, match=r"vault: 'my_vault' .*; secrets: 'a,A' "):
-        facts(vault="my_vault", secrets="a,A")

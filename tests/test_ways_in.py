@@ -336,13 +336,14 @@ def test_a_prompt_that_a_replay_lacks_is_asked(desk: Desk) -> None:
 
 
 def called_from_python(desk: Desk, **answers: Any) -> str:
-    return cookiecutter(
+    project: str = cookiecutter(
         str(TEMPLATE),
         no_input=True,
         extra_context=answers,
         output_dir=str(desk.out),
         config_file=str(desk.config),
     )
+    return project
 
 
 def test_an_answer_from_python_arrives(desk: Desk) -> None:

@@ -321,9 +321,27 @@ module settings 'modules/settings.bicep' = {
       {{ facts.identity_setting }}: identity.id
       {%- endif %}
       KEY_VAULT_DNS_SUFFIX: substring(environment().suffixes.keyvaultDns, 1)
-      {%- for setting, value in facts.connections %}
-      {{ setting }}: {{ value }}
-      {%- endfor %}
+      {%- if facts.blob_storage %}
+      DOCUMENTS__blobServiceUri: blob.outputs.serviceUri
+      {%- if facts.identity == 'user' %}
+      DOCUMENTS__credential: 'managedidentity'
+      DOCUMENTS__clientId: identity.properties.clientId
+      {%- endif %}
+      {%- endif %}
+      {%- if facts.cosmos_db %}
+      ORDERS_DB__accountEndpoint: cosmos.outputs.endpoint
+      {%- if facts.identity == 'user' %}
+      ORDERS_DB__credential: 'managedidentity'
+      ORDERS_DB__clientId: identity.properties.clientId
+      {%- endif %}
+      {%- endif %}
+      {%- if facts.service_bus %}
+      ORDERS_BUS__fullyQualifiedNamespace: serviceBus.outputs.hostName
+      {%- if facts.identity == 'user' %}
+      ORDERS_BUS__credential: 'managedidentity'
+      ORDERS_BUS__clientId: identity.properties.clientId
+      {%- endif %}
+      {%- endif %}
       {%- if facts.api_scope %}
       API_URL: apiUrl
       {%- endif %}

@@ -19,7 +19,17 @@ app.register_functions({{ name }}.blueprint)
 
 
 @app.route("{{ facts.function_name }}", methods=["GET", "POST"])
-{{ facts.secret_decorators }}
+{%- for secret in facts.secrets %}
+@key_vault_secret(
+    "{{ secret.parameter }}",
+    secret_name="{{ secret.name }}",
+    vault_name="{{ facts.declared_vault }}",
+    identity="{{ facts.identity }}",
+{%- if facts.declared_identity_id %}
+    identity_id="{{ facts.declared_identity_id }}",
+{%- endif %}
+)
+{%- endfor %}
 {% include "first_function.py.jinja" -%}
 {%- else -%}
 """The app: everything that stands declared under functions/."""
@@ -32,4 +42,4 @@ from identity_bindings import register_functions
 
 app = func.FunctionApp()
 register_functions(app, Path(__file__).parent / "functions")
-{%- endif %}
+{% endif -%}

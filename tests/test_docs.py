@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,3 +46,19 @@ def test_every_test_that_is_named_exists(name: str) -> None:
 
     assert len(named) > 5
     assert named - defined == set()
+
+
+def test_the_refusal_in_the_prompts_page_is_what_cookiecutter_prints(tmp_path: Path) -> None:
+    page = (TEMPLATE / "docs/prompts.md").read_text("utf-8")
+    (shown,) = re.findall(r"^```text\n(Some answers.*?)^```", page, re.M | re.S)
+    answers = re.findall(r"^  (\w+): '([^']+)' ", shown, re.M)
+    command = [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input"]
+    given = [f"{prompt}={value}" for prompt, value in answers]
+
+    done = subprocess.run(
+        [*command, "--default-config", *given], cwd=tmp_path, capture_output=True, text=True
+    )
+
+    assert done.returncode != 0
+    assert done.stderr + done.stdout == shown
+    assert not list(tmp_path.iterdir())

@@ -223,7 +223,7 @@ with (folder / "parsed").open("a") as parsed:
 if run.returncode != 1 or "az login" not in run.stderr:
     with (folder / "wrong").open("a") as wrong:
         wrong.write(f"{{words}}: {{run.returncode}}: {{run.stderr}}\\n")
-print("/subscriptions/1/resourceGroups/rg/providers/Microsoft.Any/thing/name")
+print("/subscriptions/1/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv-a")
 """,
         "utf-8",
     )

@@ -16,9 +16,17 @@ declares a secret over a function of the v2 model.
 from . import masking
 from .decorators import key_vault_secret
 from .errors import BindingUnavailableError
+from .key_vault_secrets import refresh_secret
 from .registration import register_functions
+from .secret import Secret
 
 masking.install()
 
 __version__ = "1.0.0"
-__all__ = ["BindingUnavailableError", "key_vault_secret", "register_functions"]
+__all__ = [
+    "BindingUnavailableError",
+    "Secret",
+    "key_vault_secret",
+    "refresh_secret",
+    "register_functions",
+]

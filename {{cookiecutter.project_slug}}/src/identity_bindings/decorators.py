@@ -24,6 +24,7 @@ def key_vault_secret(
     identity: str = "",
     identity_id: str = "",
     secret_version: str = "",
+    json_field: str = "",
 ) -> Callable[[Handler], Handler]:
     """Fill the parameter `name` of a function with a secret of a Key Vault, at every call.
 
@@ -43,10 +44,11 @@ def key_vault_secret(
         identity: ``system``, or ``user`` together with `identity_id`.
         identity_id: The resource id of the user-assigned identity.
         secret_version: One version of the secret. Without it, the newest one.
+        json_field: The field of a JSON secret whose text the parameter receives.
     """
     properties = {"name": name, "secretName": secret_name, "secretVersion": secret_version}
-    place = {"vaultName": vault_name, "identity": identity, "identityId": identity_id}
-    return declared("keyVault", properties | place)
+    properties |= {"jsonField": json_field, "vaultName": vault_name}
+    return declared("keyVault", properties | {"identity": identity, "identityId": identity_id})
 
 
 def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handler]:

@@ -3,10 +3,12 @@
 Every message says what to do; none carries a secret's value.
 """
 
+import json
 import logging
 from collections.abc import Hashable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from math import inf
 from reprlib import Repr
 from typing import Any, Literal, Protocol
@@ -69,6 +71,31 @@ class Reading:
     expires: float | None = None
     pinned: bool = False
     lifetime: float = inf
+
+    def field(self, name: str) -> str:
+        """Return a field of the value's JSON: a text, or a number or boolean as JSON writes it.
+
+        Raises:
+            ReadError: There is no such field. Nothing of the value is shown.
+        """
+        found = self._content.get(name) if isinstance(self._content, dict) else None
+        if isinstance(found, bool):
+            return json.dumps(found)
+        if isinstance(found, str):
+            return found
+        reason = "the value is not a JSON object"
+        if isinstance(self._content, dict):
+            known = name in self._content
+            reason = f"the field {'is not a text, number or boolean' if known else 'is missing'}"
+        repair = f"set the secret to a JSON object with the field '{name}'"
+        raise ReadError(Failure("denied", reason, repair))
+
+    @cached_property
+    def _content(self) -> Any:
+        """The value's JSON, each number as the text that is written; None where it is none."""
+        with suppress(ValueError, RecursionError):
+            return json.loads(self.value.removeprefix("\ufeff"), parse_int=str, parse_float=str)
+        return None
 
 
 @dataclass(frozen=True)

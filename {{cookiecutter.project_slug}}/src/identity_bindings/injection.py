@@ -5,18 +5,19 @@ import functools
 from collections.abc import Sequence
 from concurrent import futures
 from dataclasses import dataclass
-from inspect import iscoroutinefunction, isfunction
+from inspect import Parameter, iscoroutinefunction, isfunction, unwrap
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from .credentials import in_azure
-from .errors import BindingUnavailableError, ReadError
+from .errors import BindingUnavailableError, Failure, ReadError, Reading
 from .exceptions import without_secrets
 from .masking import mask
+from .secret import Secret
 from .sources import Source, pool
 from .timing import WAIT
-from .worker_rules import Handler
+from .worker_rules import Handler, signature_of
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,43 @@ class Injection:
         function: The function's name.
         binding: The declared binding; its `name` is the handler's parameter.
         source: Where the value comes from.
+        is_secret: The handler receives a `Secret`, not a ``str``.
     """
 
     function: str
     binding: Any
     source: Source
+    is_secret: bool = False
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why the last read failed, or why its value has no such field."""
+        try:
+            self._text(self.source.reading)
+            return self.source.failure
+        except ReadError as error:
+            return self.source.failure or error.failure
+
+    def give(self, reading: Reading | None) -> Any:
+        """Make what the handler receives.
+
+        Raises:
+            BindingUnavailableError: The value has no such field.
+        """
+        try:
+            text = self._text(reading)
+            return Secret(text, self) if self.is_secret else text
+        except ReadError as error:
+            failure = error.failure
+        raise self._unavailable(failure)
+
+    def _text(self, reading: Reading | None) -> Any:
+        return reading and (reading.field(self.json_field) if self.json_field else reading.value)
+
+    @property
+    def json_field(self) -> str | None:
+        """The declared field of the value; None where the whole value is declared."""
+        return getattr(self.binding, "json_field", None)
 
     def wait(self) -> Any:
         """Return the value, waiting for a read if need be.
@@ -53,9 +86,13 @@ class Injection:
         try:
             return self.source.settle(flight)
         except ReadError as error:
-            failure, binding = error.failure, self.binding
+            failure = error.failure
+        raise self._unavailable(failure)
+
+    def _unavailable(self, failure: Failure) -> BindingUnavailableError:
+        binding = self.binding
         reader = binding.identity if in_azure() else "the developer's own login"
-        raise BindingUnavailableError(
+        return BindingUnavailableError(
             f"Function '{self.function}', binding '{binding.name}': {binding} cannot be read by"
             f" {reader}: {failure.reason}. Repair: {failure.repair}"
         )
@@ -65,7 +102,17 @@ def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> 
     """What fills the declared parameters of `handler`, as it needs it: a coroutine or not."""
     if iscoroutinefunction(handler):
         declared = [own.for_async() if hasattr(own, "for_async") else own for own in declared]
-    return [Injection(function, own, pool.source(own)) for own in declared]
+    hints = {one.name: one.annotation for one in signature_of(handler).parameters.values()}
+    written = getattr(unwrap(handler), "__annotations__", {})
+
+    def is_secret(name: str) -> bool:
+        # What is imported for type checkers only cannot be resolved: then its name decides.
+        unresolved = hints.get(name) is Parameter.empty
+        return hints.get(name) is Secret or (unresolved and str(written.get(name)) == "Secret")
+
+    sources = [pool.source(getattr(own, "whole", own)) for own in declared]
+    pairs = zip(declared, sources, strict=True)
+    return [Injection(function, own, source, is_secret(own.name)) for own, source in pairs]
 
 
 def as_function(handler: Handler) -> Handler:
@@ -97,10 +144,17 @@ def inject(handler: Handler, values: Sequence[Injection], folder: Path | None = 
         folder: What ``context.function_directory`` shall give, where the handler asks for it.
             The worker would name the folder of this file.
     """
-    # One value is what most functions have: it is filled in without a loop.
-    first, *others = values
+    # One plain value is what most functions have: it is filled in without a loop.
+    first = values[0]
     name, source = first.binding.name, first.source
-    more = bool(others) or folder is not None
+    # What comes from one source is of one version, such as the name and the password in a secret.
+    by_source: dict[Source, list[Injection]] = {}
+    for item in values:
+        by_source.setdefault(item.source, []).append(item)
+    if by_source[source] == [first] and not (first.is_secret or first.json_field):
+        del by_source[source]
+    groups = [*by_source.items()]
+    more = bool(groups) or folder is not None
 
     @functools.wraps(handler)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -108,9 +162,11 @@ def inject(handler: Handler, values: Sequence[Injection], folder: Path | None = 
         if good_until <= monotonic():
             kwargs[name] = first.wait()
         if more:
-            for item in others:
-                good_until, value = item.source.current
-                kwargs[item.binding.name] = value if monotonic() < good_until else item.wait()
+            for one, items in groups:
+                if one.current[0] <= monotonic():
+                    items[0].wait()
+                reading = one.reading
+                kwargs.update({item.binding.name: item.give(reading) for item in items})
             if folder is not None and "context" in kwargs:
                 kwargs["context"] = _ContextIn(folder, kwargs["context"])
         try:
@@ -126,10 +182,11 @@ def inject(handler: Handler, values: Sequence[Injection], folder: Path | None = 
         if good_until <= monotonic():
             kwargs[name] = await first.wait_async()
         if more:
-            for item in others:
-                good_until, value = item.source.current
-                fresh = monotonic() < good_until
-                kwargs[item.binding.name] = value if fresh else await item.wait_async()
+            for one, items in groups:
+                if one.current[0] <= monotonic():
+                    await items[0].wait_async()
+                reading = one.reading
+                kwargs.update({item.binding.name: item.give(reading) for item in items})
             if folder is not None and "context" in kwargs:
                 kwargs["context"] = _ContextIn(folder, kwargs["context"])
         try:

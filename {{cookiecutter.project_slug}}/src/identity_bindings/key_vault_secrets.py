@@ -10,7 +10,8 @@ from .credentials import Identity, in_azure
 from .errors import Reading, say_once
 from .grammar import Kind, matching
 from .local_secrets import local_secrets_file, local_value
-from .vaults import VAULT_NAME, Vault, vault_name
+from .sources import pool
+from .vaults import VAULT_NAME, Vault, vault_name, vault_url
 
 _FROM_FILE = "%s gives the values of secrets on this machine."
 _MISSING = "%s is missing. To give secrets values on this machine, create it."
@@ -27,6 +28,7 @@ class SecretBinding:
         name: The name of the binding, and so of the parameter.
         secret_name: The secret's name in the vault.
         secret_version: One version of it; None is the newest.
+        json_field: The field of its JSON that the handler receives; None is the whole value.
         vault_url: The vault's address, ``https://name.suffix``.
         identity: Whose identity reads it.
     """
@@ -34,17 +36,24 @@ class SecretBinding:
     name: str
     secret_name: str
     secret_version: str | None
+    json_field: str | None
     vault_url: str
     identity: Identity
 
     def __str__(self) -> str:
         version = f" (version {self.secret_version})" if self.secret_version else ""
-        return f"secret '{self.secret_name}'{version} of vault '{self.vault_url}'"
+        field = f"field '{self.json_field}' of " if self.json_field else ""
+        return f"{field}secret '{self.secret_name}'{version} of vault '{self.vault_url}'"
 
     @property
     def key(self) -> Hashable:
         """The same for every binding of this secret: its name in the vault has no case."""
-        return replace(self, name="", secret_name=self.secret_name.lower())
+        return replace(self.whole, name="", secret_name=self.secret_name.lower())
+
+    @property
+    def whole(self) -> "SecretBinding":
+        """The binding of the secret's whole value: one read serves all its fields."""
+        return replace(self, json_field=None)
 
     def read(self) -> Reading:
         """Read the secret: on a developer's machine from the local secrets file first.
@@ -76,6 +85,26 @@ class SecretBinding:
 _PROPERTIES = {
     "secretName": matching("[A-Za-z0-9-]{1,127}", "a secret's name: 1 to 127 letters, digits, -"),
     "secretVersion": matching("[A-Za-z0-9]{1,64}", "a secret's version", required=False),
+    "jsonField": matching(r"[^\x00-\x1f]{1,127}", "a field of the secret's JSON", required=False),
     "vaultName": VAULT_NAME,
 }
 KIND = Kind("keyVault", _PROPERTIES, SecretBinding)
+
+
+def refresh_secret(identifier: str) -> bool:
+    """Read a secret in the background at once, because it has a new version.
+
+    Only this process reads it. The others read it after SECRET_REFRESH_SECONDS at the latest.
+
+    Args:
+        identifier: The secret's identifier, with or without its version, as an event of Key Vault
+            names it: ``https://<vault>.vault.azure.net/secrets/<name>/<version>``.
+
+    Returns:
+        Whether the app declares the newest version of this secret.
+    """
+    url, _, path = identifier.lower().partition("/secrets/")
+    meant = SecretBinding("", path.partition("/")[0], None, None, vault_url(url), Identity())
+    return pool.outdate(
+        lambda key: isinstance(key, SecretBinding) and replace(key, identity=Identity()) == meant
+    )

@@ -24,13 +24,13 @@ def local_secrets_file(settings: Mapping[str, str]) -> Path | None:
 def local_value(file: Path, vault: str, secret: str) -> str | None:
     """Find a secret under ``vault/secret`` or ``secret``, without regard to case.
 
-    Comments and trailing commas are accepted.
+    Comments and trailing commas are accepted. An object is the JSON of a secret.
 
     Returns:
         Its value; None where the file, or an entry for the secret, is missing.
 
     Raises:
-        ReadError: The file is no JSON object of strings. No value is told.
+        ReadError: The file is no JSON object of strings and objects. No value is told.
     """
     if not file.exists():
         return None
@@ -49,11 +49,12 @@ def local_value(file: Path, vault: str, secret: str) -> str | None:
     if not isinstance(entries, dict):
         raise _wrong(file, "it is not a JSON object", '{"secret-name": "its value"} is expected')
     for name, value in entries.items():
-        if not isinstance(value, str):
+        if not isinstance(value, str | dict):
             line = _line_of(name, text)
             raise _wrong(file, f"line {line}: the value of {name!r} is not a string")
     values = {name.lower(): value for name, value in entries.items()}
-    return values.get(f"{vault}/{secret}".lower(), values.get(secret.lower()))
+    value = values.get(f"{vault}/{secret}".lower(), values.get(secret.lower()))
+    return json.dumps(value) if isinstance(value, dict) else value
 
 
 def _line_of(name: str, data: bytes) -> int:

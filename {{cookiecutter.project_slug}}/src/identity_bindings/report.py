@@ -106,7 +106,7 @@ def _read(injections: Sequence[Injection]) -> list[Row]:
         return [_row(one, not_assigned(one.binding.identity)) for one in injections]
     flights = {injection.source.join() for injection in injections}
     futures.wait(filter(None, flights), timeout=WAIT)
-    return [_row(injection, injection.source.failure) for injection in injections]
+    return [_row(injection, injection.failure) for injection in injections]
 
 
 def _row(injection: Injection, failure: Failure | None) -> Row:

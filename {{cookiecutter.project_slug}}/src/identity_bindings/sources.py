@@ -27,6 +27,7 @@ from .timing import LATE, WAIT, Timing, jitter
 
 _COLD_ATTEMPTS = 3
 _COLD_BUDGET = 6.0
+_READ_AGAIN = 10.0  # between two reads that a refusal of the value may cause
 _HEAD_START = 0.03  # for the app to finish loading: both need the interpreter
 NO_ANSWER = Failure("transient", f"no answer within {WAIT:g} s", "try again; check the network")
 
@@ -53,6 +54,7 @@ class Source:
         self._failures = 0
         self._denied_at = inf
         self._read_at = -inf
+        self._outdated_at = self._refused_at = -inf
 
     def refresh(self) -> None:
         """Begin a read if one is due, or give up the one that takes too long."""
@@ -76,6 +78,30 @@ class Source:
             if monotonic() < self.current[0] or (self._flight is None and backs_off):
                 return None
             return self._flight or self._start()
+
+    def read_again(self) -> futures.Future[None] | None:
+        """Join the read that is on its way, or begin one, because the value was refused.
+
+        Returns:
+            The read to wait for; None where the value cannot change, a refusal caused a read less
+            than 10 s ago, or a read failed a moment ago.
+        """
+        with self._lock:
+            now = monotonic()
+            waits = self.failure is not None or (self.reading is not None and self.reading.pinned)
+            until = max(self._refused_at + _READ_AGAIN, self.due if waits else -inf)
+            if self._flight is not None or now < until:
+                return self._flight
+            self._refused_at = now
+            return self._start()
+
+    def outdate(self) -> None:
+        """Have the value read in the background: it has changed."""
+        with self._lock:
+            self._outdated_at = monotonic()
+            if self._flight is None and self.failure is None:
+                self.due = self._outdated_at
+        self._wake()
 
     def settle(self, flight: futures.Future[None] | None) -> Any:
         """Return the value after waiting for `flight`, which is given up if it is not done.
@@ -130,7 +156,8 @@ class Source:
             before, failed = self.reading, self.failure
             if self._flight is flight:
                 self._flight = None
-                self.due = began + min(jitter(refresh), reading.lifetime / 2)
+                pause = 0.0 if began < self._outdated_at else jitter(refresh)
+                self.due = began + min(pause, reading.lifetime / 2)
             if began > self._read_at:  # else a later read has overtaken this one
                 self.reading, self._read_at = reading, began
                 self.took = monotonic() - began
@@ -189,6 +216,13 @@ class Pool:
             if not self._sources:
                 self._timing = Timing.of(os.environ)
             return self._sources.setdefault(what.key, Source(what, self._timing, self._wake.set))
+
+    def outdate(self, is_meant: Callable[[Hashable], bool]) -> bool:
+        """Have the values of these keys read in the background, and say whether there are any."""
+        meant = [source for key, source in list(self._sources.items()) if is_meant(key)]
+        for source in meant:
+            source.outdate()
+        return bool(meant)
 
     def start(self) -> None:
         """Begin to read every source and to keep it fresh, where the platform offers an identity.

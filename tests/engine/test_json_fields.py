@@ -1,0 +1,286 @@
+"""One field of a JSON secret: how it is found, that it costs one read, and what is said where it is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+import pytest
+from support import worker
+from support.fake_key_vault import FakeKeyVault
+from support.worker import call, declare, key_vault
+
+App = Callable[..., dict[str, Any]]
+VALUE = "the-value-of-it"
+ECHO = "def main(req, mySecret):\n    return mySecret\n"
+PAIR = "{0}def main(req, user, password):\n    return user + ' ' + password\n"
+
+
+def pair() -> list[dict[str, Any]]:
+    return [key_vault("user", jsonField="username"), key_vault("password", jsonField="password")]
+
+
+def reads(fake_key_vault: FakeKeyVault) -> int:
+    return sum(one.status == 200 and one.secret != "" for one in fake_key_vault.requests)
+
+
+@pytest.mark.parametrize("prefix", ["", "async "])
+def test_several_fields_cost_one_read(
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, prefix: str
+) -> None:
+    value = {"username": "an-admin", "password": VALUE}
+    fake_key_vault.vault("contoso").set("api-key", json.dumps(value))
+    declare(tmp_path, "pair", PAIR.format(prefix), *pair(), key_vault("whole"))
+    (tmp_path / "pair/__init__.py").write_text(
+        f"{prefix}def main(req, user, password, whole):\n    return [user, password, whole]\n"
+    )
+
+    answer = call(app()["pair"])
+
+    assert answer == ["an-admin", VALUE, json.dumps(value)]
+    assert all(type(text) is not dict and isinstance(text, str) for text in answer)
+    assert reads(fake_key_vault) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ('{"password": "the-value-of-it"}', VALUE),
+        ('\ufeff{"password": "\\u00e4 \\" \\n"}', 'ä " \n'),
+        (' {"password": ""} ', ""),
+        ('{"password": 5432}', "5432"),
+        ('{"password": 1.50}', "1.50"),
+        ('{"password": 12345678901234567890123}', "12345678901234567890123"),
+        ('{"password": 1E+2}', "1E+2"),
+        ('{"password": true}', "true"),
+        ('{"password": false}', "false"),
+        ('{"password": "null"}', "null"),
+    ],
+)
+def test_a_scalar_is_handed_out_as_it_is_written(
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, value: str, text: str
+) -> None:
+    fake_key_vault.vault("contoso").set("api-key", value)
+    declare(tmp_path, "echo", ECHO, key_vault(jsonField="password"))
+
+    assert call(app()["echo"]) == text
+
+
+WRONG = {
+    VALUE: "the value is not a JSON object",
+    "": "the value is not a JSON object",
+    '{"password": "the-value-of-it"': "the value is not a JSON object",
+    '["the-value-of-it"]': "the value is not a JSON object",
+    '"the-value-of-it"': "the value is not a JSON object",
+    "null": "the value is not a JSON object",
+    "[" * 100_000: "the value is not a JSON object",
+    '{"PASSWORD": "the-value-of-it"}': "the field is missing",
+    "{}": "the field is missing",
+    '{"password": null}': "the field is not a text, number or boolean",
+    '{"password": ["the-value-of-it"]}': "the field is not a text, number or boolean",
+    '{"password": {"password": "the-value-of-it"}}': "the field is not a text, number or boolean",
+    '{"password": NaN}': "the field is not a text, number or boolean",
+}
+
+
+@pytest.mark.parametrize("value", WRONG, ids=lambda value: value[:50])
+def test_an_error_names_secret_and_field_and_never_the_value(
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, value: str
+) -> None:
+    fake_key_vault.vault("contoso").set("api-key", value)
+    declare(tmp_path, "echo", ECHO, key_vault(jsonField="password"))
+    declare(tmp_path, "other", f"async {ECHO}", key_vault(jsonField="password"))
+    functions = app()
+
+    for name in ("echo", "other"):
+        with pytest.raises(Exception) as caught:
+            call(functions[name])
+
+        text = str(caught.value)
+        assert type(caught.value).__name__ == "BindingUnavailableError"
+        assert (
+            f"Function '{name}', binding 'mySecret': field 'password' of secret 'api-key' of vault "
+            in text
+        )
+        assert f": {WRONG[value]}. Repair: set the secret to a JSON object with" in text
+        chain = [caught.value, caught.value.__cause__, caught.value.__context__]
+        assert not any(VALUE in repr(vars(one)) + str(one) for one in chain if one is not None)
+
+
+def test_one_wrong_field_harms_no_other_parameter(
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
+) -> None:
+    fake_key_vault.vault("contoso").set("api-key", json.dumps({"password": VALUE}))
+    declare(tmp_path, "right", ECHO, key_vault(jsonField="password"))
+    declare(tmp_path, "whole", ECHO, key_vault())
+    declare(tmp_path, "wrong", ECHO, key_vault(jsonField="user"))
+    functions = app()
+
+    assert call(functions["right"]) == VALUE
+    assert json.loads(call(functions["whole"])) == {"password": VALUE}
+    with pytest.raises(Exception, match="the field is missing"):
+        call(functions["wrong"])
+
+
+@pytest.mark.parametrize("prefix", ["", "async "])
+def test_fields_of_one_secret_are_always_of_one_version(
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, prefix: str
+) -> None:
+    vault = fake_key_vault.vault("contoso")
+    vault.set("api-key", json.dumps({"username": "user-0", "password": "password-0"}))
+    declare(tmp_path, "pair", PAIR.format(prefix), *pair())
+    handler = app(refresh=0.001)["pair"].get_user_function()
+    done = threading.Event()
+
+    def rotate() -> None:
+        number = 0
+        while not done.is_set():
+            number += 1
+            value = {"username": f"user-{number}", "password": f"password-{number}"}
+            vault.secrets = vault.secrets[-1:]
+            vault.set("api-key", json.dumps(value))
+
+    rotating = threading.Thread(target=rotate)
+    rotating.start()
+    try:
+        seen = set()
+        for _ in range(20_000):
+            answer = handler(req=None)
+            text: str = asyncio.run(answer) if asyncio.iscoroutine(answer) and not seen else answer
+            if asyncio.iscoroutine(text):
+                text = _finish(text)
+            seen.add(tuple(part.rpartition("-")[2] for part in text.split()))
+    finally:
+        done.set()
+        rotating.join()
+
+    assert len(seen) > 3
+    assert all(user == password for user, password in seen)
+
+
+def _finish(coroutine: Any) -> str:
+    """Run a coroutine that has nothing to wait for, without the cost of a loop."""
+    try:
+        coroutine.send(None)
+    except StopIteration as ended:
+        return str(ended.value)
+    return asyncio.run(coroutine)
+
+
+def test_the_decorator_takes_a_field_and_an_app_setting(
+    fake_key_vault: FakeKeyVault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from identity_bindings import key_vault_secret
+
+    monkeypatch.setenv("FIELD", "password")
+    fake_key_vault.vault("contoso").set("db", json.dumps({"user": "an-admin", "password": VALUE}))
+    app = func.FunctionApp()
+    place = {"secret_name": "db", "vault_name": "contoso", "identity": "system"}
+
+    @app.route("orders")
+    @key_vault_secret("user", json_field="user", **place)
+    @key_vault_secret("password", json_field="%FIELD%", **place)
+    def orders(req: func.HttpRequest, user: str, password: str) -> str:
+        return f"{user} {password}"
+
+    assert call(worker.index(app)["orders"]) == f"an-admin {VALUE}"
+    assert reads(fake_key_vault) == 1
+
+
+def test_a_refused_field_is_the_newest_one(
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
+) -> None:
+    vault = fake_key_vault.vault("contoso")
+    vault.set("api-key", json.dumps({"username": "user-1", "password": "password-1"}))
+    source = """
+from identity_bindings import Secret
+
+def main(req, user: Secret, password: Secret):
+    return [user.value, password.value] if req.method == "GET" else [user.newest(), password.newest()]
+"""
+    declare(tmp_path, "pair", source, *pair())
+    function = app()["pair"]
+    assert call(function, method="GET") == ["user-1", "password-1"]
+    before = reads(fake_key_vault)
+
+    vault.set("api-key", json.dumps({"username": "user-1", "password": "password-2"}))
+
+    assert call(function) == ["user-1", "password-2"]
+    assert reads(fake_key_vault) == before + 1
+
+
+def test_the_local_secrets_file_gives_fields_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, app: App
+) -> None:
+    file = tmp_path / "secrets.local.json"
+    file.write_text(
+        '{"api-key": "{\\"password\\": \\"one\\"}",\n"other": {"password": "two", "port": 5432}}'
+    )
+    monkeypatch.setenv("LOCAL_SECRETS_FILE", str(file))
+    for name in ("IDENTITY_ENDPOINT", "WEBSITE_SITE_NAME", "CONTAINER_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    declare(tmp_path / "functions", "text", ECHO, key_vault(jsonField="password"))
+    declare(
+        tmp_path / "functions",
+        "json",
+        "def main(req, password, port): return password + ' ' + port",
+        key_vault("password", secretName="other", jsonField="password"),
+        key_vault("port", secretName="other", jsonField="port"),
+    )
+    functions = worker.load_folder(tmp_path / "functions")
+
+    assert call(functions["text"]) == "one"
+    assert call(functions["json"]) == "two 5432"
+
+
+def test_check_says_which_field_is_missing(
+    fake_key_vault: FakeKeyVault,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from apps import FUNCTION_APP
+
+    fake_key_vault.vault("contoso").set("api-key", json.dumps({"password": VALUE}))
+    (tmp_path / "function_app.py").write_text(FUNCTION_APP)
+    declare(tmp_path / "functions", "right", ECHO, key_vault(jsonField="password"))
+    declare(tmp_path / "functions", "wrong", ECHO, key_vault(jsonField="user"))
+    monkeypatch.syspath_prepend(tmp_path)
+    main: Any = importlib.import_module("identity_bindings.__main__")
+    monkeypatch.setattr(main, "ROOT", tmp_path)
+
+    level = logging.getLogger("identity_bindings").level
+    status = main.main(["check", "--json"])
+    logging.getLogger("identity_bindings").setLevel(level)
+
+    printed = capsys.readouterr()
+    rows = {row["function"]: row for row in json.loads(printed.out)}
+    assert status == 1
+    assert rows["right"]["ok"]
+    assert rows["wrong"]["result"] == "the field is missing"
+    assert "field 'user' of secret 'api-key'" in rows["wrong"]["what"]
+    assert "JSON object with the field 'user'" in rows["wrong"]["repair"]
+    assert VALUE not in printed.out + printed.err
+    assert reads(fake_key_vault) == 1
+
+
+@pytest.mark.parametrize("field", ["{query.field}", 7, ["a"], "a\nb", "x" * 128])
+def test_a_wrong_field_is_found_at_load(
+    fake_key_vault: FakeKeyVault,
+    app: App,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    field: Any,
+) -> None:
+    declare(tmp_path, "echo", ECHO, key_vault(jsonField=field))
+
+    app()
+
+    assert "/echo/function.json: mySecret.jsonField: " in caplog.text

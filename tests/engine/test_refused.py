@@ -1,0 +1,302 @@
+"""A value that a service refuses after a rotation is read again: once for all, and not too often."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.fake_key_vault import FakeKeyVault
+from support.worker import declare, key_vault
+
+App = Callable[..., dict[str, Any]]
+
+DATABASE = """
+import asyncio
+
+from identity_bindings import Secret
+
+class AccessDenied(Exception):
+    pass
+
+def connect(password):
+    with open({file!r}) as accepted:
+        if password != accepted.read():
+            raise AccessDenied
+    return "connected"
+"""
+SYNC = (
+    DATABASE
+    + """
+def main(req, mySecret: Secret):
+    try:
+        return connect(mySecret.value)
+    except AccessDenied:
+        return connect(mySecret.newest())
+"""
+)
+ASYNC = (
+    DATABASE
+    + """
+async def main(req, mySecret: Secret):
+    try:
+        return connect(mySecret.value)
+    except AccessDenied:
+        return connect(await mySecret.newest_async())
+"""
+)
+
+
+class Rotation:
+    """A secret of a vault, and a database that accepts its newest value only."""
+
+    def __init__(self, fake_key_vault: FakeKeyVault, folder: Path) -> None:
+        self._vault, self.file = fake_key_vault.vault("contoso"), folder / "accepted"
+        self._requests = fake_key_vault.requests
+        self.rotate("first-value")
+
+    def rotate(self, value: str) -> None:
+        self._vault.set("api-key", value)
+        self.file.write_text(value)
+
+    def reads(self) -> int:
+        return sum(request.status == 200 and request.secret != "" for request in self._requests)
+
+
+@pytest.fixture
+def rotation(fake_key_vault: FakeKeyVault, tmp_path: Path) -> Rotation:
+    return Rotation(fake_key_vault, tmp_path)
+
+
+@pytest.fixture
+def handlers(rotation: Rotation, app: App, tmp_path: Path) -> dict[str, Callable[..., Any]]:
+    """The same function for threads and for coroutines; both have been called once."""
+    for name, source in {"sync": SYNC, "other": ASYNC}.items():
+        declare(tmp_path, name, source.format(file=str(rotation.file)), key_vault())
+    found = {name: function.get_user_function() for name, function in app().items()}
+    assert found["sync"](req=None) == asyncio.run(found["other"](req=None)) == "connected"
+    return found
+
+
+def at_once(handlers: dict[str, Callable[..., Any]], count: int) -> list[Any]:
+    """Call `count` times from threads and as often from coroutines, all at the same moment."""
+    start = threading.Barrier(count + 1)
+
+    def one(_: int) -> Any:
+        start.wait(20)
+        try:
+            return handlers["sync"](req=None)
+        except Exception as error:
+            return type(error).__name__
+
+    async def many() -> list[Any]:
+        calls = (handlers["other"](req=None) for _ in range(count))
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        return [one if isinstance(one, str) else type(one).__name__ for one in answers]
+
+    with ThreadPoolExecutor(count) as threads:
+        answers = threads.map(one, range(count))
+        start.wait(20)
+        return [*asyncio.run(many()), *answers]
+
+
+def test_two_hundred_refusals_cause_one_read(
+    rotation: Rotation, handlers: dict[str, Callable[..., Any]], fake_key_vault: FakeKeyVault
+) -> None:
+    before = rotation.reads()
+    rotation.rotate("second-value")
+    fake_key_vault.latency = 0.3
+
+    answers = at_once(handlers, 100)
+
+    assert answers == ["connected"] * 200
+    assert rotation.reads() == before + 1
+
+
+def test_a_value_that_somebody_has_read_meanwhile_is_not_read_again(
+    rotation: Rotation, handlers: dict[str, Callable[..., Any]]
+) -> None:
+    from identity_bindings.sources import pool
+
+    before = rotation.reads()
+    (source,) = pool._sources.values()
+    rotation.rotate("second-value")
+
+    source.outdate()  # as the refresh in the background does it
+    deadline = time.monotonic() + 5
+    while source.current[1] != "second-value" and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    assert at_once(handlers, 5) == ["connected"] * 10
+    assert rotation.reads() == before + 1
+
+
+def test_a_read_that_began_before_the_rotation_is_followed_by_another(
+    rotation: Rotation, handlers: dict[str, Callable[..., Any]], fake_key_vault: FakeKeyVault
+) -> None:
+    """The refresh in the background has the old value in its hands when the first call is refused."""
+    from identity_bindings.sources import pool
+
+    before = rotation.reads()
+    (source,) = pool._sources.values()
+    fake_key_vault.latency = 0.5
+    source.outdate()
+    deadline = time.monotonic() + 5
+    while rotation.reads() == before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    rotation.rotate("second-value")
+
+    answers = at_once(handlers, 20)
+
+    assert answers == ["connected"] * 40
+    assert rotation.reads() == before + 2
+
+
+def test_refusals_cause_at_most_one_read_in_ten_seconds(
+    rotation: Rotation,
+    handlers: dict[str, Callable[..., Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from identity_bindings import sources
+
+    before = rotation.reads()
+    rotation.file.write_text("a value that the vault does not have yet")
+
+    for _ in range(3):
+        assert set(at_once(handlers, 5)) == {"AccessDenied"}
+    assert rotation.reads() == before + 1
+    assert sources._READ_AGAIN == 10
+
+    rotation.rotate("second-value")
+    assert set(at_once(handlers, 5)) == {"AccessDenied"}
+    monkeypatch.setattr(sources, "_READ_AGAIN", 0.0)
+    assert at_once(handlers, 5) == ["connected"] * 10
+
+
+def test_each_secret_has_its_own_limit(
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
+) -> None:
+    source = "def main(req, mySecret: 'Secret'): return mySecret.newest()"
+    for name in ("one", "two"):
+        fake_key_vault.vault("contoso").set(name, f"first-value-of-{name}")
+        text = f"from identity_bindings import Secret\n{source}"
+        declare(tmp_path, name, text, key_vault(secretName=name))
+    functions = {name: one.get_user_function() for name, one in app().items()}
+    for name, call in functions.items():
+        assert call(req=None) == f"first-value-of-{name}"
+        fake_key_vault.vault("contoso").set(name, f"second-value-of-{name}")
+    # The first value was read by the start of the app, or by the call before it asked again.
+    values = {name: call(req=None) for name, call in functions.items()}
+
+    assert set(values) == {"one", "two"}
+    for name, value in values.items():
+        assert value.endswith(f"of-{name}")
+
+
+@pytest.mark.parametrize("fault", [{"status": 503}, {"status": 429}, {"how": "refuse"}])
+def test_where_the_read_fails_the_last_value_is_returned(
+    rotation: Rotation,
+    handlers: dict[str, Callable[..., Any]],
+    fake_key_vault: FakeKeyVault,
+    fault: dict[str, Any],
+) -> None:
+    rotation.rotate("second-value")
+    fake_key_vault.fail("contoso", **fault)
+    before = len(fake_key_vault.requests)
+
+    assert set(at_once(handlers, 5)) == {"AccessDenied"}
+    assert len(fake_key_vault.requests) <= before + 2  # the refresh in the background may follow
+
+
+def test_a_denial_without_grace_is_an_error_with_its_repair(
+    rotation: Rotation, app: App, tmp_path: Path, fake_key_vault: FakeKeyVault
+) -> None:
+    declare(tmp_path, "sync", SYNC.format(file=str(rotation.file)), key_vault())
+    call = app(grace=0)["sync"].get_user_function()
+    assert call(req=None) == "connected"
+    rotation.rotate("second-value")
+    fake_key_vault.vault("contoso").readers = set()
+
+    with pytest.raises(Exception, match="az keyvault set-policy") as caught:
+        call(req=None)
+
+    assert type(caught.value).__name__ == "BindingUnavailableError"
+
+
+def test_a_pinned_version_is_not_read_again(
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
+) -> None:
+    fake_key_vault.vault("contoso").set("api-key", "first-value", version="0123456789abcdef")
+    source = "from identity_bindings import Secret\ndef main(req, mySecret: Secret): return mySecret.newest()"
+    declare(tmp_path, "pinned", source, key_vault(secretVersion="0123456789abcdef"))
+    call = app()["pinned"].get_user_function()
+
+    assert [call(req=None) for _ in range(3)] == ["first-value"] * 3
+    assert (
+        sum(request.status == 200 and request.secret != "" for request in fake_key_vault.requests)
+        == 1
+    )
+
+
+def test_other_parameters_stay_plain_strings(
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
+) -> None:
+    fake_key_vault.vault("contoso").set("api-key", "first-value")
+    source = """
+from identity_bindings import Secret
+
+def main(req, plain: str, other, again: Secret):
+    return isinstance(plain, str), plain == other == again.value == "first-value", repr(again)
+"""
+    entries = [key_vault(name) for name in ("plain", "other", "again")]
+    declare(tmp_path, "mixed", source, *entries)
+
+    assert app()["mixed"].get_user_function()(req=None) == (True, True, "Secret()")
+
+
+def test_a_coroutine_that_waits_does_not_block_the_event_loop(
+    rotation: Rotation, handlers: dict[str, Callable[..., Any]], fake_key_vault: FakeKeyVault
+) -> None:
+    rotation.rotate("second-value")
+    fake_key_vault.latency = 1.0
+
+    async def run() -> int:
+        waiting, turns = asyncio.ensure_future(handlers["other"](req=None)), 0
+        while not waiting.done():
+            await asyncio.sleep(0.01)
+            turns += 1
+        assert await waiting == "connected"
+        return turns
+
+    assert asyncio.run(run()) > 10
+
+
+def test_the_decorator_gives_it_too(rotation: Rotation, fake_key_vault: FakeKeyVault) -> None:
+    import azure.functions as func
+    from identity_bindings import Secret, key_vault_secret
+    from support import worker
+
+    app = func.FunctionApp()
+
+    @app.route("orders")
+    @key_vault_secret("password", secret_name="api-key", vault_name="contoso", identity="system")
+    def orders(req: func.HttpRequest, password: Secret) -> str:
+        rotation.rotate("second-value")
+        return f"{password.value} {password.newest()}"
+
+    call = worker.index(app)["orders"].get_user_function()
+
+    assert call(req=None) == "first-value second-value"
+
+
+def test_without_an_app_it_keeps_the_value_that_a_test_gave() -> None:
+    from identity_bindings import Secret
+
+    secret = Secret("of-a-test")
+
+    assert secret.newest() == asyncio.run(secret.newest_async()) == secret.value == "of-a-test"

@@ -412,6 +412,8 @@ ACCEPTED: list[dict[str, object]] = [
     {"vaultName": "a" * 24},
     {"identity": "user", "identityId": IDENTITY_ID},
     {"identity": "user", "identityId": "%ID%"},
+    {"jsonField": "password"},
+    {"jsonField": "Connection string 1, in %STAGE%"},
 ]
 REFUSED: list[dict[str, object]] = [
     {"name": "my-secret"},
@@ -420,6 +422,11 @@ REFUSED: list[dict[str, object]] = [
     {"secretName": "{query.name}"},
     {"secretName": "my_%STAGE%"},
     {"secretVersion": "a" * 65},
+    {"jsonField": "{query.field}"},
+    {"jsonField": " "},
+    {"jsonField": "a\nb"},
+    {"jsonField": "a" * 128},
+    {"jsonField": 1},
     {"vaultName": "my_vault"},
     {"vaultName": "a-" * 12 + "a"},
     {"vaultName": "http://my-key-vault.vault.azure.net/"},
@@ -444,7 +451,7 @@ def test_the_schema_says_what_the_app_says(bake: Bake, complaints: Complaints) -
     )
     done = subprocess.run(
         [sys.executable, "-c", program, json.dumps(SETTINGS)],
-        cwd=bake(),
+        cwd=bake() / "src",
         input=json.dumps(declarations),
         capture_output=True,
         text=True,

@@ -284,3 +284,23 @@ def test_a_wrong_field_is_found_at_load(
     app()
 
     assert "/echo/function.json: mySecret.jsonField: " in caplog.text
+
+
+@pytest.mark.parametrize("field", [None, "user"])
+def test_the_whole_value_and_every_text_field_are_masked(
+    fake_key_vault: FakeKeyVault,
+    app: App,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    field: str | None,
+) -> None:
+    value = {"user": "an-administrator", "nested": [{"password": VALUE}], "port": 5432}
+    fake_key_vault.vault("contoso").set("api-key", json.dumps(value))
+    declare(tmp_path, "echo", ECHO, key_vault(jsonField=field))
+    call(app()["echo"])
+
+    print(json.dumps(value), json.dumps(value, indent=1), "an-administrator", VALUE)
+
+    printed = capsys.readouterr().out
+    assert "an-administrator" not in printed
+    assert VALUE not in printed

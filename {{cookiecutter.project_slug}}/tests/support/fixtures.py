@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,8 +53,10 @@ def declared(fake_key_vault: FakeKeyVault, monkeypatch: pytest.MonkeyPatch) -> D
     settings = worker.declared_settings()
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    values: dict[tuple[str, str], str] = {}
     identities: dict[str, set[str | None]] = {}
+    # Each secret: its value under None, and the fields of its JSON.
+    found: dict[tuple[str, str, str], dict[str | None, str]] = {}
+    parameters: dict[tuple[str, str], tuple[dict[str | None, str], str | None]] = {}
     fake_key_vault.identities.clear()
     for function, binding in worker.declarations(settings).bindings:
         fake_key_vault.identities.add(binding.identity.resource_id)
@@ -64,10 +67,13 @@ def declared(fake_key_vault: FakeKeyVault, monkeypatch: pytest.MonkeyPatch) -> D
             continue
         vault = fake_key_vault.vault(binding.vault_url)
         vault.readers = (vault.readers or set()) | {binding.identity.resource_id}
-        known = vault.find(binding.secret_name, binding.secret_version or "")
-        if not known:
-            value = f"value-{secrets.token_hex(16)}"
-            vault.set(binding.secret_name, value, version=binding.secret_version or "")
-            known = vault.find(binding.secret_name, binding.secret_version or "")
-        values[function, binding.name] = known[-1].value
+        secret = binding.vault_url, binding.secret_name.lower(), binding.secret_version or ""
+        texts = found.setdefault(secret, {})
+        texts.setdefault(binding.json_field, f"value-{secrets.token_hex(16)}")
+        parameters[function, binding.name] = texts, binding.json_field
+    for (url, name, version), texts in found.items():
+        if fields := {field: text for field, text in texts.items() if field}:
+            texts[None] = json.dumps(fields)
+        fake_key_vault.vault(url).set(name, texts[None], version=version)
+    values = {parameter: texts[field] for parameter, (texts, field) in parameters.items()}
     return Declared(fake_key_vault, values, identities)

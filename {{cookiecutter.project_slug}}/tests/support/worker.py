@@ -31,6 +31,7 @@ STAND_INS = {
     "identityId": IDENTITY,
     "secretName": "secret-of-tests",
     "secretVersion": "0123456789abcdef0123456789abcdef",
+    "jsonField": "field-of-tests",
     "keyName": "key-of-tests",
     "keyVersion": "0123456789abcdef0123456789abcdef",
     "scope": "api://api-of-tests/.default",

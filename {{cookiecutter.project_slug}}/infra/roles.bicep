@@ -1,6 +1,8 @@
 {%- set facts = cookiecutter | facts -%}
 // The Azure roles that this infrastructure assigns, each by the id that it has in every tenant.
+{%- if facts.cosmos_db %}
 // Cosmos DB's data roles are not Azure roles: modules/cosmos.bicep has its own.
+{%- endif %}
 @export()
 var roles = {
   // Storage Blob Data Owner: the least that the Functions host needs of its storage account.

@@ -1,0 +1,149 @@
+"""The editor's schema for function.json accepts and marks what the app accepts and refuses."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from answers import EVERYTHING, IDENTITY_ID
+from baking import Bake
+from jsonschema import Draft7Validator
+
+SECRET = {
+    "name": "my_secret",
+    "type": "keyVault",
+    "direction": "in",
+    "secretName": "my-secret",
+    "vaultName": "my-key-vault",
+    "identity": "system",
+}
+
+
+Complaints = Callable[..., list[str]]
+
+
+@pytest.fixture
+def complaints(bake: Bake) -> Complaints:
+    """What the editor would say about bindings."""
+    project = bake(**EVERYTHING)
+    schema = json.loads((project / "functions.schema.json").read_text("utf-8"))
+    Draft7Validator.check_schema(schema)
+
+    def complain(*bindings: dict[str, object]) -> list[str]:
+        found = Draft7Validator(schema).iter_errors({"bindings": list(bindings)})
+        return [error.message for error in found]
+
+    return complain
+
+
+def test_the_schema_is_wired_into_the_editor(bake: Bake) -> None:
+    project = bake()
+    (wired,) = json.loads((project / ".vscode/settings.json").read_text())["json.schemas"]
+
+    assert (project / wired["url"]).is_file()
+    assert list(project.glob(wired["fileMatch"][0].lstrip("/")))
+
+
+@pytest.mark.parametrize("identity", ["system", "user"])
+def test_the_schema_accepts_what_is_rendered(
+    bake: Bake, complaints: Complaints, identity: str
+) -> None:
+    files = list(bake(identity=identity, **EVERYTHING).glob("src/functions/*/function.json"))
+
+    assert len(files) == 6
+    for file in files:
+        assert complaints(*json.loads(file.read_text("utf-8"))["bindings"]) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"type": "keyVaultKey", "keyName": "a_b", "vaultName": "my-kv"},
+        {"type": "keyVaultKey", "keyName": "a"},
+        {"type": "keyvaultkey", "secretName": "a", "vaultName": "my-kv"},
+        {"type": "accessToken", "scope": "api://{name}/.default"},
+        {"type": "accessToken", "scope": "User.Read"},
+        {"type": "accessToken", "scope": "api://a/.default", "vaultName": "my-kv"},
+    ],
+)
+def test_the_schema_marks_a_wrong_declaration(
+    complaints: Complaints, wrong: dict[str, object]
+) -> None:
+    assert complaints({"name": "it", "direction": "in", "identity": "system"} | wrong)
+
+
+# What may stand in a declaration, for the editor as for the app.
+SETTINGS = {"SECRET_NAME": "my-secret", "VAULT": "my-key-vault", "STAGE": "dev", "ID": IDENTITY_ID}
+ACCEPTED: list[dict[str, object]] = [
+    {},
+    {"secretVersion": "0123456789abcdef0123456789abcdef"},
+    {"secretVersion": "abc"},
+    {"secretName": "%SECRET_NAME%", "vaultName": "%VAULT%"},
+    {"secretName": "api-%STAGE%", "vaultName": "kv-%STAGE%-%STAGE%"},
+    {"vaultName": "https://my-key-vault.vault.azure.net/"},
+    {"vaultName": "https://my-key-vault.vault.azure.cn:443"},
+    {"vaultName": "https://%VAULT%.vault.azure.net"},
+    {"vaultName": "a" * 24},
+    {"identity": "user", "identityId": IDENTITY_ID},
+    {"identity": "user", "identityId": "%ID%"},
+    {"jsonField": "password"},
+    {"jsonField": "Connection string 1, in %STAGE%"},
+]
+REFUSED: list[dict[str, object]] = [
+    {"name": "my-secret"},
+    {"direction": "out"},
+    {"secretName": "my_secret"},
+    {"secretName": "{query.name}"},
+    {"secretName": "my_%STAGE%"},
+    {"secretVersion": "a" * 65},
+    {"jsonField": "{query.field}"},
+    {"jsonField": " "},
+    {"jsonField": "a\nb"},
+    {"jsonField": "a" * 128},
+    {"jsonField": 1},
+    {"vaultName": "my_vault"},
+    {"vaultName": "a-" * 12 + "a"},
+    {"vaultName": "http://my-key-vault.vault.azure.net/"},
+    {"vaultName": "https://" + "a-" * 12 + "a.vault.azure.net/"},
+    {"identity": "somebody"},
+    {"identity": "user"},
+    {"identity": "user", "identityId": "my-identity"},
+    {"identityId": IDENTITY_ID},
+    {"secret": "misspelt"},
+    *(dict[str, object]({name: None}) for name in ("name", "secretName", "vaultName", "identity")),
+]
+
+
+def test_the_schema_says_what_the_app_says(bake: Bake, complaints: Complaints) -> None:
+    declarations = [
+        {name: value for name, value in (SECRET | change).items() if value is not None}
+        for change in (*ACCEPTED, *REFUSED)
+    ]
+    program = (
+        "import json, sys; from identity_bindings.grammar import declare;"
+        "print(json.dumps([not declare(one, json.loads(sys.argv[1]))[1] for one in json.load(sys.stdin)]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(SETTINGS)],
+        cwd=bake() / "src",
+        input=json.dumps(declarations),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    expected = [True] * len(ACCEPTED) + [False] * len(REFUSED)
+
+    of_app, of_editor = json.loads(done.stdout), [not complaints(one) for one in declarations]
+
+    for declaration, right, app, editor in zip(
+        declarations, expected, of_app, of_editor, strict=True
+    ):
+        assert (app, editor) == (right, right), declaration
+
+
+def test_the_schema_leaves_other_bindings_to_the_host(complaints: Complaints) -> None:
+    other = {"name": "my_secret", "type": "queueTrigger", "anything": {"goes": [1]}, "identity": 5}
+
+    assert complaints(other | {"direction": "in"}) == []
+    assert complaints(other | {"direction": "inout"})  # Python has no such binding

@@ -15,7 +15,6 @@ OPTIONAL: dict[str, Callable[["Facts"], object]] = {
     "functions.schema.json": lambda facts: not facts.decorators,
     "src/functions/": lambda facts: not facts.decorators,
     "src/blueprints/": lambda facts: facts.decorators,
-    "tests/contract/test_function_json.py": lambda facts: not facts.decorators,
     # key
     "src/blueprints/sign_document.py": lambda facts: facts.key,
     "src/functions/sign_document/": lambda facts: facts.key,

@@ -54,7 +54,7 @@ def what_it_is(declarations: Any, functions: dict[str, Any]) -> dict[str, Any]:
             for name, kind in TYPES.items()
             if hasattr(one, name)
         ],
-        "mistakes": [str(mistake) for mistake in declarations.mistakes],
+        "mistakes": [str(problem) for problem in declarations.problems],
     }
 
 

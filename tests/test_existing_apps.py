@@ -13,7 +13,11 @@ from baking import TEMPLATE
 
 PAGE = (TEMPLATE / "docs/existing-apps.md").read_text("utf-8")
 APPS = Path(__file__).parent / "existing_apps"
-SUPPORT = TEMPLATE / "{{cookiecutter.project_slug}}/tests"
+SUPPORT = [
+    TEMPLATE / "{{cookiecutter.project_slug}}/tests",
+    TEMPLATE / "tests",
+    TEMPLATE / "tests/engine",
+]
 
 
 def block(heading: str, language: str, number: int = 0) -> str:
@@ -110,7 +114,9 @@ with FakeKeyVault() as fake_key_vault:
         functions = worker.load_app()
         answer = worker.call(functions["HttpExample"]).get_body().decode()
     else:
-        runtime = worker.Runtime()
+        from apps import Host
+
+        runtime = Host()
         started = runtime.start(app)
         assert started.result.status == started.result.Success, started.result.exception
         functions = runtime.index()
@@ -126,7 +132,7 @@ def test_the_secret_arrives_in_the_worker(owner: Owner) -> None:
     """On 3.13 and later in Microsoft's own runtime, before in what stands for the worker."""
     done = subprocess.run(
         [sys.executable, "-c", CALL, str(owner.app)],
-        env=owner.environment | {"PYTHONPATH": str(SUPPORT)},
+        env=owner.environment | {"PYTHONPATH": os.pathsep.join(map(str, SUPPORT))},
         capture_output=True,
         text=True,
     )

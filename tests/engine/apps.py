@@ -94,8 +94,24 @@ class Project:
             host.close()
 
 
+class _Input(worker.Message):
+    def WhichOneof(self, _group: str) -> str:
+        return "data"
+
+
 class Host(worker.Runtime):
     """Microsoft's runtime, called with any trigger's data."""
+
+    def call(self, function_id: str, trigger: str, body: bytes = b"") -> Any:
+        """Call an HTTP function."""
+        message = worker.Message
+        http = message(
+            method="POST",
+            url="https://localhost/api",
+            **{name: {} for name in ("headers", "params", "query")},
+            body=message(bytes=body),
+        )
+        return self._invoke(function_id, None, [_Input(name=trigger, data=message(http=http))])
 
     def invoke(
         self, name: str, metadata: dict[str, str] | None = None, **inputs: dict[str, Any]
@@ -107,19 +123,20 @@ class Host(worker.Runtime):
             metadata: What the host tells beside the trigger's data, each as JSON.
             inputs: The data by parameter.
         """
-        message = worker._Message
+        message = worker.Message
         beside = {key: message(json=text) for key, text in (metadata or {}).items()}
-        data = [
-            worker._Input(name=parameter, data=message(**sent))
-            for parameter, sent in inputs.items()
-        ]
-        return self._ask(
+        data = [_Input(name=parameter, data=message(**sent)) for parameter, sent in inputs.items()]
+        return self._invoke(self.index()[name].function_id, beside, data)
+
+    def _invoke(self, function_id: str, metadata: Any, data: list[Any]) -> Any:
+        message = worker.Message
+        return self.ask(
             "invocation_request",
             invocation_id="a0b1",
-            function_id=self.index()[name].function_id,
+            function_id=function_id,
             trace_context=message(trace_parent="", trace_state="", attributes={}),
             retry_context=message(retry_count=0, max_retry_count=0, exception=None),
-            trigger_metadata=beside,
+            trigger_metadata=metadata,
             input_data=data,
         )
 

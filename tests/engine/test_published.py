@@ -12,7 +12,7 @@ from typing import Any
 
 import folders
 import pytest
-from apps import FUNCTION_APP
+from apps import FUNCTION_APP, Host
 from folders import call, key_vault
 from support import worker
 from support.fake_key_vault import FakeKeyVault
@@ -182,7 +182,7 @@ def test_all_that_people_write_is_registered(
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="azure-functions-runtime: Python 3.13 on")
 def test_all_that_people_write_runs_in_microsofts_runtime(shapes: Path) -> None:
     pytest.importorskip("azure_functions_runtime")
-    runtime = worker.Runtime()
+    runtime = Host()
 
     started = runtime.start(shapes)
 
@@ -308,7 +308,7 @@ def test_any_trigger_is_indexed_by_microsofts_runtime(app_folder: Path) -> None:
         text = json.dumps({"bindings": [*others, key_vault()]})
         source = f"import azure.functions as func\n{handler}"
         write(app_folder, name, {"function.json": text, "__init__.py": source})
-    runtime = worker.Runtime()
+    runtime = Host()
 
     started = runtime.start(app_folder)
 

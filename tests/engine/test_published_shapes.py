@@ -229,9 +229,9 @@ def test_no_handler_without_a_secret_takes_the_app_down(project: Project) -> Non
 
     with project.host() as host:
         assert set(host.index()) == set(HANDLERS)
-        request = worker._Message(
+        request = worker.Message(
             **{"method": "GET", "url": "https://localhost/api", "headers": {}, "params": {}},
-            **{"query": {}, "body": worker._Message(bytes=b"")},
+            **{"query": {}, "body": worker.Message(bytes=b"")},
         )
         for name in HANDLERS:
             answer = host.invoke(name, req={"http": request}, mySecret={"string": VALUE})
@@ -440,11 +440,11 @@ TRIGGERS: dict[str, tuple[list[Any], str, Sent, Any]] = {
         "    out.set(row)\n    return row\n",
         {
             "req": {
-                "http": worker._Message(
+                "http": worker.Message(
                     method="GET",
                     url="https://localhost/api/a/1",
                     **{name: {} for name in ("headers", "params", "query")},
-                    body=worker._Message(bytes=b""),
+                    body=worker.Message(bytes=b""),
                 )
             },
             "row": {"json": '{"a": 1}'},

@@ -25,9 +25,8 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from apps import FUNCTION_APP
+from apps import FUNCTION_APP, Host
 from folders import declare, key_vault
-from support import worker
 from support.fake_key_vault import FakeKeyVault
 
 App = Callable[..., dict[str, Any]]
@@ -443,7 +442,7 @@ def test_microsofts_runtime_ships_nothing(
     (tmp_path / "function_app.py").write_text(FUNCTION_APP)
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
-    runtime = worker.Runtime()
+    runtime = Host()
 
     started = runtime.start(tmp_path)
     assert started.result.status == started.result.Success, started.result.exception

@@ -125,7 +125,7 @@ def refused(signature: Signature, bindings: list[dict[str, Any]]) -> str:
     rules.present(handler, signature)
     built = registration._decorate(blueprint, declared, handler, bindings).build()
     try:
-        registry.Registry().add_indexed_function(built, worker._Protos())
+        registry.Registry().add_indexed_function(built, worker.Protos())
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return ""

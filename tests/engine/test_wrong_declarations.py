@@ -703,7 +703,7 @@ def _microsofts_registry_accepts(functions: dict[str, Any]) -> None:
     index: Any = importlib.import_module("azure_functions_runtime.functions")
     importlib.import_module("azure_functions_runtime.bindings.meta").load_binding_registry()
     for function in functions.values():
-        index.Registry().add_indexed_function(function, worker._Protos())
+        index.Registry().add_indexed_function(function, worker.Protos())
         for sent in function.get_raw_bindings():
             assert json.loads(sent)["type"].lower() != "keyvault"
             sent.encode()

@@ -2,8 +2,6 @@
 {% if facts.decorators -%}
 """The app: its first function{{ ', and those of blueprints/' if facts.samples else '' }}."""
 
-import hashlib
-import hmac
 import json
 
 import azure.functions as func
@@ -32,7 +30,7 @@ app.register_functions({{ name }}.blueprint)
 {%- endfor %}
 {% include "first_function.py.jinja" -%}
 {%- else -%}
-"""The app: everything that stands declared under functions/."""
+"""The app: the functions that functions/ declares."""
 
 from pathlib import Path
 

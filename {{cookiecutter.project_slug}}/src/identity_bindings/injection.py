@@ -158,15 +158,18 @@ def inject(handler: Handler, values: Sequence[Injection], folder: Path | None = 
 
     @functools.wraps(handler)
     def call(*args: Any, **kwargs: Any) -> Any:
-        good_until, kwargs[name] = source.current
-        if good_until <= monotonic():
-            kwargs[name] = first.wait()
+        passed = {*kwargs} if more else ()  # a test may pass its own value, the worker none
+        if name not in kwargs:
+            good_until, kwargs[name] = source.current
+            if good_until <= monotonic():
+                kwargs[name] = first.wait()
         if more:
             for one, items in groups:
-                if one.current[0] <= monotonic():
-                    items[0].wait()
+                left = [item for item in items if item.binding.name not in passed]
+                if left and one.current[0] <= monotonic():
+                    left[0].wait()
                 reading = one.reading
-                kwargs.update({item.binding.name: item.give(reading) for item in items})
+                kwargs.update({item.binding.name: item.give(reading) for item in left})
             if folder is not None and "context" in kwargs:
                 kwargs["context"] = _ContextIn(folder, kwargs["context"])
         try:
@@ -178,15 +181,18 @@ def inject(handler: Handler, values: Sequence[Injection], folder: Path | None = 
 
     @functools.wraps(handler)
     async def call_async(*args: Any, **kwargs: Any) -> Any:
-        good_until, kwargs[name] = source.current
-        if good_until <= monotonic():
-            kwargs[name] = await first.wait_async()
+        passed = {*kwargs} if more else ()
+        if name not in kwargs:
+            good_until, kwargs[name] = source.current
+            if good_until <= monotonic():
+                kwargs[name] = await first.wait_async()
         if more:
             for one, items in groups:
-                if one.current[0] <= monotonic():
-                    await items[0].wait_async()
+                left = [item for item in items if item.binding.name not in passed]
+                if left and one.current[0] <= monotonic():
+                    await left[0].wait_async()
                 reading = one.reading
-                kwargs.update({item.binding.name: item.give(reading) for item in items})
+                kwargs.update({item.binding.name: item.give(reading) for item in left})
             if folder is not None and "context" in kwargs:
                 kwargs["context"] = _ContextIn(folder, kwargs["context"])
         try:

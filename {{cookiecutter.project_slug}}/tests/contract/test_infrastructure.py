@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from support import bicep
 import pytest
-from support import worker
+
+from support import bicep, worker
 
 INFRA = bicep.INFRA
 {%- if facts.identity_by_setting %}
@@ -83,7 +83,7 @@ def declared(snapshot: dict[str, Any]) -> dict[Right, str]:
     # What only Azure knows is an expression: here the suffix of the cloud, which has a default.
     settings = {k: v for k, v in bicep.app_settings(snapshot).items() if not v.startswith("[")}
     declarations = worker.declarations(settings)
-    assert [str(mistake) for mistake in declarations.mistakes] == []
+    assert [str(problem) for problem in declarations.problems] == []
     found: dict[Right, str] = {}
     for function, binding in declarations.bindings:
 {%- if facts.api_scope %}

@@ -1,4 +1,4 @@
-"""The keys of the vaults on loopback: real RSA keys that sign and verify, as Key Vault's do."""
+"""Keys of the fake Key Vault: real RSA keys that sign and verify."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
+
 from support.fake_key_vault import CALLER, FakeKeyVault, Reply, Request
 
 DIGEST = utils.Prehashed(hashes.SHA256())

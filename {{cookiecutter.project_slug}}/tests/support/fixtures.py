@@ -7,10 +7,10 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
-from typing import Any
+from importlib.util import find_spec
 
 import pytest
+
 from support import worker
 from support.fake_key_vault import FakeKeyVault
 
@@ -34,35 +34,26 @@ def fake_key_vault(fresh_worker: None) -> Iterator[FakeKeyVault]:
 
 @dataclass(frozen=True)
 class Declared:
-    """What the project declares, made true in the fake_key_vault."""
+    """What the functions declare, as it is in the fake Key Vault."""
 
     fake_key_vault: FakeKeyVault
     values: dict[tuple[str, str], str]  # (function, parameter) → the secret's value
-    identities: dict[str, set[str | None]]  # function → whose identity it reads with
-
-
-def _other_fakes() -> list[Any]:
-    """What stands for things other than secrets: one module for each that the project has."""
-    files = sorted(Path(__file__).parent.glob("fake_keys.py"))
-    return [import_module(f"support.{file.stem}") for file in files]
+    identities: dict[str, set[str | None]]  # function → the identities that read for it
 
 
 @pytest.fixture
-def declared(fake_key_vault: FakeKeyVault, monkeypatch: pytest.MonkeyPatch) -> Declared:
+def declared(fake_key_vault: FakeKeyVault) -> Declared:
     """Give the app exactly the identities, vaults and secrets that its functions declare."""
-    settings = worker.declared_settings()
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
     identities: dict[str, set[str | None]] = {}
     # Each secret: its value under None, and the fields of its JSON.
     found: dict[tuple[str, str, str], dict[str | None, str]] = {}
     parameters: dict[tuple[str, str], tuple[dict[str | None, str], str | None]] = {}
     fake_key_vault.identities.clear()
-    for function, binding in worker.declarations(settings).bindings:
+    for function, binding in worker.declarations(worker.declared_settings()).bindings:
         fake_key_vault.identities.add(binding.identity.resource_id)
         identities.setdefault(function, set()).add(binding.identity.resource_id)
-        for other in _other_fakes():
-            other.add(fake_key_vault, binding)
+        if find_spec("support.fake_keys"):
+            import_module("support.fake_keys").add(fake_key_vault, binding)
         if not hasattr(binding, "secret_name"):
             continue
         vault = fake_key_vault.vault(binding.vault_url)

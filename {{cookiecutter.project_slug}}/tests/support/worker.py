@@ -1,8 +1,9 @@
-"""What the Functions worker does with an app, in a few lines: start, index, load, call, restart."""
+"""What the Functions worker does with an app: load, index, convert what arrives, call, restart."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import importlib
 import json
@@ -15,42 +16,31 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest import mock
+from urllib.parse import urlencode
 
 import azure.functions as func
+from azure.functions.meta import Datum
 
-PROJECT = Path(__file__).resolve().parents[2]
-SRC = PROJECT / "src"
+from support import settings
+
+PROJECT = settings.PROJECT
+SRC = settings.SRC
 FUNCTIONS = SRC / "functions"
-IDENTITY = (
-    "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-tests/providers"
-    "/Microsoft.ManagedIdentity/userAssignedIdentities/id-tests"
-)
-# What stands in the tests for an app setting, by the property that names it.
-STAND_INS = {
-    "vaultName": "vault-of-tests",
-    "identityId": IDENTITY,
-    "secretName": "secret-of-tests",
-    "secretVersion": "0123456789abcdef0123456789abcdef",
-    "jsonField": "field-of-tests",
-    "keyName": "key-of-tests",
-    "keyVersion": "0123456789abcdef0123456789abcdef",
-    "scope": "api://api-of-tests/.default",
-}
 
 
 class Declarations(NamedTuple):
     """What the app declares, in function.json files and by decorators alike."""
 
     bindings: list[tuple[str, Any]]  # a function's name, and one of the bindings filled in for it
-    mistakes: list[Any]
+    problems: list[Any]
 
 
-def declarations(settings: Mapping[str, str]) -> Declarations:
+def declarations(app_settings: Mapping[str, str]) -> Declarations:
     """Load the app with these settings, and return what it declares. Nothing is read."""
     restart()
     report = importlib.import_module("identity_bindings.report").report
     report.begin = lambda: None
-    with mock.patch.dict(os.environ, settings):
+    with mock.patch.dict(os.environ, app_settings):
         importlib.import_module("function_app")
         bindings = [(one.function, one.binding) for one in report.injections]
         # A function that is disabled is not registered, and keeps its rights.
@@ -63,14 +53,17 @@ def declarations(settings: Mapping[str, str]) -> Declarations:
 
 @functools.cache
 def declared_settings() -> dict[str, str]:
-    """Return a value for every app setting that the declarations name as %SETTING%."""
-    # Where a setting is missing, that is a mistake, and tells the property and its value.
-    return {
-        setting: STAND_INS[name]
-        for mistake in declarations({}).mistakes
-        if (name := mistake.property.rpartition(".")[2]) in STAND_INS
-        for setting in re.findall(r"%([^%]+)%", str(mistake.value))
-    }
+    """Return a value for every app setting that infra/ or local.settings.json defines."""
+    found = settings.defined()
+    problems: list[Any] = []
+    with contextlib.suppress(Exception):  # tests/contract says why the app cannot be loaded
+        problems = declarations(found).problems
+    for problem in problems:
+        stand_in = settings.STAND_INS.get(problem.property.rpartition(".")[2], "")
+        for name in re.findall(r"%([^%]+)%", str(problem.value)):
+            if stand_in and name in found:
+                found[name] = stand_in.format(name)
+    return found
 
 
 def restart() -> None:
@@ -100,16 +93,9 @@ def load_app() -> dict[str, Any]:
     return index(importlib.import_module("function_app").app)
 
 
-def load_folder(functions: Path) -> dict[str, Any]:
-    """Register a folder's declarations in an app of its own and return its functions by name."""
-    app = func.FunctionApp()
-    importlib.import_module("identity_bindings").register_functions(app, functions)
-    return index(app)
-
-
 def index(app: func.FunctionApp) -> dict[str, Any]:
     """Return the functions of an app by name, as the worker sees them."""
-    return {function.get_function_name(): function for function in app.get_functions()}
+    return {str(function.get_function_name()): function for function in app.get_functions()}
 
 
 def bindings(function: Any) -> dict[str, dict[str, Any]]:
@@ -118,61 +104,109 @@ def bindings(function: Any) -> dict[str, dict[str, Any]]:
     return {binding["name"]: binding for binding in sent}
 
 
-def declare(functions: Path, name: str, source: str, *entries: dict[str, Any], **top: Any) -> Path:
-    """Write an HTTP function with further bindings, as a person would, and return its folder."""
-    folder = functions / name
-    folder.mkdir(parents=True, exist_ok=True)
-    trigger = {"name": "req", "type": "httpTrigger", "direction": "in", "methods": ["get", "post"]}
-    bindings = [trigger, {"name": "res", "type": "http", "direction": "out"}, *entries]
-    text = json.dumps({"bindings": bindings, **top}, indent=2)
-    (folder / "function.json").write_text(text, encoding="utf-8")
-    (folder / "__init__.py").write_text(source, encoding="utf-8")
-    return folder
+class Sent(NamedTuple):
+    """What the host sends for one parameter."""
+
+    data: Datum
+    metadata: dict[str, Datum]
 
 
-def key_vault(name: str = "mySecret", **properties: Any) -> dict[str, Any]:
-    """Return a keyVault entry of a function.json; None leaves a property out."""
-    entry = {"name": name, "type": "keyVault", "direction": "in", "secretName": "api-key"}
-    entry |= {"vaultName": "contoso", "identity": "system"} | properties
-    return {key: value for key, value in entry.items() if value is not None}
-
-
-def call(
-    function: Any,
+def http_request(
+    method: str = "GET",
     body: bytes = b"",
-    method: str = "POST",
-    headers: dict[str, str] | None = None,
-    **others: Any,
-) -> Any:
-    """Call an HTTP function as the worker does, a coroutine in a loop of its own."""
-    handler = function.get_user_function()
-    url = f"https://localhost/api/{function.get_function_name()}"
-    request = func.HttpRequest(method, url, body=body, headers=headers)
-    others[function.get_trigger().name] = request
-    answer = handler(**others)
+    *,
+    query: Mapping[str, str] = {},
+    route: Mapping[str, str] = {},
+    headers: Mapping[str, str] = {},
+) -> Sent:
+    """Send an HTTP request; `route` has the values of the route's parameters."""
+    texts = {
+        name: {key: Datum(value, "string") for key, value in given.items()}
+        for name, given in {"query": query, "params": route, "headers": headers}.items()
+    }
+    url = Datum(f"https://localhost/api?{urlencode(query)}".rstrip("?"), "string")
+    plain = {"method": Datum(method, "string"), "url": url, "body": Datum(body, "bytes")}
+    return Sent(Datum({**texts, **plain}, "http"), {})
+
+
+def timer(*, past_due: bool = False) -> Sent:
+    """Fire a timer."""
+    return Sent(Datum(json.dumps({"IsPastDue": past_due}), "json"), {})
+
+
+def queue_message(body: str | bytes, *, id: str = "1", dequeue_count: int = 1) -> Sent:
+    """Deliver a message of a storage queue."""
+    metadata = {"Id": Datum(id, "string"), "DequeueCount": Datum(str(dequeue_count), "json")}
+    return Sent(Datum(body, "string" if isinstance(body, str) else "bytes"), metadata)
+
+
+def blob(content: bytes, path: str = "container/blob") -> Sent:
+    """Deliver a blob."""
+    properties = Datum(json.dumps({"ContentLength": len(content)}), "json")
+    uri = Datum(json.dumps(f"https://account.blob.core.windows.net/{path}"), "json")
+    metadata = {"BlobTrigger": Datum(path, "string"), "Uri": uri, "Properties": properties}
+    return Sent(Datum(content, "bytes"), metadata)
+
+
+class Output(func.Out[Any]):
+    """What a handler gets for an output that is a parameter."""
+
+    def __init__(self) -> None:
+        self._value: Any = None
+
+    def set(self, val: Any) -> None:
+        """Set the value."""
+        self._value = val
+
+    def get(self) -> Any:
+        """Return the value."""
+        return self._value
+
+
+def call(function: Any, trigger: Sent | None = None, **others: Any) -> Any:
+    """Call a function as the worker does, with what the library's converters make of the data.
+
+    Args:
+        function: One of `load_app()`.
+        trigger: What arrives, such as `queue_message(b"…")`; by default an HTTP request.
+        others: Its other parameters: what is sent for an input, an `Output()` for an output.
+    """
+    handler, name = function.get_user_function(), function.get_trigger().name
+    given = {name: trigger or http_request(), **others}
+    types = {name: binding["type"] for name, binding in bindings(function).items()}
+    arguments = {
+        name: _converted(types[name], sent) if isinstance(sent, Sent) else sent
+        for name, sent in given.items()
+    }
+    answer = handler(**arguments)
     return asyncio.run(answer) if asyncio.iscoroutine(answer) else answer
 
 
-class _Message(SimpleNamespace):
+def _converted(kind: str, sent: Sent) -> Any:
+    converter: Any = func.get_binding_registry().get(kind)
+    if converter is None:
+        return sent.data.python_value
+    return converter.decode(sent.data, trigger_metadata=sent.metadata)
+
+
+class Message(SimpleNamespace):
     """A protocol message: what it was made with, and the name of the one field that is set."""
 
     def WhichOneof(self, _group: str) -> str | None:
         return next(iter(vars(self)), None)
 
 
-class _Protos:
+class Protos:
     """The messages that pass between host and worker, as far as the runtime makes them."""
 
-    class StatusResult(_Message):
+    class StatusResult(Message):
         Failure, Success = 0, 1
 
-    class BindingInfo(_Message):
-        undefined = 0
-        inout = 2
-        out = 1
+    class BindingInfo(Message):
+        undefined, out, inout = 0, 1, 2
 
-    def __getattr__(self, name: str) -> type[_Message]:
-        return type(name, (_Message,), {})
+    def __getattr__(self, name: str) -> type[Message]:
+        return type(name, (Message,), {})
 
 
 class Runtime:
@@ -188,50 +222,24 @@ class Runtime:
         self._runtime.stop_threadpool_executor()
         self._loop.close()
 
-    def _ask(self, request: str, **content: Any) -> Any:
-        message = _Message(
-            request=_Message(**{request: _Message(**content)}),
-            properties={"host": "127.0.0.1", "protos": _Protos()},
+    def ask(self, request: str, **content: Any) -> Any:
+        """Send a request, and return the answer."""
+        message = Message(
+            request=Message(**{request: Message(**content)}),
+            properties={"host": "127.0.0.1", "protos": Protos()},
         )
-        handler = getattr(self._runtime, request.removeprefix("worker_init_request") or request)
+        handler = getattr(self._runtime, request)
         return self._loop.run_until_complete(handler(message))
 
     def start(self, project: Path = SRC) -> Any:
         """Start the worker: it imports and indexes the app."""
-        return self._ask(
-            "worker_init_request", capabilities={}, function_app_directory=str(project)
-        )
+        return self.ask("worker_init_request", capabilities={}, function_app_directory=str(project))
 
     def index(self) -> dict[str, Any]:
         """Return what it tells the host about each function, by name."""
-        answer = self._ask("functions_metadata_request")
+        answer = self.ask("functions_metadata_request")
         return {one.name: one for one in answer.function_metadata_results or ()}
 
     def load(self, function_id: str) -> Any:
         """Load a function."""
-        return self._ask("function_load_request", function_id=function_id)
-
-    def call(self, function_id: str, trigger: str, body: bytes = b"") -> Any:
-        """Call an HTTP function."""
-        http = _Message(
-            method="POST",
-            url="https://localhost/api",
-            headers={},
-            params={},
-            query={},
-            body=_Message(bytes=body),
-        )
-        return self._ask(
-            "invocation_request",
-            invocation_id="a0b1",
-            function_id=function_id,
-            trace_context=_Message(trace_parent="", trace_state="", attributes={}),
-            retry_context=_Message(retry_count=0, max_retry_count=0, exception=None),
-            trigger_metadata=None,
-            input_data=[_Input(name=trigger, data=_Message(http=http))],
-        )
-
-
-class _Input(_Message):
-    def WhichOneof(self, _group: str) -> str:
-        return "data"
+        return self.ask("function_load_request", function_id=function_id)

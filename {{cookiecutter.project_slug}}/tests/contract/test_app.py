@@ -1,0 +1,110 @@
+"""Every declaration is valid, and what it declares arrives. No handler of the app is called."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import azure.functions as func
+import pytest
+
+from support import worker
+from support.fixtures import Declared
+
+
+def test_everything_that_is_to_be_deployed_is_in_src() -> None:
+    top, src = worker.PROJECT, worker.SRC
+    folders = [one for one in top.iterdir() if one.is_dir() and not one.name.startswith(".")]
+    files = [top / "host.json", top / "function_app.py"]
+    files += [file for one in (top, *folders) for file in one.glob("*/function.json")]
+    outside = [file for file in files if file.exists() and file.parents[1] != worker.FUNCTIONS]
+
+    for file in outside:
+        right = f"functions/{file.parent.name}/" if file.name == "function.json" else ""
+        wrong = file.relative_to(top).as_posix()
+        pytest.fail(f"{wrong} is not deployed, or not found there: move it to {src.name}/{right}")
+
+
+def test_every_declaration_is_valid(declared: Declared, caplog: pytest.LogCaptureFixture) -> None:
+    functions = worker.load_app()
+
+    assert [str(problem) for found in _report().problems.values() for problem in found] == []
+    assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == []
+    reader = importlib.import_module("identity_bindings.declarations")
+    for function in reader.read_declarations(worker.FUNCTIONS, {}):
+        known = function.name in functions or function.disabled
+        assert known, f"{function.file} is not registered: function_app.py must do that"
+
+
+def test_host_and_worker_get_only_what_they_know(declared: Declared) -> None:
+    functions = worker.load_app()
+    is_ours = importlib.import_module("identity_bindings.grammar").is_ours
+
+    for name, function in functions.items():
+        # This is what the worker sends to the host, which refuses a type that it does not know.
+        bindings = worker.bindings(function)
+        assert not [binding for binding in bindings.values() if is_ours(binding)], name
+        # The worker refuses a binding that is no parameter, and a parameter that is no binding.
+        parameters = set(inspect.signature(function.get_user_function()).parameters) - {"context"}
+        assert parameters == bindings.keys() - {"$return"}, name
+
+
+def test_no_binding_has_a_misspelt_type_or_property(declared: Declared) -> None:
+    decorators = inspect.getmembers(func.FunctionApp, inspect.isfunction)
+    names = {name for _, one in decorators for name in inspect.signature(one).parameters}
+    properties = {re.sub("_(.)", lambda match: match[1].upper(), name) for name in names}
+    registry: Any = func.get_binding_registry()
+    kinds = importlib.import_module("identity_bindings.grammar").kinds().values()
+    types = {str(name) for name in registry._bindings} | {kind.type for kind in kinds}
+
+    for function, binding in _bindings():
+        words = [(binding["type"], types), *((word, properties) for word in binding)]
+        for word, known in words:
+            in_lower_case = {one.lower(): one for one in known}
+            close = difflib.get_close_matches(word.lower(), in_lower_case, cutoff=0.85)
+            meant = in_lower_case[close[0]] if close else word
+            assert meant.lower() == word.lower(), (
+                f"{function}, {binding['name']}: {word!r}: did you mean {meant!r}?"
+            )
+
+
+def test_every_setting_of_a_binding_is_defined(declared: Declared) -> None:
+    known = worker.declared_settings()
+    for function, binding in _bindings():
+        for value in filter(lambda one: isinstance(one, str), binding.values()):
+            for setting in re.findall("%([^%]+)%", value):
+                assert setting in known, (
+                    f"{function}, {binding['name']}: {value!r}: no app setting {setting!r} in"
+                    " infra/ or in src/local.settings.json: correct the name, or define it in infra/"
+                )
+
+
+def test_every_declared_value_arrives(declared: Declared) -> None:
+    worker.load_app()
+    injections = _report().injections
+
+    for one in injections:
+        one.wait()  # as a call does, until the Azure SDK has read it
+        value = one.give(one.source.reading)
+        expected = declared.values.get((one.function, one.binding.name), value)
+        arrived = value == expected or str(getattr(value, "value", "")) == expected
+        assert arrived, f"{one.function}, {one.binding.name}: another value arrived"
+
+    # Only now: values are also read in the background, in any order.
+    requests = [one for one in declared.fake_key_vault.requests if one.endpoint == "identity"]
+    asked = {request.query.get("mi_res_id") for request in requests}
+    assert asked == {one.binding.identity.resource_id for one in injections}
+
+
+def _report() -> Any:
+    return importlib.import_module("identity_bindings.report").report
+
+
+def _bindings() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, function in worker.load_app().items():
+        for binding in worker.bindings(function).values():
+            yield name, binding

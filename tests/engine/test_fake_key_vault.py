@@ -5,6 +5,7 @@ No line of the app takes part: the Azure SDK alone talks to the fake_key_vault.
 
 from __future__ import annotations
 
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -175,6 +176,16 @@ def test_what_is_not_there(fake_key_vault: FakeKeyVault) -> None:
 
     assert fake_key_vault.strays == ["example.com"]
     fake_key_vault.strays.clear()
+
+
+def test_a_late_read_of_an_earlier_test_is_no_stray(fake_key_vault: FakeKeyVault) -> None:
+    """Its thread asks the identity endpoint of its own test, which has ended."""
+    with FakeKeyVault() as earlier:
+        port = earlier.identity_port
+
+    with pytest.raises(ConnectionRefusedError):
+        fake_key_vault.connect(socket.create_connection, ("127.0.0.1", port))
+    assert fake_key_vault.strays == []
 
 
 def test_a_certificate_that_is_not_trusted(

@@ -183,8 +183,8 @@ def call(function: Any, trigger: Sent | None = None, **others: Any) -> Any:
 
 
 def _converted(kind: str, sent: Sent) -> Any:
-    converter: Any = func.get_binding_registry().get(kind)
-    if converter is None:
+    registry: Any = func.get_binding_registry
+    if (converter := registry().get(kind)) is None:
         return sent.data.python_value
     return converter.decode(sent.data, trigger_metadata=sent.metadata)
 

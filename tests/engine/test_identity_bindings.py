@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import sys
 import time
@@ -65,6 +66,29 @@ def test_a_secret_arrives(
 
     assert answer(tmp_path) == VALUE
     assert {request.endpoint for request in fake_key_vault.requests} == {host, "identity"}
+
+
+PASSED = """
+from identity_bindings.secret import Secret
+
+def main(req, one: str, two: str, three: Secret, four: str):
+    return f"{one} {two} {three} {four}"
+"""
+
+
+@pytest.mark.parametrize("source", [PASSED, PASSED.replace("def main", "async def main")])
+def test_values_that_the_caller_passes_are_used_and_nothing_is_read(
+    fresh_worker: None, tmp_path: Path, source: str
+) -> None:
+    """As a unit test does: the worker passes none of these parameters."""
+    names = ("one", "two", "three", "four")
+    declare(tmp_path, "echo", source, *(key_vault(name, secretName=name) for name in names))
+    function = load_folder(tmp_path)["echo"]
+
+    assert call(function, one="1", two="2", three="3", four="") == "1 2 3 "
+
+    report = importlib.import_module("identity_bindings.report").report
+    assert [one.source.reading for one in report.injections] == [None] * 4
 
 
 @pytest.mark.parametrize("declared", [IDENTITY, "%IDENTITY%"])

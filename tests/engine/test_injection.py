@@ -98,20 +98,6 @@ def test_each_parameter_gets_its_own_value(module: Any, handler: Callable[..., A
         assert answer(wrapped, req=7) == {"req": 7, **{name: expected[name] for name in names}}
 
 
-@pytest.mark.parametrize("handler", [plain, asynchronous])
-def test_a_value_that_the_caller_passes_is_used_and_nothing_is_read(
-    module: Any, handler: Callable[..., Any]
-) -> None:
-    """As a unit test does: the worker passes none of these parameters."""
-    sources = {"one": expired("1"), "two": expired("2"), "three": Source("3")}
-    wrapped = module.inject(handler, injections(module, **sources))
-
-    assert answer(wrapped, one="a", two="b") == {"one": "a", "two": "b", "three": "3"}
-    assert answer(wrapped, one="a", two="") == {"one": "a", "two": "", "three": "3"}
-
-    assert not any(source.settled for source in sources.values())
-
-
 def test_who_calls_a_function_by_position_may(module: Any) -> None:
     def handler(req: int, one: str) -> tuple[int, str]:
         return req, one

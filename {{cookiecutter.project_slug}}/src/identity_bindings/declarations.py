@@ -35,9 +35,9 @@ class FunctionDeclaration:
         name: The function's name, which is its folder's name.
         folder: The folder that holds ``function.json``.
         bindings: The platform's own bindings, as written. Their trigger may be missing in error.
-        declared: The bindings that this package fills in.
+        declared: The bindings that this package provides.
         settings: The properties at the top, such as ``scriptFile``, ``entryPoint``, ``retry``.
-        disabled: It is declared not to run.
+        disabled: Whether the declaration disables it.
         problems: Every mistake in it.
     """
 
@@ -153,7 +153,7 @@ def _retry_mistakes(retry: Any) -> Iterator[Mistake]:
         return
     count = retry.get("maxRetryCount")
     if isinstance(count, bool) or not re.fullmatch(r"-1|\d{1,9}", str(count)):
-        yield "retry.maxRetryCount", count, "a number of retries, -1 for no end"
+        yield "retry.maxRetryCount", count, "a number of retries, -1 for no limit"
     for name in RETRY[strategy][1]:
         if not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]?\d:[0-5]?\d", str(retry.get(name))):
             yield f"retry.{name}", retry.get(name), "a time as 'hh:mm:ss'"

@@ -1,4 +1,4 @@
-"""The grammar of this package's own bindings: their properties, and what may stand in each."""
+"""The grammar of this package's own bindings: their properties, and what each accepts."""
 
 import difflib
 import keyword
@@ -77,7 +77,7 @@ def direction(binding: Mapping[str, Any]) -> str:
 
 
 def is_ours(binding: Mapping[str, Any]) -> bool:
-    """Whether this package fills the binding in. The host does not mind the case of a type."""
+    """Whether this package provides the binding. The host ignores the case of a type."""
     return str(binding.get("type")).lower() in kinds()
 
 
@@ -127,7 +127,7 @@ def _shape(binding: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[Mista
     for unknown in sorted(binding.keys() - set(known)):
         close = difflib.get_close_matches(unknown.lower(), in_lower_case)
         meant = f"did you mean '{in_lower_case[close[0]]}'? " if close else ""
-        # What stands under a name of somebody's own may be the secret itself.
+        # The value of an unknown property may be the secret itself.
         yield unknown, MASK, f"{meant}allowed are {', '.join(known)}"
 
 
@@ -135,7 +135,7 @@ def _value(text: object, rule: Property, settings: Mapping[str, str]) -> str | N
     """The checked value of a property, its settings resolved.
 
     Raises:
-        ValueError: It is wrong. What a setting holds is not told: it may be a secret.
+        ValueError: It is wrong. The message has no setting's value, which may be a secret.
     """
     if text in (None, "") and not rule.required:
         return None

@@ -35,8 +35,8 @@ class Read:
         name: The name of the secret or key.
         version: The version that the declaration pins; None is the newest.
         identity_id: The resource id of a user-assigned identity; None is the system-assigned one.
-        in_azure: Whether a managed identity reads; if not, a developer does.
-        address: The address that the vault saw, where it told.
+        in_azure: Whether a managed identity reads; otherwise a developer does.
+        address: The client address that the vault reports, if it does.
     """
 
     noun: str
@@ -124,7 +124,7 @@ def _use_one_tenant(read: Read) -> str:
 
 
 def _restore(read: Read) -> str:
-    recover = f"`az keyvault {read.noun} recover {read.item}` brings it back if it was deleted"
+    recover = f"`az keyvault {read.noun} recover {read.item}` recovers it if it was deleted"
     if read.version:
         return (
             f"`az keyvault {read.noun} list-versions {read.item}` lists the versions that exist:"
@@ -150,11 +150,11 @@ def of_silence(sign: str, vault: str) -> str:
     """What repairs a vault that does not answer, by what happened."""
     found = {
         "unresolved": f"`az keyvault show --name {vault}` shows whether the vault exists,"
-        f" `az keyvault recover --name {vault}` brings a deleted one back; if it exists, check the"
+        f" `az keyvault recover --name {vault}` recovers a deleted one; if it exists, check the"
         " DNS of the app's network",
-        "untrusted": "something between the app and the vault answers in its place, such as a proxy"
+        "untrusted": "something between the app and the vault answers instead of it, such as a proxy"
         " that inspects TLS: exempt the vault's host name",
-        "foreign": "another service answers in the vault's place: check KEY_VAULT_DNS_SUFFIX and the"
+        "foreign": "another service answers instead of the vault: check KEY_VAULT_DNS_SUFFIX and the"
         " DNS of the app's network",
     }
     return found.get(sign, "the next read tries again; check the vault's name, its network and DNS")

@@ -1,0 +1,263 @@
+"""What docs/recipes.md shows runs in Microsoft's runtime, and does what the page says."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import recipes
+from apps import HTTP, RES, Host, Project, needs_runtime
+from support.fake_key_vault import FakeKeyVault
+from support.worker import key_vault
+
+# An event as Key Vault sends it. Source, with the names and their case:
+# https://learn.microsoft.com/azure/event-grid/event-schema-key-vault
+EVENT: dict[str, Any] = {
+    "id": "00eccf70-95a7-4e7c-8299-2eb17ee9ad64",
+    "topic": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/sample-rg"
+    "/providers/Microsoft.KeyVault/vaults/contoso",
+    "subject": "api-key",
+    "eventType": "Microsoft.KeyVault.SecretNewVersionCreated",
+    "eventTime": "2019-07-25T01:08:33.1036736Z",
+    "data": {
+        "Id": "https://contoso.vault.azure.net/secrets/api-key/ee059b2bb5bc48398a53b168c6cdcb10",
+        "VaultName": "contoso",
+        "ObjectType": "Secret",
+        "ObjectName": "api-key",
+        "Version": "ee059b2bb5bc48398a53b168c6cdcb10",
+        "NBF": 1559081980,
+        "EXP": 1559082102,
+    },
+    "dataVersion": "1",
+    "metadataVersion": "1",
+}
+DATABASE = """
+accepted = "first-value"
+
+class AccessDenied(Exception):
+    pass
+
+def connect(password):
+    if password != accepted:
+        raise AccessDenied
+    return "connected"
+"""
+PLAIN = """
+from __app__.database import connect
+
+def main(req, mySecret: str) -> str:
+    return connect(mySecret)
+"""
+AGAIN = """
+from identity_bindings import Secret
+from __app__.database import AccessDenied, connect
+
+def main(req, mySecret: Secret) -> str:
+    try:
+        return connect(mySecret.value)
+    except AccessDenied:
+        return connect(mySecret.newest())
+"""
+AGAIN_ASYNC = AGAIN.replace("def main", "async def main").replace(
+    "mySecret.newest()", "await mySecret.newest_async()"
+)
+DECORATED = """
+import azure.functions as func
+from identity_bindings import Secret, key_vault_secret, refresh_secret
+from database import AccessDenied, connect
+
+app = func.FunctionApp()
+
+@app.route("again")
+@key_vault_secret("password", secret_name="api-key", vault_name="contoso", identity="system")
+async def again(req: func.HttpRequest, password: Secret) -> str:
+    try:
+        return connect(password.value)
+    except AccessDenied:
+        return connect(await password.newest_async())
+
+@app.route("plain")
+@key_vault_secret("password", secret_name="api-key", vault_name="contoso", identity="system")
+def plain(req: func.HttpRequest, password: str) -> str:
+    return connect(password)
+
+"""
+
+
+class Rotating:
+    """An app whose database accepts one password, in Microsoft's runtime."""
+
+    def __init__(self, host: Host, fake_key_vault: FakeKeyVault, database: str) -> None:
+        self._host, self._vault, self._database = host, fake_key_vault, database
+        self._ids = {name: one.function_id for name, one in host.index().items()}
+
+    def rotate(self, value: str) -> None:
+        """Set a new version; from then on the database accepts only its value."""
+        self._vault.vault("contoso").set("api-key", value)
+        sys.modules[self._database].accepted = value  # type: ignore[attr-defined]
+
+    def reads(self) -> int:
+        return sum(one.status == 200 and one.secret != "" for one in self._vault.requests)
+
+    def call(self, name: str, count: int = 1) -> int:
+        """Call a function so often at the same moment; return how many calls failed."""
+        answers = self._host._loop.run_until_complete(self._all(name, count))
+        return sum(answer.result.status != answer.result.Success for answer in answers)
+
+    async def _all(self, name: str, count: int) -> list[Any]:
+        return await asyncio.gather(*(self._one(name) for _ in range(count)))
+
+    def _one(self, name: str) -> Any:
+        """The coroutine of one call, which nothing runs yet."""
+        loop, self._host._loop = self._host._loop, SimpleNamespace(run_until_complete=lambda x: x)
+        try:
+            return self._host.call(self._ids[name], "req")
+        finally:
+            self._host._loop = loop
+
+    def send(self, event: dict[str, Any]) -> None:
+        """Deliver an event, as the host does."""
+        answer = self._host.invoke("secret_changed", event={"json": json.dumps(event)})
+        assert answer.result.status == answer.result.Success, answer.result.exception.message
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Project]:
+    with Project(tmp_path) as project:
+        project.write("functions/database.py", DATABASE)
+        for path, text in recipes.files(
+            "Refresh a secret when Key Vault has a new version"
+        ).items():
+            project.write(path.removeprefix("src/"), text)
+        yield project
+
+
+@pytest.fixture
+def rotating(
+    fake_key_vault: FakeKeyVault, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Rotating]:
+    monkeypatch.setenv("PYTHON_THREADPOOL_THREAD_COUNT", "200")
+    fake_key_vault.vault("contoso").set("api-key", "first-value")
+    for name, source in {"plain": PLAIN, "again": AGAIN, "again_async": AGAIN_ASYNC}.items():
+        project.function(name, HTTP | {"route": name}, RES, key_vault(), source=source)
+    with project.host() as host:
+        rotating = Rotating(host, fake_key_vault, "__app__.database")
+        assert [rotating.call(name) for name in ("plain", "again", "again_async")] == [0, 0, 0]
+        assert rotating.reads() == 1
+        fake_key_vault.latency = 0.05
+        yield rotating
+
+
+@pytest.fixture
+def decorated(fake_key_vault: FakeKeyVault, tmp_path: Path) -> Iterator[Rotating]:
+    """The same in the v2 model, with the event's function as the page shows it."""
+    (event,) = re.findall(
+        r"^In the v2 model:\n\n```python\n(.*?)^```", recipes.PAGE.read_text(), re.M | re.S
+    )
+    fake_key_vault.vault("contoso").set("api-key", "first-value")
+    with Project(tmp_path) as project:
+        project.write("database.py", DATABASE)
+        project.write("function_app.py", DECORATED + event)
+        with project.host() as host:
+            rotating = Rotating(host, fake_key_vault, "database")
+            assert rotating.call("again") == rotating.call("plain") == 0
+            yield rotating
+
+
+def within(seconds: float, holds: Callable[[], bool]) -> float:
+    """Wait until something holds; return after how many seconds it did."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < seconds
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+@needs_runtime
+def test_a_plain_string_is_refused_until_the_next_refresh(rotating: Rotating) -> None:
+    rotating.rotate("second-value")
+
+    assert rotating.call("plain", 200) == 200
+    assert rotating.reads() == 1
+
+
+@needs_runtime
+@pytest.mark.parametrize("name", ["again", "again_async"])
+def test_a_refused_secret_fails_no_call_and_costs_one_read(rotating: Rotating, name: str) -> None:
+    rotating.rotate("second-value")
+
+    assert rotating.call(name, 200) == 0
+    assert rotating.reads() == 2
+    assert rotating.call("plain", 20) == 0  # it receives the same value
+
+
+@needs_runtime
+def test_with_the_event_a_plain_string_changes_within_a_second(rotating: Rotating) -> None:
+    rotating.rotate("second-value")
+    assert rotating.call("plain", 200) == 200
+
+    rotating.send(EVENT)
+
+    assert within(1.0, lambda: rotating.call("plain") == 0) < 1.0
+    assert rotating.call("plain", 200) == 0
+    assert rotating.reads() == 2
+
+
+@needs_runtime
+def test_event_and_refusals_together_fail_no_call(rotating: Rotating) -> None:
+    rotating.rotate("second-value")
+    with ThreadPoolExecutor(1) as pool:
+        from identity_bindings import refresh_secret
+
+        pool.submit(refresh_secret, EVENT["data"]["Id"])
+        assert rotating.call("again", 200) == 0
+    assert rotating.reads() <= 3
+
+
+@needs_runtime
+def test_events_of_other_secrets_read_nothing(rotating: Rotating) -> None:
+    data = EVENT["data"]
+    for identifier in (
+        data["Id"].replace("api-key", "other"),
+        data["Id"].replace("contoso", "fabrikam"),
+    ):
+        rotating.send(EVENT | {"data": data | {"Id": identifier}})
+
+    time.sleep(0.5)
+    assert rotating.reads() == 1
+
+
+@needs_runtime
+def test_an_event_during_a_read_causes_another(
+    rotating: Rotating, fake_key_vault: FakeKeyVault
+) -> None:
+    fake_key_vault.latency = 0.3
+    rotating.send(EVENT)
+    within(2.0, lambda: rotating.reads() == 2)  # the vault has read the old value, and answers
+    rotating.rotate("second-value")
+    rotating.send(EVENT)
+
+    within(2.0, lambda: rotating.call("plain") == 0)
+    assert rotating.reads() == 3
+
+
+@needs_runtime
+def test_both_hold_in_the_v2_model(decorated: Rotating) -> None:
+    decorated.rotate("second-value")
+    assert decorated.call("again", 200) == 0
+    assert decorated.reads() == 2
+
+    decorated.rotate("third-value")
+    assert decorated.call("plain", 200) == 200
+    decorated.send(EVENT)
+    within(1.0, lambda: decorated.call("plain") == 0)
+    assert decorated.reads() == 3

@@ -1,4 +1,4 @@
-"""Let the app's identity call the API. Run by the API's owner, signed in with `az login`.
+"""Give the app's identity access to the API. The API's owner runs this, after `az login`.
 
     python scripts/grant_api_role.py PRINCIPAL ROLE
 
@@ -22,8 +22,12 @@ SCOPE = "{{ (cookiecutter | facts).api_scope }}"  # fmt: skip
 
 
 def main(words: list[str] | None = None) -> str:
-    """Assign the role, and tell what was done."""
-    parser = argparse.ArgumentParser(description="Let the app's identity call the API.")
+    """Assign the role.
+
+    Returns:
+        What was done.
+    """
+    parser = argparse.ArgumentParser(description="Give the app's identity access to the API.")
     parser.add_argument("principal", help="object id of the app's identity")
     parser.add_argument("role", help="value of the API's app role, such as Orders.Read")
     parser.add_argument("--api", default=SCOPE.removesuffix("/.default"), help="its identifier URI")
@@ -37,20 +41,20 @@ def main(words: list[str] | None = None) -> str:
     if any(one["resourceId"] == api["id"] and one["appRoleId"] == role for one in assigned):
         return f"{given.principal} has the role {given.role} of {given.api} already."
     assignment = {"principalId": given.principal, "resourceId": api["id"], "appRoleId": role}
-    # In a file, because Windows' command line has its own idea of quotes.
+    # In a file, because the Windows command line changes quotes.
     with tempfile.TemporaryDirectory() as folder:
         body = Path(folder, "assignment.json")
         body.write_text(json.dumps(assignment), "utf-8")
         url = f"{principals}/{api['id']}/appRoleAssignedTo"
         az("rest", "--method", "post", "--url", url, "--body", f"@{body}")
     return (
-        f"{given.principal} has the role {given.role} of {given.api}. A token that the app holds"
-        " already does not say so: a managed identity's lasts up to 24 hours."
+        f"{given.principal} has the role {given.role} of {given.api}. Tokens that the app"
+        " already has do not contain it: they last up to 24 hours."
     )
 
 
 def role_of(api: dict[str, Any], value: str) -> str:
-    """Find the id of a role that the API offers to applications."""
+    """Return the id of a role that the API offers to applications."""
     roles = {
         role["value"]: role["id"]
         for role in api["appRoles"]
@@ -63,7 +67,7 @@ def role_of(api: dict[str, Any], value: str) -> str:
 
 
 def az(*words: str) -> Any:
-    """Run the Azure CLI, and return what it answers."""
+    """Run the Azure CLI and return its output."""
     command = shutil.which("az")
     if not command:
         sys.exit("The Azure CLI is missing: https://aka.ms/azure-cli")

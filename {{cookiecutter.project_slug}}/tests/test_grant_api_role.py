@@ -1,4 +1,4 @@
-"""The script that lets the app's identity call the API asks the Azure CLI for the right things."""
+"""scripts/grant_api_role.py calls the Azure CLI with the right arguments."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 {%- set facts = cookiecutter | facts -%}
-"""infra/ is clean Bicep, and lets the app read what its functions declare, and nothing else."""
+"""infra/ is clean Bicep, and allows the app exactly what its functions declare."""
 
 from __future__ import annotations
 

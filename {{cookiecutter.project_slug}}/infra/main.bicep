@@ -1,9 +1,9 @@
 {%- set facts = cookiecutter | facts -%}
-{#- Two levels of conditions: a private network's list of endpoints has one for each service. -#}
-// All that the app needs, in one resource group: modules/ has one file for each concern, this one joins them.
+// Everything the app needs, in one resource group. modules/ has one file for each concern; this file connects them.
+// Names and ids are computed here and passed to modules, never read from their outputs, so that what-if knows them.
 targetScope = 'resourceGroup'
 
-@description('The region. By default that of the resource group.')
+@description('The region. Default: that of the resource group.')
 param location string = resourceGroup().location
 
 @description('The azd environment that this deployment belongs to.')
@@ -12,79 +12,105 @@ param environmentName string
 @description('Tags for every resource.')
 param tags object = {}
 
-@description('How the resources\' names begin. Two apps in one resource group need two.')
+@description('What the resources\' names begin with. Two apps in one resource group need two.')
 @minLength(2)
 @maxLength(32)
 param project string = '{{ facts.project_slug }}'
+
+@description('The cloud. Outside of the public one, the host needs the addresses of its storage.')
+param cloud string = environment().name
 
 @description('Memory of one instance, in MB.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 
-@description('The most instances that may run at the same time.')
+@description('The maximum number of instances that run at the same time.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 100
 
-@description('The app\'s name, unique in the world. Longer than 32 characters, apps could share a host id.')
+@description('The app\'s globally unique name. With more than 32 characters, two apps could share a host id.')
 @minLength(2)
 @maxLength(32)
 param appName string = 'func-${take(project, 13)}-${uniqueString(resourceGroup().id, project)}'
 
-@description('The name of the host\'s storage account, unique in the world.')
+@description('The globally unique name of the host\'s storage account.')
 @minLength(3)
 @maxLength(24)
 param storageAccountName string = 'st${uniqueString(resourceGroup().id, project)}'
+
+@description('How often the app reads each secret again, in seconds.')
+@minValue(1)
+param secretRefreshSeconds int = 300
+
+@description('How long the app keeps using a secret that it lost access to, in seconds.')
+@minValue(0)
+param secretGraceSeconds int = 900
+
+@description('Whether the app uses queues and tables of its storage account, as queue triggers and Durable Functions do.')
+param storageQueuesAndTables bool = false
 {%- if facts.vault_setting %}
 
-@description('The vault\'s name, unique in the world, among deleted vaults too.')
+@description('The vault\'s globally unique name. It stays taken after the vault is deleted.')
 @minLength(3)
 @maxLength(24)
 param vaultName string = 'kv-${uniqueString(resourceGroup().id, project)}'
 {%- endif %}
 
-@description('Resource id of the action group that hears of it when the app is denied a secret. Empty: nobody.')
+@description('Resource id of the action group that is notified when the app loses access to a secret. Empty: nobody is.')
 param alertActionGroupId string = ''
+{%- if not facts.granted or facts.private %}
 
-@description('Existing vaults that the app may read too. By default in this resource group and subscription.')
-param otherVaults { name: string, resourceGroup: string?, subscription: string? }[] = []
+@description('Other vaults that the app reads. Default place: this resource group and subscription.')
+param otherVaults otherVault[] = []
+
+type otherVault = {
+  @minLength(3)
+  @maxLength(24)
+  name: string
+  resourceGroup: string?
+  @minLength(36)
+  @maxLength(36)
+  subscription: string?
+}
+{%- endif %}
 {%- if facts.new_vault %}
 
-@description('Bring the deleted vault of this name back, with its secrets: for the first deployment after a deletion.')
+@description('Recover the deleted vault of this name with its secrets, in the first deployment after its deletion.')
 param recoverVault bool = false
 
-@description('Object id of the person, group or application that may set secrets in the vault. Empty: nobody.')
+@description('Object id of the user, group or application that may set secrets in the vault. Empty: nobody.')
 param setterObjectId string = ''
 {%- endif %}
 {%- if facts.blob_storage %}
 
-@description('The name of the storage account for documents, unique in the world.')
+@description('The globally unique name of the storage account for documents.')
 @minLength(3)
 @maxLength(24)
 param documentsAccountName string = 'stdocs${uniqueString(resourceGroup().id, project)}'
 {%- endif %}
 {%- if facts.cosmos_db %}
 
-@description('The name of the Cosmos DB account, unique in the world.')
+@description('The globally unique name of the Cosmos DB account.')
 @minLength(3)
 @maxLength(44)
 param cosmosAccountName string = 'cosmos-${uniqueString(resourceGroup().id, project)}'
 {%- endif %}
 {%- if facts.service_bus %}
 
-@description('The name of the Service Bus namespace, unique in the world.')
+@description('The globally unique name of the Service Bus namespace.')
 @minLength(6)
 @maxLength(50)
 param serviceBusName string = 'sb-${uniqueString(resourceGroup().id, project)}'
 {%- endif %}
 {%- if facts.private %}
 
-@description('The addresses of the app\'s own network, /25 or larger. To be peered, it needs some that are free.')
+@description('The addresses of the app\'s virtual network, a /25 or larger. To be peered, they must be free.')
 param networkAddresses string = '10.0.0.0/24'
 {%- endif %}
 {%- if facts.api_scope %}
 
-@description('Address of the API that the app calls.')
+@description('The address of the API that the app calls.')
 param apiUrl string = ''
 {%- endif %}
 {%- if facts.identity_by_setting %}
@@ -92,10 +118,97 @@ param apiUrl string = ''
 @description('Resource id of the existing identity that the app runs as.')
 param identityId string
 {%- endif %}
-
-var allTags = union(tags, { 'azd-env-name': environmentName })
 {%- if not facts.vault_setting %}
+
 var vaultName = '{{ facts.vault_name }}'
+{%- endif %}
+{%- if facts.vault_group %}
+var vaultGroup = '{{ facts.vault_group }}'
+var vaultSubscription = {{ "'%s'" % facts.vault_subscription if facts.vault_subscription else 'subscription().subscriptionId' }}
+{%- endif %}
+{%- if facts.identity_source == 'existing' %}
+var identityGroup = '{{ facts.identity_group }}'
+var identitySubscription = '{{ facts.identity_subscription }}'
+{%- endif %}
+
+// A parameter that cannot work ends the deployment with its name, before any resource is created.
+var actionGroupPath = split(toLower(alertActionGroupId), '/')
+{%- if facts.identity_by_setting %}
+var identityPath = split(identityId, '/')
+{%- endif %}
+{%- if not facts.granted or facts.private %}
+var otherVaultNames = map(otherVaults, other => toLower(other.name))
+{%- endif %}
+{%- if facts.private %}
+var networkPath = split(networkAddresses, '/')
+var octets = map(range(0, 256), octet => string(octet))
+{%- endif %}
+var checks = [
+  {
+    passed: empty(alertActionGroupId) || (length(actionGroupPath) == 9 && actionGroupPath[?7] == 'actiongroups')
+    problem: 'alertActionGroupId: \'${alertActionGroupId}\': /subscriptions/…/Microsoft.Insights/actionGroups/… is expected'
+  }
+  {%- if facts.identity_by_setting %}
+  {
+    passed: length(identityPath) == 9 && toLower(identityPath[?7]) == 'userassignedidentities' && length(identityPath[?2]) == 36
+    problem: 'identityId: \'${identityId}\': set {{ facts.identity_setting }} to /subscriptions/…/Microsoft.ManagedIdentity/userAssignedIdentities/…'
+  }
+  {%- endif %}
+  {%- if facts.new_vault %}
+  {
+    passed: empty(setterObjectId) || (length(setterObjectId) == 36 && length(split(setterObjectId, '-')) == 5)
+    problem: 'setterObjectId: \'${setterObjectId}\': an object id is expected, which is a GUID'
+  }
+  {%- endif %}
+  {%- if not facts.granted or facts.private %}
+  {
+    passed: length(otherVaultNames) == length(union(otherVaultNames, []))
+    problem: 'otherVaults: ${join(otherVaultNames, ', ')}: each vault is expected once'
+  }
+  {
+    passed: !contains(otherVaultNames, toLower(vaultName))
+    problem: 'otherVaults: ${vaultName}: the app\'s own vault is expected in vaultName only'
+  }
+  {%- endif %}
+  {%- if facts.blob_storage %}
+  {
+    passed: toLower(storageAccountName) != toLower(documentsAccountName)
+    problem: 'documentsAccountName: ${documentsAccountName}: a name that differs from storageAccountName is expected'
+  }
+  {%- endif %}
+  {%- if facts.private %}
+  {
+    passed: length(filter(split(networkPath[0], '.'), octet => contains(octets, octet))) == 4 && contains(
+      take(octets, 26),
+      networkPath[?1] ?? ''
+    )
+    problem: 'networkAddresses: \'${networkAddresses}\': a /25 or larger is expected, such as 10.0.0.0/24'
+  }
+  {%- endif %}
+]
+var problems = map(filter(checks, check => !check.passed), check => check.problem)
+var allTags = empty(problems) ? union(tags, { 'azd-env-name': environmentName }) : fail(join(problems, '; '))
+
+var insightsName = 'appi-${project}'
+var workspaceName = 'log-${project}'
+var packageContainerName = 'app-package'
+{%- if facts.private %}
+var networkName = 'vnet-${project}'
+var endpointSubnetId = resourceId('Microsoft.Network/virtualNetworks/subnets', networkName, 'endpoints')
+var zones = {
+  vault: replace(environment().suffixes.keyvaultDns, '.vault.', 'privatelink.vaultcore.')
+  blob: 'privatelink.blob.${environment().suffixes.storage}'
+  {%- if facts.cosmos_db %}
+  // environment() does not have Cosmos DB's domain, which ends as the portal's does.
+  Sql: replace(split(environment().portal, '/')[2], 'portal.', 'privatelink.documents.')
+  {%- endif %}
+  ...(storageQueuesAndTables
+    ? {
+        queue: 'privatelink.queue.${environment().suffixes.storage}'
+        table: 'privatelink.table.${environment().suffixes.storage}'
+      }
+    : {})
+}
 {%- endif %}
 {%- if facts.identity_source == 'created' %}
 
@@ -108,12 +221,9 @@ resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' 
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
   name: '{{ facts.identity_name }}'
-  scope: resourceGroup('{{ facts.identity_subscription }}', '{{ facts.identity_group }}')
+  scope: resourceGroup(identitySubscription, identityGroup)
 }
 {%- elif facts.identity_by_setting %}
-
-var noIdentity = 'Set {{ facts.identity_setting }} to the resource id of the identity.'
-var identityPath = split(empty(identityId) ? fail(noIdentity) : identityId, '/')
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
   name: identityPath[8]
@@ -122,9 +232,11 @@ resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' 
 {%- endif %}
 
 module monitoring 'modules/monitoring.bicep' = {
-  name: 'monitoring'
+  name: '${project}-monitoring'
   params: {
     project: project
+    workspaceName: workspaceName
+    insightsName: insightsName
     location: location
     tags: allTags
     alertActionGroupId: alertActionGroupId
@@ -132,9 +244,10 @@ module monitoring 'modules/monitoring.bicep' = {
 }
 
 module storage 'modules/storage.bicep' = {
-  name: 'storage'
+  name: '${project}-storage'
   params: {
     name: storageAccountName
+    packageContainerName: packageContainerName
     location: location
     tags: allTags
   }
@@ -142,18 +255,25 @@ module storage 'modules/storage.bicep' = {
 {%- if facts.private %}
 
 module network 'modules/network.bicep' = {
-  name: 'network'
+  name: '${project}-network'
   params: {
-    project: project
+    name: networkName
     location: location
     tags: allTags
     addressPrefix: networkAddresses
+    zones: zones
   }
 }
 {%- endif %}
 
 module app 'modules/app.bicep' = {
-  name: 'app'
+  name: '${project}-app'
+  dependsOn: [
+    storage
+    {%- if facts.private %}
+    network
+    {%- endif %}
+  ]
   params: {
     name: appName
     planName: 'plan-${project}'
@@ -162,195 +282,273 @@ module app 'modules/app.bicep' = {
     {%- if facts.identity == 'user' %}
     identityId: identity.id
     {%- endif %}
-    packageContainerUri: storage.outputs.packageContainerUri
+    storageAccountName: storageAccountName
+    packageContainerName: packageContainerName
     {%- if facts.private %}
-    subnetId: network.outputs.appSubnetId
+    subnetId: resourceId('Microsoft.Network/virtualNetworks/subnets', networkName, 'app')
     {%- endif %}
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
   }
 }
-
-var principalId = {{ 'app.outputs' if facts.identity == 'system' else 'identity.properties' }}.principalId
-
-module hostAccess 'modules/host-access.bicep' = {
-  name: 'host-access'
-  params: {
-    principalId: principalId
-    storageAccountName: storage.outputs.name
-    insightsName: monitoring.outputs.insightsName
-  }
-}
-{%- if facts.new_vault %}
-
-module vault 'modules/vault.bicep' = {
-  name: 'vault'
-  params: {
-    name: vaultName
-    location: location
-    tags: allTags
-    workspaceId: monitoring.outputs.workspaceId
-    recover: recoverVault
-    setterObjectId: setterObjectId
-  }
-}
-{%- endif %}
-
-module vaultAccess 'modules/vault-access.bicep' = {
-  name: 'vault-access'
-  {%- if facts.vault_subscription %}
-  scope: resourceGroup('{{ facts.vault_subscription }}', '{{ facts.vault_group }}')
-  {%- elif facts.vault_group %}
-  scope: resourceGroup('{{ facts.vault_group }}')
-  {%- endif %}
-  params: {
-    principalId: principalId
-    vaultName: {{ 'vault.outputs.name' if facts.new_vault else 'vaultName' }}
-  }
-}
-
-module otherVaultAccess 'modules/vault-access.bicep' = [
-  for (other, index) in otherVaults: {
-    name: 'vault-access-${index}'
-    scope: resourceGroup(
-      other.?subscription ?? subscription().subscriptionId,
-      other.?resourceGroup ?? resourceGroup().name
-    )
-    params: {
-      principalId: principalId
-      vaultName: other.name
-    }
-  }
-]
 {%- if facts.blob_storage %}
 
 module blob 'modules/blob.bicep' = {
-  name: 'blob'
+  name: '${project}-blob'
   params: {
     name: documentsAccountName
     location: location
     tags: allTags
-    principalId: principalId
   }
 }
 {%- endif %}
 {%- if facts.cosmos_db %}
 
 module cosmos 'modules/cosmos.bicep' = {
-  name: 'cosmos'
+  name: '${project}-cosmos'
   params: {
     name: cosmosAccountName
     location: location
     tags: allTags
-    principalId: principalId
   }
 }
 {%- endif %}
 {%- if facts.service_bus %}
 
 module serviceBus 'modules/service-bus.bicep' = {
-  name: 'service-bus'
+  name: '${project}-service-bus'
   params: {
     name: serviceBusName
     location: location
     tags: allTags
-    principalId: principalId
   }
 }
 {%- endif %}
-{%- if facts.private %}
+{%- if facts.new_vault %}
 
-module privateEndpoints 'modules/private-endpoint.bicep' = {
-  name: 'private-endpoints'
+module vault 'modules/vault.bicep' = {
+  name: '${project}-vault'
+  dependsOn: [monitoring]
   params: {
+    name: vaultName
     location: location
     tags: allTags
-    subnetId: network.outputs.endpointSubnetId
-    zoneIds: network.outputs.zoneIds
-    targets: [
-      { name: 'pe-host-${project}', resourceId: storage.outputs.id, group: 'blob' }
-      { name: 'pe-vault-${project}', resourceId: vaultAccess.outputs.vaultId, group: 'vault' }
-      {%- if facts.blob_storage %}
-      { name: 'pe-documents-${project}', resourceId: blob.outputs.id, group: 'blob' }
-      {%- endif %}
-      {%- if facts.cosmos_db %}
-      { name: 'pe-orders-${project}', resourceId: cosmos.outputs.id, group: 'Sql' }
-      {%- endif %}
-    ]
+    workspaceName: workspaceName
+    recover: recoverVault
+    setterObjectId: setterObjectId
+  }
+}
+{%- endif %}
+
+var principalId = {{ 'app.outputs' if facts.identity == 'system' else 'identity.properties' }}.principalId
+
+module access 'modules/access.bicep' = {
+  name: '${project}-access'
+  dependsOn: [
+    storage
+    monitoring
+    {%- if facts.blob_storage %}
+    blob
+    {%- endif %}
+    {%- if facts.cosmos_db %}
+    cosmos
+    {%- endif %}
+    {%- if facts.service_bus %}
+    serviceBus
+    {%- endif %}
+  ]
+  params: {
+    principalId: principalId
+    storageAccountName: storageAccountName
+    insightsName: insightsName
+    queuesAndTables: storageQueuesAndTables
+    {%- if facts.blob_storage %}
+    documentsAccountName: documentsAccountName
+    {%- endif %}
+    {%- if facts.cosmos_db %}
+    cosmosAccountName: cosmosAccountName
+    {%- endif %}
+    {%- if facts.service_bus %}
+    serviceBusName: serviceBusName
+    {%- endif %}
+  }
+}
+{%- if not facts.granted %}
+
+// In the group of a vault there may be deployments of other apps.
+var ofThisApp = '${project}-${uniqueString(resourceGroup().id)}'
+
+module vaultMode 'modules/vault-mode.bicep' = {
+  name: 'vault-mode-${ofThisApp}'
+  {%- if facts.vault_group %}
+  scope: resourceGroup(vaultSubscription, vaultGroup)
+  {%- endif %}
+  {%- if facts.new_vault %}
+  dependsOn: [vault]
+  {%- endif %}
+  params: {
+    vaultName: vaultName
   }
 }
 
-module otherVaultEndpoints 'modules/private-endpoint.bicep' = [
+module vaultAccess 'modules/vault-access.bicep' = {
+  name: 'vault-access-${ofThisApp}'
+  {%- if facts.vault_group %}
+  scope: resourceGroup(vaultSubscription, vaultGroup)
+  {%- endif %}
+  dependsOn: [vaultMode]
+  params: {
+    principalId: principalId
+    vaultName: vaultName
+  }
+}
+
+module otherVaultMode 'modules/vault-mode.bicep' = [
   for (other, index) in otherVaults: {
-    name: 'private-endpoint-${index}'
+    name: 'vault-mode-${index}-${ofThisApp}'
+    scope: resourceGroup(
+      other.?subscription ?? subscription().subscriptionId,
+      other.?resourceGroup ?? resourceGroup().name
+    )
     params: {
-      location: location
-      tags: allTags
-      subnetId: network.outputs.endpointSubnetId
-      zoneIds: network.outputs.zoneIds
-      targets: [
-        { name: 'pe-${other.name}-${project}', resourceId: otherVaultAccess[index].outputs.vaultId, group: 'vault' }
-      ]
+      vaultName: other.name
+    }
+  }
+]
+
+module otherVaultAccess 'modules/vault-access.bicep' = [
+  for (other, index) in otherVaults: {
+    name: 'vault-access-${index}-${ofThisApp}'
+    scope: resourceGroup(
+      other.?subscription ?? subscription().subscriptionId,
+      other.?resourceGroup ?? resourceGroup().name
+    )
+    dependsOn: [otherVaultMode]
+    params: {
+      principalId: principalId
+      vaultName: other.name
     }
   }
 ]
 {%- endif %}
+{%- if facts.private %}
+
+module privateEndpoints 'modules/private-endpoint.bicep' = {
+  name: '${project}-private-endpoints'
+  dependsOn: [
+    network
+    storage
+    {%- if facts.new_vault %}
+    vault
+    {%- endif %}
+    {%- if facts.blob_storage %}
+    blob
+    {%- endif %}
+    {%- if facts.cosmos_db %}
+    cosmos
+    {%- endif %}
+  ]
+  params: {
+    location: location
+    tags: allTags
+    subnetId: endpointSubnetId
+    zones: zones
+    targets: concat(
+      [
+        {
+          name: 'pe-host-${project}'
+          resourceId: resourceId('Microsoft.Storage/storageAccounts', storageAccountName)
+          group: 'blob'
+        }
+        {
+          name: 'pe-vault-${project}'
+          {%- if facts.vault_group %}
+          resourceId: resourceId(vaultSubscription, vaultGroup, 'Microsoft.KeyVault/vaults', vaultName)
+          {%- else %}
+          resourceId: resourceId('Microsoft.KeyVault/vaults', vaultName)
+          {%- endif %}
+          group: 'vault'
+        }
+        {%- if facts.blob_storage %}
+        {
+          name: 'pe-documents-${project}'
+          resourceId: resourceId('Microsoft.Storage/storageAccounts', documentsAccountName)
+          group: 'blob'
+        }
+        {%- endif %}
+        {%- if facts.cosmos_db %}
+        {
+          name: 'pe-orders-${project}'
+          resourceId: resourceId('Microsoft.DocumentDB/databaseAccounts', cosmosAccountName)
+          group: 'Sql'
+        }
+        {%- endif %}
+      ],
+      map(storageQueuesAndTables ? ['queue', 'table'] : [], group => {
+        name: 'pe-${group}-${project}'
+        resourceId: resourceId('Microsoft.Storage/storageAccounts', storageAccountName)
+        group: group
+      }),
+      map(otherVaults, other => {
+        name: 'pe-${other.name}-${project}'
+        resourceId: resourceId(
+          other.?subscription ?? subscription().subscriptionId,
+          other.?resourceGroup ?? resourceGroup().name,
+          'Microsoft.KeyVault/vaults',
+          other.name
+        )
+        group: 'vault'
+      })
+    )
+  }
+}
+{%- endif %}
 
 module settings 'modules/settings.bicep' = {
-  name: 'settings'
-  {%- if facts.private %}
-  // Settings restart the host, and then its identity has its rights and finds its way.
-  dependsOn: [hostAccess, vaultAccess, otherVaultAccess, privateEndpoints, otherVaultEndpoints]
-  {%- else %}
-  // Settings restart the host, and then its identity has its rights.
-  dependsOn: [hostAccess, vaultAccess, otherVaultAccess]
-  {%- endif %}
-  params: {
-    appName: app.outputs.name
-    storageAccountName: storage.outputs.name
-    insightsName: monitoring.outputs.insightsName
-    keepsTraces: !empty(alertActionGroupId)
-    {%- if facts.identity == 'user' %}
-    clientId: identity.properties.clientId
+  name: '${project}-settings'
+  // Writing them restarts the host, which then has its access{{ ' and resolves its private endpoints' if facts.private }}.
+  dependsOn: [
+    app
+    access
+    {%- if not facts.granted %}
+    vaultAccess
+    otherVaultAccess
     {%- endif %}
-    declared: {
-      {%- if facts.vault_setting %}
-      {{ facts.vault_setting }}: vaultName
-      {%- endif %}
-      {%- if facts.identity_setting %}
-      {{ facts.identity_setting }}: identity.id
-      {%- endif %}
-      KEY_VAULT_DNS_SUFFIX: substring(environment().suffixes.keyvaultDns, 1)
-      {%- if facts.blob_storage %}
-      DOCUMENTS__blobServiceUri: blob.outputs.serviceUri
-      {%- if facts.identity == 'user' %}
-      DOCUMENTS__credential: 'managedidentity'
-      DOCUMENTS__clientId: identity.properties.clientId
-      {%- endif %}
-      {%- endif %}
-      {%- if facts.cosmos_db %}
-      ORDERS_DB__accountEndpoint: cosmos.outputs.endpoint
-      {%- if facts.identity == 'user' %}
-      ORDERS_DB__credential: 'managedidentity'
-      ORDERS_DB__clientId: identity.properties.clientId
-      {%- endif %}
-      {%- endif %}
-      {%- if facts.service_bus %}
-      ORDERS_BUS__fullyQualifiedNamespace: serviceBus.outputs.hostName
-      {%- if facts.identity == 'user' %}
-      ORDERS_BUS__credential: 'managedidentity'
-      ORDERS_BUS__clientId: identity.properties.clientId
-      {%- endif %}
-      {%- endif %}
-      {%- if facts.api_scope %}
-      API_URL: apiUrl
-      {%- endif %}
-    }
+    {%- if facts.private %}
+    privateEndpoints
+    {%- endif %}
+  ]
+  params: {
+    appName: appName
+    storageAccountName: storageAccountName
+    insightsName: insightsName
+    cloud: cloud
+    keepsTraces: !empty(alertActionGroupId)
+    secretRefreshSeconds: secretRefreshSeconds
+    secretGraceSeconds: secretGraceSeconds
+    {%- if facts.vault_setting %}
+    vaultName: vaultName
+    {%- endif %}
+    {%- if facts.identity == 'user' %}
+    identityId: identity.id
+    {%- endif %}
+    {%- if facts.blob_storage %}
+    documentsAccountName: documentsAccountName
+    {%- endif %}
+    {%- if facts.cosmos_db %}
+    cosmosAccountName: cosmosAccountName
+    {%- endif %}
+    {%- if facts.service_bus %}
+    serviceBusName: serviceBusName
+    {%- endif %}
+    {%- if facts.api_scope %}
+    apiUrl: apiUrl
+    {%- endif %}
   }
 }
 
-output appName string = app.outputs.name
+output appName string = appName
 output appUrl string = 'https://${app.outputs.hostName}'
 output identityPrincipalId string = principalId
 output vaultName string = vaultName
-output vaultUri string = vaultAccess.outputs.vaultUri
+output vaultUri string = 'https://${vaultName}${environment().suffixes.keyvaultDns}/'

@@ -1,10 +1,13 @@
 {%- set facts = cookiecutter | facts -%}
 using './main.bicep'
 
-// Serves `az deployment group create` and azd alike: azd sets the variables of its environment.
+// For `az deployment group create` and azd: azd sets the variables of its environment.
 param environmentName = readEnvironmentVariable('AZURE_ENV_NAME', '{{ facts.project_slug }}')
 
-// The resource id of the action group that hears of it when the app is denied a secret.
+// true for queue triggers, output bindings to queues and tables, and Durable Functions.
+param storageQueuesAndTables = false
+
+// The resource id of the action group that is notified when the app loses access to a secret.
 param alertActionGroupId = readEnvironmentVariable('ALERT_ACTION_GROUP_ID', '')
 {%- if facts.identity_by_setting %}
 
@@ -18,7 +21,7 @@ param apiUrl = readEnvironmentVariable('API_URL', '')
 {%- endif %}
 {%- if facts.new_vault %}
 
-// Who may set the secrets. Not AZURE_PRINCIPAL_ID: azd always fills that one, and would grant unasked.
+// Who may set the secrets. Not AZURE_PRINCIPAL_ID: azd always sets that one, and nobody would be asked.
 param setterObjectId = readEnvironmentVariable('SECRET_SETTER_OBJECT_ID', '')
 
 // 'true' for the first deployment after the vault was deleted.

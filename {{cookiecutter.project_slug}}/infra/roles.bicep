@@ -1,13 +1,16 @@
 {%- set facts = cookiecutter | facts -%}
 // The Azure roles that this infrastructure assigns, each by the id that it has in every tenant.
 {%- if facts.cosmos_db %}
-// Cosmos DB's data roles are not Azure roles: modules/cosmos.bicep has its own.
+// Cosmos DB's data roles are not Azure roles: modules/access.bicep has them.
 {%- endif %}
 @export()
 var roles = {
   // Storage Blob Data Owner: the least that the Functions host needs of its storage account.
   // https://learn.microsoft.com/azure/azure-functions/functions-reference#connecting-to-host-storage-with-an-identity
   storageBlobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
+  // Where main.bicepparam sets storageQueuesAndTables.
+  storageQueueDataContributor: '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
+  storageTableDataContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3'
   monitoringMetricsPublisher: '3913510d-42f4-4e42-8a64-420c390055eb'
   {%- if facts.vault_access == 'rbac' %}
   // Key Vault Secrets User reads secrets and lists their names: no built-in role does less.

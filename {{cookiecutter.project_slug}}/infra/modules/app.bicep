@@ -1,4 +1,4 @@
-// The app on Flex Consumption. Its settings come last, in settings.bicep: the host needs its rights first.
+// The app on Flex Consumption. settings.bicep sets its app settings last: before, the host has no access to its storage.
 param name string
 param planName string
 param location string
@@ -6,12 +6,17 @@ param tags object
 {%- if cookiecutter.identity == 'user' %}
 param identityId string
 {%- endif %}
-param packageContainerUri string
+param storageAccountName string
+param packageContainerName string
 {%- if cookiecutter.network == 'private' %}
 param subnetId string
 {%- endif %}
 param instanceMemoryMB int
 param maximumInstanceCount int
+
+resource account 'Microsoft.Storage/storageAccounts@2026-04-01' existing = {
+  name: storageAccountName
+}
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: planName
@@ -40,19 +45,18 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     httpsOnly: true
     {%- if cookiecutter.network == 'private' %}
     virtualNetworkSubnetId: subnetId
-    // All that the app sends, its package and its settings too, goes through the network.
+    // All outbound traffic, also of the platform for the app's package, goes through the network.
     outboundVnetRouting: { allTraffic: true }
     {%- endif %}
     siteConfig: {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
-      ftpsState: 'Disabled'
     }
     functionAppConfig: {
       deployment: {
         storage: {
           type: 'blobContainer'
-          value: packageContainerUri
+          value: '${account.properties.primaryEndpoints.blob}${packageContainerName}'
           {%- if cookiecutter.identity == 'system' %}
           authentication: { type: 'SystemAssignedIdentity' }
           {%- else %}
@@ -68,19 +72,13 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     }
   }
 
-  // No passwords for publishing: whoever deploys signs in to Entra ID.
-  resource ftp 'basicPublishingCredentialsPolicies' = {
-    name: 'ftp'
-    properties: { allow: false }
-  }
-
+  // No passwords for publishing: whoever deploys signs in to Entra ID. Flex Consumption has no FTP.
   resource scm 'basicPublishingCredentialsPolicies' = {
     name: 'scm'
     properties: { allow: false }
   }
 }
 
-output name string = app.name
 output hostName string = app.properties.defaultHostName
 {%- if cookiecutter.identity == 'system' %}
 output principalId string = app.identity.principalId

@@ -1,10 +1,7 @@
-// Documents and their summaries, in a storage account of their own. No shared keys.
-import { roles } from '../roles.bicep'
-
+// Documents and their summaries, in a storage account of their own, without shared keys.
 param name string
 param location string
 param tags object
-param principalId string
 
 resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
   name: name
@@ -37,32 +34,3 @@ resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
     }
   }
 }
-
-resource readsDocuments 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(account::blobs::documents.id, principalId, roles.storageBlobDataReader)
-  scope: account::blobs::documents
-  properties: {
-    principalId: principalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageBlobDataReader)
-  }
-}
-
-// Contributor, because the binding looks whether the container is there before it writes.
-resource writesSummaries 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(account::blobs::summaries.id, principalId, roles.storageBlobDataContributor)
-  scope: account::blobs::summaries
-  properties: {
-    principalId: principalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId(
-      'Microsoft.Authorization/roleDefinitions',
-      roles.storageBlobDataContributor
-    )
-  }
-}
-
-{% if cookiecutter.network == 'private' -%}
-output id string = account.id
-{% endif -%}
-output serviceUri string = account.properties.primaryEndpoints.blob

@@ -1,5 +1,7 @@
 // Logs: a workspace, and Application Insights on top of it. Both accept data from identities only.
 param project string
+param workspaceName string
+param insightsName string
 param location string
 param tags object
 
@@ -7,7 +9,7 @@ param tags object
 param alertActionGroupId string
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
-  name: 'log-${project}'
+  name: workspaceName
   location: location
   tags: tags
   properties: {
@@ -18,7 +20,7 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
 }
 
 resource insights 'Microsoft.Insights/components@2020-02-02' = {
-  name: 'appi-${project}'
+  name: insightsName
   location: location
   tags: tags
   kind: 'web'
@@ -61,8 +63,3 @@ resource denied 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (!empty
     actions: { actionGroups: [alertActionGroupId] }
   }
 }
-
-output insightsName string = insights.name
-{%- if cookiecutter.vault_source == 'new' %}
-output workspaceId string = workspace.id
-{%- endif %}

@@ -1,51 +1,47 @@
-// The network that the app calls out through, and the DNS zones in which it finds the private endpoints.
-param project string
+// The virtual network of the app, and the private DNS zones that resolve its private endpoints.
+param name string
 param location string
 param tags object
 param addressPrefix string
 
-// A zone for each kind of endpoint, named as its cloud names it.
-var zones = {
-  vault: replace(environment().suffixes.keyvaultDns, '.vault.', 'privatelink.vaultcore.')
-  blob: 'privatelink.blob.${environment().suffixes.storage}'
-  {%- if 'cosmos-db' in cookiecutter.services %}
-  // environment() does not name Cosmos DB's domain, which ends as the portal's does.
-  Sql: replace(split(environment().portal, '/')[2], 'portal.', 'privatelink.documents.')
-  {%- endif %}
-}
+@description('The names of the DNS zones, by the group of the private endpoints that they resolve.')
+param zones object
 
+// Without a list of subnets, which would delete those that others have added.
 resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
-  name: 'vnet-${project}'
+  name: name
   location: location
   tags: tags
   properties: {
     addressSpace: { addressPrefixes: [addressPrefix] }
-    // Flex Consumption takes no subnet whose name has an underscore.
-    subnets: [
-      {
-        name: 'app'
-        properties: {
-          addressPrefix: cidrSubnet(addressPrefix, 26, 0)
-          delegations: [{ name: 'flex-consumption', properties: { serviceName: 'Microsoft.App/environments' } }]
-        }
-      }
-      {
-        name: 'endpoints'
-        properties: {
-          addressPrefix: cidrSubnet(addressPrefix, 26, 1)
-          defaultOutboundAccess: false
-        }
-      }
-    ]
+  }
+
+  // Flex Consumption accepts no underscore in the name of its subnet.
+  resource appSubnet 'subnets' = {
+    name: 'app'
+    properties: {
+      addressPrefix: cidrSubnet(addressPrefix, 26, 0)
+      delegations: [{ name: 'flex-consumption', properties: { serviceName: 'Microsoft.App/environments' } }]
+    }
+  }
+
+  resource endpointSubnet 'subnets' = {
+    name: 'endpoints'
+    // A network accepts one change at a time.
+    dependsOn: [appSubnet]
+    properties: {
+      addressPrefix: cidrSubnet(addressPrefix, 26, 1)
+      defaultOutboundAccess: false
+    }
   }
 }
 
-// Azure knows a zone by its name alone: private apps in one resource group share it, each with a link of its own.
+// The apps in a resource group share a zone, so none of them tags or changes it. Each has a link of its own.
+@onlyIfNotExists()
 resource zone 'Microsoft.Network/privateDnsZones@2024-06-01' = [
   for zone in items(zones): {
     name: zone.value
     location: 'global'
-    tags: tags
   }
 ]
 
@@ -57,17 +53,9 @@ resource link 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01'
     tags: tags
     properties: {
       registrationEnabled: false
-      // What has its private endpoint in another network is still found, at its public address.
+      // A name that the zone does not have resolves to its public address.
       resolutionPolicy: 'NxDomainRedirect'
       virtualNetwork: { id: network.id }
     }
   }
 ]
-
-output appSubnetId string = '${network.id}/subnets/app'
-output endpointSubnetId string = '${network.id}/subnets/endpoints'
-output zoneIds object = toObject(
-  items(zones),
-  zone => zone.key,
-  zone => resourceId('Microsoft.Network/privateDnsZones', zone.value)
-)

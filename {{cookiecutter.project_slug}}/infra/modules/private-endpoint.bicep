@@ -1,10 +1,12 @@
-// Private addresses of services in the app's network, and their entries in its DNS zones.
+// Private endpoints in the app's network, and their records in its DNS zones.
 param location string
 param tags object
 param subnetId string
-param zoneIds object
 
-@description('A name, what is reached, and which of its groups: vault, blob or Sql.')
+@description('The names of the DNS zones, by the group of the private endpoints that they resolve.')
+param zones object
+
+@description('A name, the resource, and its group: vault, blob, queue, table or Sql.')
 param targets { name: string, resourceId: string, group: string }[]
 
 resource endpoint 'Microsoft.Network/privateEndpoints@2025-05-01' = [
@@ -27,7 +29,7 @@ resource endpoint 'Microsoft.Network/privateEndpoints@2025-05-01' = [
   }
 ]
 
-resource entry 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-05-01' = [
+resource record 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-05-01' = [
   for (target, index) in targets: {
     parent: endpoint[index]
     name: 'default'
@@ -35,7 +37,7 @@ resource entry 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-05-
       privateDnsZoneConfigs: [
         {
           name: target.group
-          properties: { privateDnsZoneId: zoneIds[target.group] }
+          properties: { privateDnsZoneId: resourceId('Microsoft.Network/privateDnsZones', zones[target.group]) }
         }
       ]
     }

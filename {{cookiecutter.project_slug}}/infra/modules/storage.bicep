@@ -1,5 +1,6 @@
-// The storage of the app's host: its locks, its function keys, and the app's package. No shared keys.
+// The storage account of the Functions host: its locks, the function keys and the app's package. Without shared keys.
 param name string
+param packageContainerName string
 param location string
 param tags object
 
@@ -26,13 +27,7 @@ resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
     name: 'default'
 
     resource packages 'containers' = {
-      name: 'app-package'
+      name: packageContainerName
     }
   }
 }
-
-output name string = account.name
-{%- if cookiecutter.network == 'private' %}
-output id string = account.id
-{%- endif %}
-output packageContainerUri string = '${account.properties.primaryEndpoints.blob}${account::blobs::packages.name}'

@@ -1,6 +1,6 @@
-{#- Two levels of conditions: each way of letting in has its own right for keys. -#}
-// Lets one identity read the secrets of one vault{{ ' and sign with its keys' if cookiecutter.key.strip() }}, by the least right that there is.
-{%- if cookiecutter.vault_access == 'rbac' %}
+{%- set facts = cookiecutter | facts -%}
+// Gives one identity access to the secrets{{ ' and keys' if facts.key }} of one vault, with the least permissions there are.
+{%- if facts.vault_access == 'rbac' %}
 import { roles } from '../roles.bicep'
 {% endif %}
 param principalId string
@@ -9,10 +9,10 @@ param vaultName string
 resource vault 'Microsoft.KeyVault/vaults@2026-02-01' existing = {
   name: vaultName
 }
-{%- if cookiecutter.vault_access == 'access-policy' %}
+{%- if facts.vault_access == 'access-policy' %}
 
-// 'add' joins the vault's policies and replaces nobody's.
-resource mayGet 'Microsoft.KeyVault/vaults/accessPolicies@2026-02-01' = {
+// 'add' merges into the vault's policies and replaces nobody's.
+resource policy 'Microsoft.KeyVault/vaults/accessPolicies@2026-02-01' = {
   parent: vault
   name: 'add'
   properties: {
@@ -20,8 +20,8 @@ resource mayGet 'Microsoft.KeyVault/vaults/accessPolicies@2026-02-01' = {
       {
         tenantId: tenant().tenantId
         objectId: principalId
-        {%- if cookiecutter.key.strip() %}
-        // Signatures are verified with the public half, which get brings.
+        {%- if facts.key %}
+        // Getting a key returns its public half, which verifies signatures.
         permissions: { secrets: ['get'], keys: ['get', 'sign'] }
         {%- else %}
         permissions: { secrets: ['get'] }
@@ -30,15 +30,10 @@ resource mayGet 'Microsoft.KeyVault/vaults/accessPolicies@2026-02-01' = {
     ]
   }
 }
-
-// A vault that goes by roles ignores its policies: better no deployment than an app that is refused.
-output vaultUri string = vault.properties.?enableRbacAuthorization == true
-  ? fail('The vault ${vaultName} goes by Azure roles, not by access policies: generate the project with vault_access=rbac.')
-  : vault.properties.vaultUri
 {%- else %}
 
 // On the vault: a secret that does not exist yet cannot be a scope.
-resource mayGet 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+resource readsSecrets 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(vault.id, principalId, roles.keyVaultSecretsUser)
   scope: vault
   properties: {
@@ -47,9 +42,9 @@ resource mayGet 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.keyVaultSecretsUser)
   }
 }
-{%- if cookiecutter.key.strip() %}
+{%- if facts.key %}
 
-resource maySign 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+resource usesKeys 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(vault.id, principalId, roles.keyVaultCryptoUser)
   scope: vault
   properties: {
@@ -59,13 +54,4 @@ resource maySign 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 {%- endif %}
-
-// A vault that goes by access policies ignores roles: better no deployment than an app that is refused.
-output vaultUri string = vault.properties.?enableRbacAuthorization == true
-  ? vault.properties.vaultUri
-  : fail('The vault ${vaultName} goes by access policies, not by Azure roles: generate the project with vault_access=access-policy.')
-{%- endif %}
-{%- if cookiecutter.network == 'private' %}
-
-output vaultId string = vault.id
 {%- endif %}

@@ -5,7 +5,7 @@ import { roles } from '../roles.bicep'
 param name string
 param location string
 param tags object
-param workspaceId string
+param workspaceName string
 param recover bool
 param setterObjectId string
 
@@ -51,11 +51,15 @@ resource key 'Microsoft.KeyVault/vaults/keys@2026-02-01' = {
 }
 {%- endif %}
 
+resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' existing = {
+  name: workspaceName
+}
+
 resource auditLog 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'audit'
   scope: vault
   properties: {
-    workspaceId: workspaceId
+    workspaceId: workspace.id
     logs: [{ categoryGroup: 'audit', enabled: true }]
   }
 }
@@ -85,5 +89,3 @@ resource maySet 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empt
   }
 }
 {%- endif %}
-
-output name string = vault.name

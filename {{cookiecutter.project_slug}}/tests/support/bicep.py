@@ -1,7 +1,7 @@
-"""The Bicep compiler, and what its forecast of a deployment says about rights.
+"""The Bicep compiler, and what its prediction of a deployment says about access.
 
-`bicep snapshot` works out offline which resources a deployment would make. What only Azure knows
-stays an expression in it, such as `[reference('…/sites/my-app', …).identity.principalId]`.
+`bicep snapshot` predicts offline which resources a deployment creates. What only Azure knows stays
+an expression, such as `[reference('…/sites/my-app', …).identity.principalId]`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,13 +29,28 @@ DEPLOYMENT = {
     "deploymentName": "main",
 }
 GROUP_ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-test"
+# Parameters that a deployment takes from its surroundings, as Bicep expressions.
+SURROUNDINGS = {
+    "cloud": "'AzureCloud'",
+    "identityId": f"'/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-shared/providers"
+    "/Microsoft.ManagedIdentity/userAssignedIdentities/id-shared'",
+}
 
-SECRETS_USER = "4633458b-17de-408a-b874-0445c86b69e6"
+# https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
 ROLES = {
-    SECRETS_USER: "Key Vault Secrets User",
+    "4633458b-17de-408a-b874-0445c86b69e6": "Key Vault Secrets User",
     "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": "Key Vault Secrets Officer",
+    "12338af0-0e69-4776-bea7-57ae8d297424": "Key Vault Crypto User",
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
+    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
+    "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1": "Storage Blob Data Reader",
+    "974c5e8b-45b9-4653-ba55-5f855dd0fb88": "Storage Queue Data Contributor",
+    "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "Storage Table Data Contributor",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
+    "4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0": "Azure Service Bus Data Receiver",
+    "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39": "Azure Service Bus Data Sender",
+    "00000000-0000-0000-0000-000000000001": "Cosmos DB Built-in Data Reader",
+    "00000000-0000-0000-0000-000000000002": "Cosmos DB Built-in Data Contributor",
 }
 
 
@@ -87,9 +103,23 @@ class Bicep:
         """Give the file's text as `bicep format` would write it."""
         return str(self._ask("format", path=str(file))["contents"])
 
-    def snapshot(self, file: Path) -> dict[str, Any]:
-        """Forecast the deployment of a .bicepparam file."""
-        answer = self._ask("getSnapshot", path=str(file), metadata=DEPLOYMENT, externalInputs=[])
+    def snapshot(self, file: Path, **parameters: str) -> dict[str, Any]:
+        """Predict the deployment of main.bicepparam.
+
+        Args:
+            file: The parameters file.
+            parameters: Bicep expressions that replace its values.
+        """
+        text, template = file.read_text("utf-8"), file.with_name("main.bicep").read_text("utf-8")
+        for name, value in (SURROUNDINGS | parameters).items():
+            if re.search(rf"^param {name} ", template, re.MULTILINE):
+                text = re.sub(rf"^param {name} = .*$", "", text, flags=re.MULTILINE)
+                text += f"\nparam {name} = {value}\n"
+        with tempfile.TemporaryDirectory() as folder:
+            infra = Path(shutil.copytree(file.parent, Path(folder, "infra")))
+            (infra / file.name).write_text(text, "utf-8")
+            metadata = {"metadata": DEPLOYMENT, "externalInputs": []}
+            answer = self._ask("getSnapshot", path=str(infra / file.name), **metadata)
         return dict(json.loads(answer["snapshot"]))
 
     def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
@@ -117,7 +147,7 @@ def alert_words() -> str:
 
 
 class Grant(NamedTuple):
-    """One right: who may do what, and where."""
+    """One grant: who may do what, and where."""
 
     who: str  # 'system', the resource id of a user-assigned identity, or an object id
     what: str  # a role's name, or a permission of an access policy such as 'secrets: get'
@@ -125,19 +155,24 @@ class Grant(NamedTuple):
 
 
 def resources(snapshot: dict[str, Any], kind: str) -> list[dict[str, Any]]:
-    """Pick the forecast's resources of a type."""
+    """Return the predicted resources of a type."""
     return [one for one in snapshot["predictedResources"] if one["type"] == kind]
 
 
 def app_settings(snapshot: dict[str, Any]) -> dict[str, str]:
-    """Read the settings that the deployment writes."""
+    """Return the app settings that the deployment writes."""
     (settings,) = resources(snapshot, "Microsoft.Web/sites/config")
     return dict(settings["properties"])
 
 
 def grants(snapshot: dict[str, Any]) -> list[Grant]:
-    """List every right that the deployment gives: by role, by policy, to whom ever."""
+    """List what the deployment grants, by role and by access policy."""
     found = []
+    # Cosmos DB has roles of its own.
+    for one in resources(snapshot, "Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments"):
+        role = one["properties"]["roleDefinitionId"].rpartition("/")[2]
+        who = _who(one["properties"]["principalId"])
+        found.append(Grant(who, ROLES.get(role, role), one["properties"]["scope"]))
     for one in resources(snapshot, "Microsoft.Authorization/roleAssignments"):
         role = one["properties"]["roleDefinitionId"].rpartition("/")[2]
         scope = re.match(r"\[extensionResourceId\('([^']+)'", one["id"])

@@ -140,7 +140,7 @@ def test_a_project_is_checked(bake: Bake, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("closed_home")
 @pytest.mark.parametrize(
     "files",
-    [["tests/contract/test_declarations.py"], pytest.param([], marks=pytest.mark.slow)],
+    [["tests/contract/test_app.py"], pytest.param([], marks=pytest.mark.slow)],
     ids=len,
 )
 def test_a_project_is_tested(bake: Bake, files: list[str]) -> None:

@@ -47,4 +47,4 @@ class Loader:
         declared = {
             Declared(*(one[field] for field in Declared._fields)) for one in found["declared"]
         }
-        return App(found["functions"], declared, found["mistakes"])
+        return App(found["functions"], declared, found["problems"])

@@ -362,8 +362,8 @@ def run(*words: str, typed: str = "") -> None:
 
 def check_app(found: dict[str, Any], answers: Answers) -> None:
     """Expect an app of the functions that were asked for, each with what it declares."""
-    assert found["mistakes"] == []
-    assert found["signs_with_its_secrets"]
+    assert found["problems"] == []
+    assert found["names_its_secrets"]
 
     answer = {prompt: text.strip() for prompt, text in answers.items()}
     first = answer["function_name"]

@@ -1,0 +1,185 @@
+"""Microsoft's runtime runs the rendered app with every service, from src/, in both models."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from answers import EVERYTHING
+from baking import TEMPLATE, Bake
+
+CALLS = """
+import json
+from types import SimpleNamespace
+
+import pytest
+from apps import Host
+from support import worker
+
+ORDER = {"id": "4711", "address": "Am Kai 1", "lines": [{"article": "chair", "quantity": 4}]}
+
+
+@pytest.fixture
+def host(declared, monkeypatch):
+    monkeypatch.setenv("API_URL", "https://api.example/me")
+    declared.fake_key_vault.others["api.example"] = lambda request: (
+        200, {"known": request.headers["authorization"][7:] in declared.fake_key_vault.tokens}, {}
+    )
+    registered = worker.load_app().keys()
+    worker.restart()
+    host = Host()
+    started = host.start()
+    assert started.result.status == started.result.Success, started.result.exception
+    assert host.index().keys() == registered
+    yield host
+    host.close()
+
+
+def http(body=b"", **headers):
+    empty = {name: {} for name in ("params", "query")}
+    body = worker.Message(bytes=body)
+    url = "https://localhost/api"
+    return {"http": worker.Message(method="POST", url=url, headers=headers, body=body, **empty)}
+
+
+def succeeded(answer):
+    assert answer.result.status == answer.result.Success, answer.result.exception
+    return answer
+
+
+def body(answer):
+    return json.loads(succeeded(answer).return_value.http.body.bytes)
+
+
+def test_a_secret(host):
+    assert body(host.invoke("read_secret", req=http())) == {"arrived": ["first", "second-one"]}
+
+
+def test_a_key(host):
+    order = json.dumps({"id": "4711", "cents": 1999}).encode()
+    signed = body(host.invoke("sign_document", req=http(order)))
+    signature = {"x-signature": signed["signature"]}
+    assert body(host.invoke("sign_document", req=http(order, **signature)))["valid"] is True
+
+
+def test_a_token(host):
+    assert body(host.invoke("call_api", req=http())) == {"known": True}
+
+
+def test_a_blob(host):
+    answer = succeeded(host.invoke("summarize_blob", req=http(), document={"bytes": b"one line"}))
+    assert json.loads(answer.output_data[0].data.string)["words"] == 2
+
+
+def test_a_document(host):
+    found = json.dumps([ORDER | {"_etag": "x"}])
+    assert body(host.invoke("read_order", req=http(), orders={"json": found})) == ORDER
+
+
+def test_a_message(host):
+    answer = host.invoke(
+        "ship_order", {"MessageId": '"1"', "SequenceNumber": "1"}, order={"string": json.dumps(ORDER)}
+    )
+    assert json.loads(succeeded(answer).output_data[0].data.string)["items"] == {"chair": 4}
+
+
+def test_a_denial_names_the_repair(host, declared):
+    for vault in declared.fake_key_vault.vaults.values():
+        vault.readers = set()
+    worker.restart()
+    denied = Host()
+    denied.start()
+    answer = denied.invoke("read_secret", req=http())
+    denied.close()
+    assert answer.result.status == answer.result.Failure
+    message = answer.result.exception.message
+    assert "read_secret" in message and "accessPolicies/add" in message
+    assert not any(token in str(answer) for token in declared.fake_key_vault.tokens)
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="azure-functions-runtime: Python 3.13 on")
+@pytest.mark.parametrize("identity", ["system", "user"])
+@pytest.mark.parametrize("model", ["function.json", "decorators"])
+def test_every_service_runs(bake: Bake, tmp_path: Path, model: str, identity: str) -> None:
+    answers = {"programming_model": model, "identity": identity, "secrets": "first,second-one"}
+    project = Path(shutil.copytree(bake(**answers, **EVERYTHING), tmp_path / "app"))
+    (project / "tests/test_calls.py").write_text(CALLS, "utf-8")
+    paths = os.pathsep.join([str(TEMPLATE / "tests/engine"), str(TEMPLATE / "tests")])
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_calls.py"],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "7 passed" in done.stdout
+
+
+SLOW_IDENTITY = '''
+import time
+
+import pytest
+from support.fake_key_vault import FakeKeyVault
+
+{conftest}
+
+answer = FakeKeyVault.serve
+
+
+def serve(self, request):
+    """Answer late for one of two identities: its token arrives after everything else."""
+    if request.query.get("mi_res_id", "").endswith("id-late"):
+        time.sleep(0.5)
+    return answer(self, request)
+
+
+FakeKeyVault.serve = serve
+'''
+
+
+@pytest.mark.parametrize("model", ["function.json", "decorators"])
+def test_an_identity_that_answers_late_changes_no_verdict(
+    bake: Bake, tmp_path: Path, model: str
+) -> None:
+    """Values are read in the background in any order: the test waits for each before it counts."""
+    project = Path(
+        shutil.copytree(bake(programming_model=model, identity="user"), tmp_path / "app")
+    )
+    late = (
+        "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg/providers"
+        "/Microsoft.ManagedIdentity/userAssignedIdentities/id-late"
+    )
+    declaration = (
+        '\n\n@app.route("late")\n@key_vault_secret("extra", secret_name="extra",'
+        f' vault_name="%KEY_VAULT_NAME%", identity="user", identity_id="{late}")\n'
+        "def late(req: func.HttpRequest, extra: str) -> str:\n    return 'late'\n"
+    )
+    entry = project / "src/function_app.py"
+    text = entry.read_text("utf-8").replace("import register", "import key_vault_secret, register")
+    entry.write_text(text + declaration, "utf-8")
+    conftest = project / "tests/conftest.py"
+    conftest.write_text(SLOW_IDENTITY.replace("{conftest}", conftest.read_text("utf-8")), "utf-8")
+
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "tests/contract/test_app.py",
+        ],
+        cwd=project,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -138,10 +138,14 @@ def test_all_is_well(project: Project) -> None:
     status, table, told = check(project)
 
     assert (status, told) == (0, "")
-    head, row = table.splitlines()
-    assert head.split() == ["function", "binding", "what", "identity", "result", "time", "repair"]
-    assert row.split()[:2] == ["one", "mySecret"]
-    assert row.rstrip().endswith("ms")
+    head, row, what = table.splitlines()
+    assert head.split() == ["function", "binding", "result", "time"]
+    assert row.split()[:3] == ["one", "mySecret", "ok"]
+    assert row.endswith("ms")
+    assert what == (
+        "  secret 'api-key' of vault 'https://contoso.vault.azure.net', read by the system-assigned"
+        " identity"
+    )
 
 
 def test_what_the_app_prints_does_not_mix_with_the_rows(project: Project) -> None:
@@ -157,8 +161,9 @@ def test_what_the_app_prints_does_not_mix_with_the_rows(project: Project) -> Non
 
 
 def test_nothing_is_declared(project: Project) -> None:
-    assert check(project) == (0, "No function declares a value.\n", "")
-    assert check(project, "--json") == (0, "[]\n", "")
+    nothing = "There is nothing to check: no function declares a value.\n"
+    assert check(project) == (2, nothing, "")
+    assert check(project, "--json") == (2, "[]\n", "")
 
 
 @pytest.mark.parametrize(

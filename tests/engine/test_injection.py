@@ -28,6 +28,7 @@ class Source:
     def __init__(self, value: Any = VALUE, good_until: float = inf) -> None:
         self.current = (good_until, value)
         self.late: Any = None
+        self.reading: Any = None
         self.flight: Any = None
         self.settled: list[Any] = []
 
@@ -166,16 +167,18 @@ def test_the_context_names_the_folder_of_the_function(
 ) -> None:
     context = SimpleNamespace(function_directory="engine", invocation_id="7")
     values = injections(module, one=Source("1"))
-    wrapped = module.inject(handler, values, Path("functions/echo"))
+    wrapped = module.inject(handler, values, "functions/echo")
 
     seen = answer(wrapped, context=context)["context"]
 
-    assert (seen.function_directory, seen.invocation_id) == (str(Path("functions/echo")), "7")
+    assert (seen.function_directory, seen.invocation_id) == ("functions/echo", "7")
     assert answer(wrapped) == {"one": "1"}
     assert answer(module.inject(handler, values), context=context)["context"] is context
 
 
 def test_what_the_worker_indexes_is_a_function(module: Any) -> None:
+    by_name: Any = importlib.import_module("identity_bindings.signatures").by_name
+
     class Plain:
         def __call__(self, req: int) -> int:
             return req
@@ -187,8 +190,8 @@ def test_what_the_worker_indexes_is_a_function(module: Any) -> None:
     async def handler(req: int) -> int:
         return req
 
-    assert module.as_function(plain) is plain
-    assert module.as_function(handler) is handler
+    assert by_name(plain) is plain
+    assert by_name(handler) is handler
     for called, is_async in (
         (Plain(), False),
         (Asynchronous(), True),
@@ -196,7 +199,7 @@ def test_what_the_worker_indexes_is_a_function(module: Any) -> None:
         (functools.partial(handler), True),
         (Asynchronous().__call__, True),
     ):
-        made = module.as_function(called)
+        made = by_name(called)
 
         assert inspect.isfunction(made)
         assert inspect.iscoroutinefunction(made) is is_async

@@ -23,6 +23,11 @@ def module(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module that makes the rows, in an app that has an identity."""
     for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
         monkeypatch.setenv(name, "of-the-test")
+    return importlib.import_module("identity_bindings.rows")
+
+
+@pytest.fixture
+def report(module: Any) -> Any:
     return importlib.import_module("identity_bindings.report")
 
 
@@ -41,8 +46,9 @@ def injection(module: Any, function: str = "echo", took: float = 0.0, **source: 
     identity = importlib.import_module("identity_bindings.credentials").Identity()
     binding = Binding()
     binding.identity = identity
+    injections: Any = importlib.import_module("identity_bindings.injection")
     known = {"reading": None, "failure": None, "join": lambda: None, "took": took, **source}
-    return module.Injection(function, binding, SimpleNamespace(**known))
+    return injections.Injection(function, binding, SimpleNamespace(**known))
 
 
 def reading(module: Any, **properties: Any) -> Any:
@@ -78,7 +84,7 @@ def test_a_row_tells_how_a_read_went(module: Any, monkeypatch: pytest.MonkeyPatc
         ),
         ({}, ("no answer within 9.5 s", None, "try again; check the network")),
     ):
-        (row,) = module._read([injection(module, **source)])
+        (row,) = module.read_rows([injection(module, **source)])
 
         assert tuple(row) == (*names, *rest)
         assert row.ok is rest[0].startswith("ok")
@@ -96,54 +102,80 @@ def test_all_are_waited_for_at_once(module: Any, monkeypatch: pytest.MonkeyPatch
         injection(module),
     ]
 
-    assert len(module._read(reads)) == 3
+    assert len(module.read_rows(reads)) == 3
 
     assert waited == [({flight}, 9.5)]
 
 
-def test_what_is_declared_wrongly_comes_first(module: Any) -> None:
+def test_what_is_declared_wrongly_comes_first(module: Any, report: Any) -> None:
     problem = importlib.import_module("identity_bindings.errors").Problem
     wrong = problem("functions/b/function.json", "name", "x", "a name")
-    module.report.problems = {"b": [wrong], "a": [wrong]}
-    module.report.injections = [injection(module, failure=denied())]
+    missing = problem("functions/c/__init__.py", "import", "x", "the module must load")
+    report.report.problems = {"c": [missing], "b": [wrong], "a": [wrong]}
+    report.report.injections = [injection(module, failure=denied())]
 
-    rows = module.report.rows()
+    rows = report.report.rows()
 
     for row, name in zip(rows, "ab", strict=False):
         assert tuple(row) == (
             *(name, "-", "functions/b/function.json", "-", "declared wrongly", None, str(wrong)),
         )
-    assert [row.function for row in rows] == ["a", "b", "echo"]
+    assert [row.function for row in rows] == ["a", "b", "c", "echo"]
+    assert rows[2].result == "cannot be imported"
 
 
 def test_a_table_has_a_column_for_each(module: Any) -> None:
     rows = [
         module.Row("echo", "mySecret", "secret 'a'", "system", "ok", 7),
         module.Row("a", "b", "c", "d", "the vault says no", None, "let it in"),
-        module.Row("a", "b", "c", "d", "declared wrongly"),
+        module.Row("a", "-", "c", "-", "declared wrongly"),
     ]
 
     assert module.as_table(rows).split("\n") == [
-        "function  binding   what        identity  result             time  repair",
-        "echo      mySecret  secret 'a'  system    ok                 7 ms",
-        "a         b         c           d         the vault says no        let it in",
-        "a         b         c           d         declared wrongly",
+        "function  binding   result             time",
+        "echo      mySecret  ok                 7 ms",
+        "  secret 'a', read by system",
+        "a         b         the vault says no",
+        "  c, read by d",
+        "  Repair: let it in",
+        "a         -         declared wrongly",
+        "  c",
     ]
 
 
-def test_each_mistake_is_a_line_and_is_kept(module: Any, caplog: pytest.LogCaptureFixture) -> None:
-    module.report.add_problems("a", ["one", "two"])
-    module.report.add_problems("a", ["three"])
-    module.report.add_problems("b", [])
+def test_a_table_has_100_columns_at_most(module: Any) -> None:
+    long = "a-very-long-name-of-a-function-or-of-a-secret-" * 3
+    words = "a sentence that says what to do about it " * 9
+    row = module.Row(long, long, long, "the " + long, words, 123456, words + long)
 
-    assert told(caplog) == ["one", "two", "three"]
-    assert module.report.problems == {"a": ["one", "two", "three"], "b": []}
+    lines = module.as_table([row]).split("\n")
+
+    assert max(map(len, lines)) <= 100
+    whole = "".join("".join(lines).split())
+    assert whole.count("whattodoaboutit") >= 9 + 3  # in its column the words are cut elsewhere
+    assert module.as_table([]) == "function  binding  result  time"
 
 
-def test_who_is_in_error_answers_a_request_and_nothing_else(
-    module: Any, caplog: pytest.LogCaptureFixture
+def problems(*names: str) -> list[Any]:
+    problem = importlib.import_module("identity_bindings.errors").Problem
+    return [problem("f", name, 7, "8") for name in names]
+
+
+def test_each_problem_is_a_line_and_is_kept(report: Any, caplog: pytest.LogCaptureFixture) -> None:
+    one, two, three = problems("one", "two", "three")
+    report.report.add_problems("a", [one, two])
+    report.report.add_problems("a", [three])
+    report.report.add_problems("b", [])
+
+    assert told(caplog) == ["f: one: 7: 8", "f: two: 7: 8", "f: three: 7: 8"]
+    assert report.report.problems == {"a": [one, two, three], "b": []}
+
+
+def test_a_function_in_error_answers_requests_and_raises_for_others(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    refuse = module.report.refuse("echo", ["one", "two"])
+    module = importlib.import_module("identity_bindings.refusal")
+    refuse = module.refusal("echo", problems("one", "two"))
     request = func.HttpRequest("GET", "/", body=b"")
 
     answer = refuse(context=None, req=request)
@@ -152,12 +184,12 @@ def test_who_is_in_error_answers_a_request_and_nothing_else(
         500,
         b"This function is in error. Its log says why.",
     )
-    lines = [f"Function 'echo' is in error: {problem}" for problem in ("one", "two")]
+    lines = [f"Function 'echo' is in error: f: {problem}: 7: 8" for problem in ("one", "two")]
     assert told(caplog) == lines
     error = importlib.import_module("identity_bindings.errors").IdentityBindingError
-    with pytest.raises(error, match=r"^Function 'echo' is in error\. Its log says why\.$"):
+    with pytest.raises(error, match=r"^Function 'echo' is in error: f: one: 7: 8; f: two: 7: 8$"):
         refuse(msg="a message")
-    assert told(caplog) == lines * 2
+    assert told(caplog) == lines  # the worker logs what is raised
 
 
 def begin(module: Any, monkeypatch: pytest.MonkeyPatch, *places: str) -> list[Any]:
@@ -169,15 +201,16 @@ def begin(module: Any, monkeypatch: pytest.MonkeyPatch, *places: str) -> list[An
     for name in places:
         monkeypatch.setenv(name, "func-tests")
     threads: list[Any] = []
+    report = importlib.import_module("identity_bindings.report")
     monkeypatch.setattr(
-        module, "Thread", lambda **options: SimpleNamespace(start=lambda: threads.append(options))
+        report, "Thread", lambda **options: SimpleNamespace(start=lambda: threads.append(options))
     )
     good = injection(module, "good", took=0.007, reading=reading(module))
-    module.report.injections = [good]
-    module.report.begin()
-    module.report.injections += [injection(module, "bad", failure=denied())]
-    module.report.begin()
-    module.report.begin()
+    report.report.injections = [good]
+    report.report.begin()
+    report.report.injections += [injection(module, "bad", failure=denied())]
+    report.report.begin()
+    report.report.begin()
     return threads
 
 
@@ -197,7 +230,9 @@ def test_in_azure_each_value_is_logged_once_when_it_was_read(
         ("INFO", f"good  {whose}  ok  7 ms"),
         ("ERROR", f"bad  {whose}  the vault says no  let it in"),
     ]
-    module.pool.closed = True  # the process ends: what is told now would only confuse
+    importlib.import_module(
+        "identity_bindings.sources"
+    ).pool.closed = True  # the process ends: what is told now would only confuse
     threads[0]["target"](*threads[0]["args"])
     assert len(caplog.records) == 2
 

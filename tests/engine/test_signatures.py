@@ -24,7 +24,7 @@ class Handler:
 
 
 def hints(handler: Any) -> list[Any]:
-    rules: Any = importlib.import_module("identity_bindings.worker_rules")
+    rules: Any = importlib.import_module("identity_bindings.signatures")
     signature = rules.signature_of(handler)
     found = [one.annotation for one in signature.parameters.values()]
     return [*found, signature.return_annotation]

@@ -317,23 +317,20 @@ HANDLERS = {
     "one_too_many": ("def main(req, mySecret, more): pass\n", "name: 'more'", "no binding"),
     "args": ("def main(req, mySecret, *args): pass\n", "name: 'args'", "by its own name"),
     "kwargs": ("def main(req, mySecret, **more): pass\n", "name: 'more'", "by its own name"),
-    "positional": ("def main(mySecret, /, req): pass\n", "name: 'mySecret'", "by its own name"),
     "starred_secret": ("def main(req, **mySecret): pass\n", "name: 'mySecret'", "by its own"),
     "no_main": ("", "entryPoint: 'main'", "a function in __init__.py"),
     "main_is_text": ("main = 'main'\n", "entryPoint: 'main'", "a function in __init__.py"),
-    "syntax": ("def main(:\n", "scriptFile: '__init__.py'", "SyntaxError"),
-    "null_byte": ("a = '\0'\n", "scriptFile: '__init__.py'", "raises S"),
-    "encoding": (b"a = '\xff'\n", "scriptFile: '__init__.py'", "SyntaxError"),
-    "missing": ("import a_package_that_is_not_there\n", "scriptFile: '__init__.py'", "a_package"),
-    "raises": ("raise ValueError('one\\ntwo')\n", "scriptFile: '__init__.py'", "one two"),
-    "exits": ("raise SystemExit(3)\n", "scriptFile: '__init__.py'", "SystemExit"),
-    "cancelled": (
-        "import asyncio\nraise asyncio.CancelledError\n",
-        "scriptFile: '__init__.py'",
-        "CancelledError",
-    ),
-    "recursion": ("def f(): f()\nf()\n", "scriptFile: '__init__.py'", "RecursionError"),
     "built_in": ("main = print\n", "name: 'args'", "by its own name"),
+}
+IMPORTS = {
+    "syntax": ("def main(:\n", "SyntaxError: "),
+    "null_byte": ("a = '\0'\n", "S"),
+    "encoding": (b"a = '\xff'\n", "SyntaxError: "),
+    "missing": ("import a_package_that_is_not_there\n", "ModuleNotFoundError: No module named "),
+    "raises": ("raise ValueError('one\\ntwo')\n", "ValueError: one two"),
+    "exits": ("raise SystemExit(3)\n", "SystemExit: 3"),
+    "cancelled": ("import asyncio\nraise asyncio.CancelledError\n", "CancelledError"),
+    "recursion": ("def f(): f()\nf()\n", "RecursionError: "),
 }
 
 
@@ -345,12 +342,34 @@ def test_each_wrong_handler(project: Project, caplog: pytest.LogCaptureFixture) 
     functions = project.load()
 
     for name, (_, head, allowed) in HANDLERS.items():
-        # An import that fails is told with its traceback as well, before.
-        mistake = next(line for line in told(caplog, name) if "cannot be loaded" not in line)
+        mistake, *_ = told(caplog, name)
         assert mistake.startswith(f"functions/{name}/function.json: {head}: "), mistake
         assert allowed in mistake
         assert call(functions[name]).status_code == 500
     assert call(functions["good"]) == VALUE
+
+
+def test_an_import_that_fails_is_one_event(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, (source, _) in IMPORTS.items():
+        project.function(name, HTTP, RES, key_vault(), source=None)
+        project.write(f"functions/{name}/__init__.py", source)
+
+    functions = project.load()
+
+    for name, (_, error) in IMPORTS.items():
+        (line,) = told(caplog, name)
+        file, prop, shown = line.split(": ", 2)
+        assert (file, prop) == (f"functions/{name}/__init__.py", "import")
+        assert shown[1:].startswith(error)
+        assert "the module must load" in shown
+        assert ("requirements.txt" in shown) is (name == "missing")
+        assert call(functions[name]).status_code == 500
+    assert sum(record.exc_info is not None for record in caplog.records) == len(IMPORTS)
+    assert call(functions["good"]) == VALUE
+    rows = importlib.import_module("identity_bindings.report").report.rows()
+    assert {row.function for row in rows if row.result == "cannot be imported"} == {*IMPORTS}
 
 
 GOOD = json.dumps({"bindings": [HTTP, RES, key_vault()]})
@@ -590,10 +609,11 @@ def test_names_that_differ_in_case_only(project: Project, caplog: pytest.LogCapt
         pytest.skip("this file system does not mind case")
 
     assert set(project.load()) == {"good", "Twin"}
-    assert told(caplog, "twin")[0] == (
-        "functions/twin/function.json: folder: 'twin':"
-        " another function of the app has this name, in upper or lower case"
-    )
+    assert told(caplog, "twin") == [
+        "functions/twin/function.json: function name: 'twin': another name:"
+        " functions/Twin/function.json has it, in upper or lower case",
+        "functions/twin/function.json: the function is not registered.",
+    ]
 
 
 def test_a_name_that_the_app_has_already(
@@ -609,7 +629,7 @@ def test_a_name_that_the_app_has_already(
     functions = project.load()
 
     assert set(functions) == {"good", "orders"}
-    assert "another function of the app" in told(caplog, "Orders")[0]
+    assert "another name: function_app.orders has it" in told(caplog, "Orders")[0]
 
 
 def test_a_folder_that_is_not_there(project: Project, caplog: pytest.LogCaptureFixture) -> None:
@@ -626,7 +646,7 @@ def test_microsofts_runtime_keeps_every_neighbour(project: Project) -> None:
         project.function(f"f{number}", HTTP, RES, wrong)
     for name, (content, *_) in OTHERS.items():
         project.function(name, text=json.dumps(content))
-    for name, (source, *_) in HANDLERS.items():
+    for name, (source, *_) in (HANDLERS | IMPORTS).items():
         project.function(name, HTTP, RES, key_vault(), source=None)
         project.write(f"functions/{name}/__init__.py", source)
     for name, broken in BROKEN.items():

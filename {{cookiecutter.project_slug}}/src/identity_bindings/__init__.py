@@ -16,6 +16,7 @@ declares a secret over a function of the v2 model.
 from . import masking
 from .decorators import key_vault_secret
 from .errors import BindingUnavailableError
+from .isolation import isolated
 from .key_vault_secrets import refresh_secret
 from .registration import register_functions
 from .secret import Secret
@@ -26,6 +27,7 @@ __version__ = "1.0.0"
 __all__ = [
     "BindingUnavailableError",
     "Secret",
+    "isolated",
     "key_vault_secret",
     "refresh_secret",
     "register_functions",

@@ -10,9 +10,10 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from . import masking
+from . import host_adapter, masking
 from .declarations import parse
-from .report import as_table, report
+from .report import report
+from .rows import as_table
 
 ROOT = Path(__file__).parent.parent
 
@@ -21,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Read every declared value once and print how it went. Values are never printed.
 
     Returns:
-        0 if all can be read, 1 if not, 2 if the app cannot be loaded.
+        0 if all can be read, 1 if not, 2 if the app cannot be loaded or declares nothing.
     """
     parser = argparse.ArgumentParser(prog="python -m identity_bindings", description=__doc__)
     parser.add_argument("command", choices=["check"], help="read every declared value, print none")
@@ -38,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     sys.path.insert(0, str(ROOT))
     try:
         with redirect_stdout(sys.stderr):  # what the app prints is no row
-            importlib.import_module("function_app")
+            host_adapter.index(importlib.import_module("function_app"))
     except (Exception, SystemExit) as error:
         print(f"function_app.py cannot be loaded: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
@@ -47,8 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Reading {len(report.injections)} values …", file=sys.stderr)
     rows = report.rows()
     data = [{**row._asdict(), "ok": row.ok} for row in rows]
-    table = as_table(rows) if rows else "No function declares a value."
+    table = as_table(rows) if rows else "There is nothing to check: no function declares a value."
     print(json.dumps(data, indent=2) if options.json else table)
+    if not rows:
+        return 2
     return 0 if all(row.ok for row in rows) else 1
 
 

@@ -10,7 +10,7 @@ from .credentials import Identity, open_credential
 from .decorators import declared
 from .errors import Reading
 from .grammar import Kind, matching
-from .worker_rules import Handler
+from .signatures import Handler
 
 _SCOPE = r"(?:api|https)://[^\s{}%?#\"'\\]+/\.default"
 _MARGIN_SECONDS = 30.0  # for the call that the token is for

@@ -3,17 +3,17 @@
 import functools
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from inspect import Signature
 
-from azure.functions.decorators.function_app import Function, FunctionBuilder, FunctionRegister
-
-from . import masking
-from .errors import Problem, logger
+from .errors import Problem
 from .grammar import declare, is_parameter
-from .injection import Injection, inject, injections_for
-from .report import report, tell_host
-from .worker_rules import Handler, mismatches, present, signature_of, signature_with, without
+from .host_adapter import handler_of, is_registered, set_handler, unfillable
+from .indexing import watch
+from .injection import Declared, attach, declared_of, inject, injections_for
+from .refusal import refusal
+from .report import report
+from .signatures import Handler, by_name, module_of, name_of, present, signature_of, without
 
 
 def key_vault_secret(
@@ -28,14 +28,14 @@ def key_vault_secret(
 ) -> Callable[[Handler], Handler]:
     """Fill the parameter `name` of a function with a secret of a Key Vault, at every call.
 
-    It stands below the decorators of the app, next to the function::
+    Put it below the decorators of the app, next to the function::
 
         @app.route("orders")
         @key_vault_secret("api_key", secret_name="api", vault_name="my-vault", identity="system")
         def orders(req: func.HttpRequest, api_key: str) -> func.HttpResponse: ...
 
-    All texts may hold ``%SETTING%``, which stands for an app setting. A mistake does not raise: it
-    is logged, and the function answers 500.
+    Every text may contain ``%SETTING%``, which is replaced by the app setting. A problem does not
+    raise: it is logged, and the function answers 500.
 
     Args:
         name: The parameter that receives the value, a ``str``.
@@ -59,96 +59,54 @@ def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handl
         properties: Its properties, as ``function.json`` names them.
     """
 
-    def decorate(handler: Handler) -> Handler:
-        masking.install()
-        tell_host()
-        built = handler if isinstance(handler, FunctionBuilder) else None
-        if built is not None:
-            handler = built._function.get_user_function()
-        before: _Declared = getattr(handler, _ATTRIBUTE, _Declared(handler))
-        if before.wrapped not in (None, handler):  # somebody's own decorator stands between
-            before = _Declared(handler, problems=before.problems)
-        name, function = str(properties["name"]), getattr(handler, "__name__", "?")
-        file = f"{handler.__module__}.{function}"
-        binding, mistakes = declare({**properties, "type": kind}, os.environ)
-        if name in before.hidden:
-            mistakes.append(("name", name, "names of bindings must differ"))
-        elif is_parameter(name) and name not in signature_of(before.handler).parameters:
-            mistakes.append(("name", name, "the function has no such parameter; add it"))
-        if built is not None:
-            right = f"put it below @app.…, next to 'def {function}'"
-            mistakes.append(("order of decorators", f"@… of {name} above @app.…", right))
-        problems = tuple(Problem(file, *mistake) for mistake in mistakes)
-        now = replace(before, hidden=before.hidden | {name}, problems=before.problems + problems)
-        _watch_indexing()
-        report.add_problems(function, problems)
-        if not problems:
-            injections = injections_for(function, [binding], before.handler)
-            now = replace(now, injections=(*before.injections, *injections))
+    def decorate(function: Handler) -> Handler:
+        watch()
+        handler = handler_of(function) if is_registered(function) else function
+        name, shown = str(properties["name"]), name_of(handler)
+        known, visible, found = _known(handler)
+        binding, problems = declare({**properties, "type": kind}, os.environ)
+        found += problems
+        if is_registered(function):
+            right = f"put it below @app.…, next to 'def {shown}'"
+            found.append(("order of decorators", f"@… of {name} above @app.…", right))
+        elif name in known.hidden:
+            found.append(("name", name, "names of bindings must differ"))
+        elif is_parameter(name):
+            found += [("name", *one) for one in unfillable(visible, [name])]
+        new = [Problem(f"{module_of(handler)}.{shown}", *one) for one in found]
+        report.add_problems(shown, new)
+        known = replace(known, hidden=known.hidden | {name}, problems=(*known.problems, *new))
+        if not new:
+            injections = injections_for(shown, [binding], known.handler)
+            known = replace(known, injections=(*known.injections, *injections))
             report.injections += injections
-        filled = not now.problems and inject(now.handler, now.injections)
-        answer = filled or report.refuse(function, now.problems)
-        visible = without(signature_of(now.handler), now.hidden)
-        wrapped = present(functools.wraps(now.handler)(answer), visible)
-        setattr(wrapped, _ATTRIBUTE, replace(now, wrapped=wrapped))
+        filled = not known.problems and inject(known.handler, known.injections)
+        answer = filled or refusal(shown, known.problems)
+        wrapped = present(functools.wraps(known.handler)(answer), without(visible, {name}))
+        wrapped.__name__ = shown
+        attach(wrapped, known)
         report.begin()
-        if built is not None:
+        if is_registered(function):
             # The worker must not see the parameter: it would refuse the whole app.
-            built._function._func = wrapped
-        return built or wrapped
+            set_handler(function, wrapped)
+            return function
+        return wrapped
 
-    bare: Any = properties["name"]
-    if callable(bare):  # it stands without its arguments
+    bare: object = properties["name"]
+    if callable(bare):  # used without its arguments
         properties = {**properties, "name": ""}
         return decorate(bare)
     return decorate
 
 
-@dataclass(frozen=True)
-class _Declared:
-    """What the decorators of this package have made of a function so far."""
-
-    handler: Handler
-    injections: tuple[Injection, ...] = ()
-    hidden: frozenset[str] = frozenset()
-    problems: tuple[Problem, ...] = ()
-    wrapped: Handler | None = None
-
-
-_ATTRIBUTE = "__identity_bindings__"
-
-
-def _watch_indexing() -> None:
-    """Make functions in error fit for the worker, which would refuse the whole app for one.
-
-    With an HTTP trigger they answer 500, whatever their parameters are. With another trigger the
-    worker is not told of them: it would give them messages that they cannot handle.
-    """
-    indexes = FunctionRegister.get_functions
-    original = getattr(indexes, "original", indexes)  # else each would wrap the one before
-
-    @functools.wraps(original)
-    def get_functions(app: FunctionRegister) -> list[Function]:
-        return [function for function in original(app) if _is_fit(function)]
-
-    get_functions.original = original  # type: ignore[attr-defined]
-    FunctionRegister.get_functions = get_functions  # type: ignore[assignment]
-
-
-def _is_fit(function: Function) -> bool:
-    """Whether the worker may be told of a function. One that is in error is made fit."""
-    name, handler = str(function.get_function_name()), function.get_user_function()
-    declared: _Declared | None = getattr(handler, _ATTRIBUTE, None)
-    problems = declared.problems if declared else ()
-    if declared and not problems:  # now that all its decorators are known
-        bindings = [{"name": binding.name} for binding in function.get_bindings()]
-        wrong = mismatches(signature_of(handler), bindings, ())
-        problems = tuple(Problem(name, "name", binding, allowed) for binding, allowed in wrong)
-        report.add_problems(name, problems)
-    if problems and not function.is_http_function():
-        logger.error("Function '%s' is in error, and not registered.", name)
-        return False
-    if problems:
-        names = [one.name for one in function.get_bindings() if one.name != "$return"]
-        function._func = present(report.refuse(name, problems), signature_with(names))
-    return True
+def _known(handler: Handler) -> tuple[Declared, Signature, list[tuple[str, object, str]]]:
+    """What is known of a function, its visible parameters, and what is wrong with these."""
+    known = declared_of(handler)
+    if known is not None and known.wrapped is handler:
+        return known, signature_of(handler), []
+    problems = known.problems if known else ()  # the owner's own decorator is between
+    try:
+        handler = by_name(handler)
+        return Declared(handler, problems=problems), signature_of(handler), []
+    except (TypeError, ValueError) as error:
+        return Declared(handler, problems=problems), Signature(), [("signature", "", str(error))]

@@ -35,18 +35,19 @@ class BindingUnavailableError(IdentityBindingError):
     """
 
 
-class DeclarationError(IdentityBindingError):
-    """A mistake in a declaration. Its arguments: the property, its value, and what is allowed."""
-
-
 @dataclass(frozen=True)
 class Problem:
-    """One mistake in a declaration: where it stands, what stands there, what may stand there."""
+    """What is wrong with a declaration: where it is, its property, the value, what is accepted.
+
+    Attributes:
+        cause: The exception that an import raised. The log shows its traceback.
+    """
 
     file: str
     property: str
     value: object
     allowed: str
+    cause: BaseException | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         line = f"{self.file}: {self.property}: {_SHORT.repr(self.value)}: {self.allowed}"
@@ -64,6 +65,7 @@ class Reading:
         expires: When it ends, in seconds since 1970, where it ends.
         pinned: It cannot change, so it is never read again.
         lifetime: How many seconds it may be used, whatever fails.
+        origin: Where it was read from, if not from the vault.
     """
 
     value: Any = field(repr=False)
@@ -71,6 +73,7 @@ class Reading:
     expires: float | None = None
     pinned: bool = False
     lifetime: float = inf
+    origin: str = ""
 
     def field(self, name: str) -> str:
         """Return a field of the value's JSON: a text, or a number or boolean as JSON writes it.

@@ -4,20 +4,20 @@ import asyncio
 import functools
 from collections.abc import Sequence
 from concurrent import futures
-from dataclasses import dataclass
-from inspect import Parameter, iscoroutinefunction, isfunction, unwrap
-from pathlib import Path
+from dataclasses import dataclass, replace
+from inspect import Parameter, Signature, iscoroutinefunction, unwrap
 from time import monotonic
 from typing import Any
 
+from .boundary import ContextIn
 from .credentials import in_azure
-from .errors import BindingUnavailableError, Failure, ReadError, Reading
+from .errors import BindingUnavailableError, Failure, Problem, ReadError, Reading
 from .exceptions import without_secrets
 from .masking import mask
 from .secret import Secret
+from .signatures import Handler, signature_of
 from .sources import Source, pool
 from .timing import WAIT
-from .worker_rules import Handler, signature_of
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,18 @@ class Injection:
         raise self._unavailable(failure)
 
     def _unavailable(self, failure: Failure) -> BindingUnavailableError:
-        binding = self.binding
-        reader = binding.identity if in_azure() else "the developer's own login"
         return BindingUnavailableError(
-            f"Function '{self.function}', binding '{binding.name}': {binding} cannot be read by"
-            f" {reader}: {failure.reason}. Repair: {failure.repair}"
+            f"Function '{self.function}', binding '{self.binding.name}': {self.binding} cannot be read"
+            f" by {self.reader}: {failure.reason}. Repair: {failure.repair}"
         )
+
+    @property
+    def reader(self) -> str:
+        """Who reads the value, or has read it: the declared identity does so in Azure only."""
+        reading = self.source.reading
+        if in_azure():
+            return str(self.binding.identity)
+        return (reading and reading.origin) or "the developer's own login"
 
 
 def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> list[Injection]:
@@ -115,34 +121,60 @@ def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> 
     return [Injection(function, own, source, is_secret(own.name)) for own, source in pairs]
 
 
-def as_function(handler: Handler) -> Handler:
-    """`handler` itself, or a function that calls it: the worker indexes nothing else callable."""
-    if isfunction(handler):
-        return handler
+@dataclass(frozen=True)
+class Declared:
+    """What this package knows of a function: it hangs on what takes the handler's place.
 
-    @functools.wraps(handler)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return handler(*args, **kwargs)
+    Attributes:
+        handler: The owner's function.
+        injections: What fills its declared parameters in.
+        hidden: The names of these parameters.
+        problems: What is wrong with its declaration.
+        file: The ``function.json`` that declares it; empty for a decorator.
+        folder: The folder of that file; empty for a decorator.
+        wrapped: What takes the handler's place.
+    """
 
-    @functools.wraps(handler)
-    async def call_async(*args: Any, **kwargs: Any) -> Any:
-        return await handler(*args, **kwargs)
+    handler: Handler
+    injections: tuple[Injection, ...] = ()
+    hidden: frozenset[str] = frozenset()
+    problems: tuple[Problem, ...] = ()
+    file: str = ""
+    folder: str = ""
+    wrapped: Handler | None = None
 
-    is_async = any(map(iscoroutinefunction, (handler, type(handler).__call__)))
-    return call_async if is_async else call
+
+_ATTRIBUTE = "__identity_bindings__"
 
 
-def inject(handler: Handler, values: Sequence[Injection], folder: Path | None = None) -> Handler:
+def declared_of(handler: Handler) -> Declared | None:
+    """What this package knows of a function, also through the owner's own decorators."""
+    return getattr(handler, _ATTRIBUTE, None)
+
+
+def attach(handler: Handler, known: Declared) -> Handler:
+    """Note on `handler` what is known of the function whose place it takes."""
+    setattr(handler, _ATTRIBUTE, replace(known, wrapped=handler))
+    return handler
+
+
+def inject(
+    handler: Handler,
+    values: Sequence[Injection],
+    folder: str | None = None,
+    outermost: bool = False,
+) -> Handler:
     """Wrap `handler` so that its declared parameters are filled in at each call.
 
-    A coroutine function stays one. An exception that leaves the handler is cleaned of secret values
-    first: the worker sends its text and traceback to the log.
+    A coroutine function stays one.
 
     Args:
         handler: The function to call.
         values: What fills its parameters in, at least one.
         folder: What ``context.function_directory`` shall give, where the handler asks for it.
             The worker would name the folder of this file.
+        outermost: No other function of the app is above this one: an exception that would show a
+            secret is replaced here.
     """
     # One plain value is what most functions have: it is filled in without a loop.
     first = values[0]
@@ -154,63 +186,66 @@ def inject(handler: Handler, values: Sequence[Injection], folder: Path | None = 
     if by_source[source] == [first] and not (first.is_secret or first.json_field):
         del by_source[source]
     groups = [*by_source.items()]
-    more = bool(groups) or folder is not None
+    hidden = {item.binding.name for item in values}
+    names = [*Signature.from_callable(handler).parameters]
+    visible = [name for name in names if name not in hidden]
+    by_position = names[: len(visible)] == visible  # else a value would take a caller's place
+    more = bool(groups) or folder is not None or not by_position
+
+    def missing(kwargs: dict[str, Any]) -> list[tuple[Source, list[Injection]]]:
+        """What is to be filled in: a test may pass values of its own, the worker passes none."""
+        left = ((one, [i for i in items if i.binding.name not in kwargs]) for one, items in groups)
+        return [(one, items) for one, items in left if items]
+
+    def complete(
+        filled: list[tuple[Source, list[Injection]]], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Any, ...]:
+        for one, items in filled:
+            reading = one.reading
+            kwargs.update({item.binding.name: item.give(reading) for item in items})
+        if folder is not None and "context" in kwargs:
+            kwargs["context"] = ContextIn(folder, kwargs["context"])
+        if by_position:
+            return args
+        kwargs.update(zip(visible, args, strict=False))
+        return ()
 
     @functools.wraps(handler)
     def call(*args: Any, **kwargs: Any) -> Any:
-        passed = {*kwargs} if more else ()  # a test may pass its own value, the worker none
-        if name not in kwargs:
-            good_until, kwargs[name] = source.current
-            if good_until <= monotonic():
-                kwargs[name] = first.wait()
-        if more:
-            for one, items in groups:
-                left = [item for item in items if item.binding.name not in passed]
-                if left and one.current[0] <= monotonic():
-                    left[0].wait()
-                reading = one.reading
-                kwargs.update({item.binding.name: item.give(reading) for item in left})
-            if folder is not None and "context" in kwargs:
-                kwargs["context"] = _ContextIn(folder, kwargs["context"])
         try:
+            left = missing(kwargs) if more else []
+            if name not in kwargs:
+                good_until, kwargs[name] = source.current
+                if good_until <= monotonic():
+                    kwargs[name] = first.wait()
+            if more:
+                for one, items in left:
+                    if one.current[0] <= monotonic():
+                        items[0].wait()
+                args = complete(left, args, kwargs)
             return handler(*args, **kwargs)
         except Exception as error:
-            if (clean := without_secrets(error, mask)) is error:
+            if not outermost or (clean := without_secrets(error, mask)) is error:
                 raise
-        raise clean
+        raise clean  # outside of `except`, or the exception would be its `__context__`
 
     @functools.wraps(handler)
     async def call_async(*args: Any, **kwargs: Any) -> Any:
-        passed = {*kwargs} if more else ()
-        if name not in kwargs:
-            good_until, kwargs[name] = source.current
-            if good_until <= monotonic():
-                kwargs[name] = await first.wait_async()
-        if more:
-            for one, items in groups:
-                left = [item for item in items if item.binding.name not in passed]
-                if left and one.current[0] <= monotonic():
-                    await left[0].wait_async()
-                reading = one.reading
-                kwargs.update({item.binding.name: item.give(reading) for item in left})
-            if folder is not None and "context" in kwargs:
-                kwargs["context"] = _ContextIn(folder, kwargs["context"])
         try:
+            left = missing(kwargs) if more else []
+            if name not in kwargs:
+                good_until, kwargs[name] = source.current
+                if good_until <= monotonic():
+                    kwargs[name] = await first.wait_async()
+            if more:
+                for one, items in left:
+                    if one.current[0] <= monotonic():
+                        await items[0].wait_async()
+                args = complete(left, args, kwargs)
             return await handler(*args, **kwargs)
         except Exception as error:
-            if (clean := without_secrets(error, mask)) is error:
+            if not outermost or (clean := without_secrets(error, mask)) is error:
                 raise
         raise clean
 
     return call_async if iscoroutinefunction(handler) else call
-
-
-class _ContextIn:
-    """The worker's context of an invocation, with the folder of the function that runs."""
-
-    def __init__(self, folder: Path, context: Any) -> None:
-        self.function_directory = str(folder)
-        self._context = context
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._context, name)

@@ -64,7 +64,7 @@ class SecretBinding:
         if not in_azure():
             value = self._local_value()
             if value is not None:
-                return Reading(value)
+                return Reading(value, origin="the local secrets file")
         vault = _open_vault(self.vault_url, self.identity)
         return vault.read_secret(self.secret_name, self.secret_version)
 

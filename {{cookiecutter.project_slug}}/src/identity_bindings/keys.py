@@ -17,8 +17,8 @@ from .credentials import CLIENT_OPTIONS, Credential, Identity
 from .decorators import declared
 from .errors import Reading
 from .grammar import Kind, matching
+from .signatures import Handler
 from .vaults import VAULT_NAME, Vault
-from .worker_rules import Handler
 
 _NAME = r"[A-Za-z0-9-]{1,127}"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from .declarations import FunctionDeclaration
-from .errors import DeclarationError, logger
-from .exceptions import without_secrets
-from .masking import mask
+from .errors import Problem
+from .isolation import import_problem
+from .signatures import Handler
 
 PACKAGE = "__app__"
 """The package under which the platform loads the functions of a folder."""
@@ -27,19 +27,16 @@ def make_importable(folder: Path) -> None:
         search.append(str(folder))
 
 
-def load_handler(function: FunctionDeclaration) -> Any:
-    """Import a function's handler.
-
-    Raises:
-        DeclarationError: There is none: the file, the module or the function in it is wrong.
-    """
+def load_handler(function: FunctionDeclaration) -> Handler | Problem:
+    """Import a function's handler, or return why there is none."""
     root = function.folder.parent.resolve()
     declared = function.settings.get("scriptFile")
     script = _script(function.folder, declared)
     if script is None or script.suffix != ".py" or not script.is_file():
-        raise DeclarationError("scriptFile", declared, "a Python file; without it, __init__.py")
+        allowed = "a Python file; without it, __init__.py"
+        return Problem(function.file, "scriptFile", declared, allowed)
     if not script.is_relative_to(root):
-        raise DeclarationError("scriptFile", declared, f"a file inside {root.name}/")
+        return Problem(function.file, "scriptFile", declared, f"a file inside {root.name}/")
     *parts, last = script.relative_to(root).with_suffix("").parts
     if last.lower() != "__init__":
         parts.append(last)
@@ -48,15 +45,13 @@ def load_handler(function: FunctionDeclaration) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too: the app's other functions must run
-        clean = without_secrets(error, mask)
-        logger.error("%s: %s cannot be loaded.", function.file, script.name, exc_info=clean)
-        reason = f"the module must load; it raises {type(clean).__name__}: {clean}"
-        raise DeclarationError("scriptFile", script.name, " ".join(reason.split())) from None
+        return import_problem(f"{root.name}/{script.relative_to(root).as_posix()}", error)
     entry_point = function.settings.get("entryPoint") or "main"
     handler = getattr(module, str(entry_point), None)
     if not callable(handler):
-        raise DeclarationError("entryPoint", entry_point, f"a function in {script.name}")
-    return handler
+        return Problem(function.file, "entryPoint", entry_point, f"a function in {script.name}")
+    found: Handler = handler
+    return found
 
 
 def _script(folder: Path, declared: Any) -> Path | None:

@@ -8,14 +8,18 @@ from typing import Any
 
 import azure.functions as func
 
-from . import masking, worker_rules
+from . import host_adapter
+from .boundary import bounded
 from .declarations import FOLDER, RETRY, FunctionDeclaration, is_trigger, read_declarations
-from .errors import DeclarationError, Problem, logger
+from .errors import Problem, logger
 from .grammar import direction
-from .injection import as_function, inject, injections_for
+from .host_adapter import Bindings, durable_from, durable_function, durable_kind
+from .indexing import watch
+from .injection import Declared, attach, inject, injections_for
 from .loading import load_handler, make_importable
-from .report import report, tell_host
-from .worker_rules import Bindings, Handler, present, signature_of, signature_with, without
+from .refusal import refusal
+from .report import report
+from .signatures import Handler, by_name, present, signature_of, signature_with, without
 
 App = func.FunctionApp | func.Blueprint
 
@@ -25,34 +29,34 @@ _GENERIC = ("name", "type", "direction", "dataType")
 def register_functions(app: func.FunctionApp, folder: Path) -> None:
     """Register every function that ``<folder>/<name>/function.json`` declares.
 
-    A function with a mistake in its declaration, or whose module cannot be loaded, is logged and
-    does not harm the others. With an HTTP trigger it answers 500; with any other trigger it is not
-    registered, so that no message is taken and lost.
+    A function with a problem in its declaration, or whose module cannot be loaded, is logged and
+    does not harm the others. With an HTTP trigger it answers 500, and with an activity trigger it
+    raises the reason; with any other trigger it is not registered, so that no message is consumed
+    and lost.
 
     Args:
         app: The app of ``function_app.py``.
-        folder: The folder of the functions. It is also the package ``__app__``, and stands on
-            ``sys.path``, as the app's root does on the platform.
+        folder: The folder of the functions. It is also the package ``__app__``, and on ``sys.path``,
+            as the app's root is on the platform.
     """
-    masking.install()
-    tell_host()
+    watch()
     make_importable(folder)
     if not folder.is_dir():
         logger.error("%s: there is no such folder, so it declares no function.", folder)
-    taken = {str(one._function.get_function_name()).lower() for one in app._function_builders}
-    for function in read_declarations(folder, os.environ):
-        problems, name = function.problems, function.name.lower()
-        if name in taken:
-            allowed = "another function of the app has this name, in upper or lower case"
-            problems.append(Problem(function.file, FOLDER, function.name, allowed))
-        taken.add(name)
+    functions = read_declarations(folder, os.environ)
+    # Every module first: any of them may turn HTTP streams on, for all functions of the app.
+    loaded = {
+        one.name: load_handler(one) for one in functions if not (one.disabled or one.problems)
+    }
+    for function in functions:
+        problems, handler = function.problems, loaded.get(function.name)
         if function.disabled:
             logger.warning("%s: the function is disabled, and not registered.", function.file)
-        elif not problems:
+        elif isinstance(handler, Problem):
+            problems.append(handler)
+        elif handler is not None:
             try:
-                problems += _register(app, function)
-            except DeclarationError as error:
-                problems.append(Problem(function.file, *error.args))
+                problems += _register(app, function, handler)
             except Exception as error:  # whatever it is, its neighbours must run
                 reason = f"it cannot be registered: {type(error).__name__}: {error}"
                 problems.append(Problem(function.file, "bindings", function.name, reason))
@@ -63,51 +67,57 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
     report.begin()
 
 
-def _register(app: App, function: FunctionDeclaration) -> list[Problem]:
+def _register(app: App, function: FunctionDeclaration, handler: Handler) -> list[Problem]:
     """Register one function, or return why it cannot be."""
-    handler = as_function(load_handler(function))
-    signature = signature_of(handler)
-    ours = {binding.name for binding in function.declared}
-    bindings = [_as_worker_sees(one, signature.parameters) for one in function.bindings]
-    wrong = list(worker_rules.mismatches(signature, bindings, ours))
-    signature = without(signature, ours)
+    # What `create` of Durable Functions got is what takes the declared parameters.
+    inner = by_name(durable_function(handler))
+    signature, ours = signature_of(inner), {binding.name for binding in function.declared}
+    visible = without(signature, ours)
+    seen = signature_of(handler) if durable_kind(handler) else visible
+    bindings = [_as_worker_sees(one, seen.parameters) for one in function.bindings]
+    wrong: list[tuple[str, object, str]] = []
+    wrong += [("name", *one) for one in host_adapter.mismatches(seen, bindings)]
+    wrong += [("name", *one) for one in host_adapter.unfillable(signature, ours)]
+    if ours and any(one["type"] == "orchestrationTrigger" for one in bindings):
+        wrong = [
+            (name, "orchestrationTrigger", host_adapter.NOT_IN_REPLAYS) for name in sorted(ours)
+        ]
     if wrong:
-        return [Problem(function.file, "name", name, allowed) for name, allowed in wrong]
-    signature, refused = worker_rules.acceptable(signature, bindings)
-    for name in refused:
-        text = "%s: the annotation of '%s' does not fit its binding, and is ignored."
-        logger.warning(text, function.file, name)
-    injections = injections_for(function.name, function.declared, handler)
-    if injections:
-        named = {binding["name"] for binding in bindings}
-        wants_context = "context" in signature.parameters and "context" not in named
-        handler = inject(handler, injections, function.folder if wants_context else None)
-    present(handler, signature)
+        return [Problem(function.file, *one) for one in wrong]
+    injections = injections_for(function.name, function.declared, inner)
+    filled = present(inject(inner, injections) if injections else bounded(inner), visible)
+    known = Declared(
+        inner, (*injections,), frozenset(ours), (), function.file, str(function.folder)
+    )
+    registered = durable_from(handler, attach(filled, known))
     # By itself first: an error while indexing would take the whole app down.
     trial = func.Blueprint()  # type: ignore[no-untyped-call]
-    _decorate(trial, function, handler, bindings).build().get_raw_bindings()
-    _decorate(app, function, handler, bindings)
+    _decorate(trial, function, registered, bindings).build().get_raw_bindings()
+    _decorate(app, function, registered, bindings)
     report.injections += injections
     return []
 
 
 def _refuse(app: App, function: FunctionDeclaration, problems: Sequence[Problem]) -> None:
-    """Let an HTTP function answer 500, with the access that it declares. Leave others out."""
+    """Register what answers 500 or raises, with the access that is declared. Leave others out."""
     trigger = next(filter(is_trigger, function.bindings), {})
+    kind = host_adapter.worker_type(str(trigger.get("type")))
     nameless = any(problem.property == FOLDER for problem in problems)
-    if nameless or str(trigger.get("type")).lower() != "httptrigger":
+    if nameless or kind not in ("httpTrigger", "activityTrigger"):
         logger.error("%s: the function is not registered.", function.file)
         return
-    request: dict[str, Any] = {"type": "httpTrigger", "name": "req"}
-    for prop, kind in (("methods", list), ("route", str)):
-        request[prop] = trigger[prop] if isinstance(trigger.get(prop), kind) else None
-    level = str(trigger.get("authLevel")).lower()
-    # Never more open than what is declared.
-    request["authLevel"] = level if level in ("anonymous", "admin") else "function"
-    response = {"type": "http", "name": "$return", "direction": "out"}
-    answer = present(report.refuse(function.name, problems), signature_with(["req"]))
+    bindings: list[dict[str, Any]] = [{"type": kind, "name": "req"}]
+    if kind == "httpTrigger":
+        for prop, accepted in (("methods", list), ("route", str)):
+            bindings[0][prop] = trigger[prop] if isinstance(trigger.get(prop), accepted) else None
+        level = str(trigger.get("authLevel")).lower()
+        # Never more open than what is declared.
+        bindings[0]["authLevel"] = level if level in ("anonymous", "admin") else "function"
+        bindings.append({"type": "http", "name": "$return", "direction": "out"})
+    answer = present(refusal(function.name, problems), signature_with(["req"]))
+    known = Declared(answer, file=function.file, folder=str(function.folder))
     plain = FunctionDeclaration(function.name, function.folder)
-    _decorate(app, plain, answer, [request, response])
+    _decorate(app, plain, attach(answer, known), bindings)
 
 
 def _decorate(app: App, function: FunctionDeclaration, handler: Handler, bindings: Bindings) -> Any:
@@ -139,7 +149,7 @@ def _properties(binding: Mapping[str, Any]) -> dict[str, Any]:
 
 def _as_worker_sees(binding: Mapping[str, Any], parameters: Collection[str]) -> dict[str, Any]:
     """Spell the type as the worker does; an http output that is no parameter is what returns."""
-    kind, name = worker_rules.worker_type(binding["type"]), binding["name"]
+    kind, name = host_adapter.worker_type(binding["type"]), binding["name"]
     if kind == "http" and direction(binding) == "out" and name not in parameters:
         name = "$return"
     return {**binding, "type": kind, "name": name}

@@ -112,7 +112,7 @@ def functions(draw: st.DrawFn) -> tuple[Signature, list[dict[str, Any]]]:
 
 def refused(signature: Signature, bindings: list[dict[str, Any]]) -> str:
     """Why Microsoft's registry refuses a function; an empty text where it accepts."""
-    rules: Any = importlib.import_module("identity_bindings.worker_rules")
+    signatures: Any = importlib.import_module("identity_bindings.signatures")
     registration: Any = importlib.import_module("identity_bindings.registration")
     declarations: Any = importlib.import_module("identity_bindings.declarations")
     registry: Any = importlib.import_module("azure_functions_runtime.functions")
@@ -122,7 +122,7 @@ def refused(signature: Signature, bindings: list[dict[str, Any]]) -> str:
 
     declared = declarations.FunctionDeclaration("f", Path("f"))
     blueprint: Any = func.Blueprint()
-    rules.present(handler, signature)
+    signatures.present(handler, signature)
     built = registration._decorate(blueprint, declared, handler, bindings).build()
     try:
         registry.Registry().add_indexed_function(built, worker.Protos())
@@ -133,8 +133,8 @@ def refused(signature: Signature, bindings: list[dict[str, Any]]) -> str:
 
 def agree(signature: Signature, bindings: list[dict[str, Any]]) -> str:
     """Compare the engine's judgement with the registry's, and return a word for it."""
-    rules: Any = importlib.import_module("identity_bindings.worker_rules")
-    wrong = list(rules.mismatches(signature, bindings, ()))
+    rules: Any = importlib.import_module("identity_bindings.host_adapter")
+    wrong = list(rules.mismatches(signature, bindings))
     if wrong:
         bare = signature.replace(
             parameters=[one.replace(annotation=EMPTY) for one in signature.parameters.values()],
@@ -219,7 +219,7 @@ def test_every_annotation_of_the_context() -> None:
 
 
 def test_a_library_that_lists_no_types(monkeypatch: pytest.MonkeyPatch) -> None:
-    rules: Any = importlib.import_module("identity_bindings.worker_rules")
+    rules: Any = importlib.import_module("identity_bindings.host_adapter")
     assert rules.worker_type("HTTPTRIGGER") == "httpTrigger"
     assert rules.worker_type("Newest") == "Newest"
     monkeypatch.setattr(rules, "_registry", object)
@@ -276,10 +276,10 @@ def test_a_base_that_knows_no_settlement_clients(
     base: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As its first versions."""
-    rules: Any = importlib.import_module("identity_bindings.worker_rules")
+    rules: Any = importlib.import_module("identity_bindings.host_adapter")
     monkeypatch.setattr(base, "get_binding_registry", object)
     signature = Signature([Parameter("client", Parameter.KEYWORD_ONLY, annotation=str)])
-    assert [name for name, _ in rules.mismatches(signature, [], ())] == ["client"]
+    assert [name for name, _ in rules.mismatches(signature, [])] == ["client"]
 
 
 class Request:

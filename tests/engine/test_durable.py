@@ -1,0 +1,408 @@
+"""Durable Functions in both models: right, misdeclared, and with a secret in what goes wrong.
+
+Microsoft's runtime (Python 3.13 on) calls the functions with what the host sends; without it they are
+called as the worker calls them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import azure.functions as func
+import pytest
+from apps import HTTP, RES, Project, told
+from support.fake_key_vault import FakeKeyVault
+from support.worker import key_vault
+
+VALUE = "the-value-of-it"
+NOW = "2026-11-28T08:00:00Z"
+ACTIVITY = {"type": "activityTrigger", "name": "order", "direction": "in"}
+ORCHESTRATOR = {"type": "orchestrationTrigger", "name": "context", "direction": "in"}
+ENTITY = {"type": "entityTrigger", "name": "context", "direction": "in"}
+CLIENT = {"type": "durableClient", "name": "client", "direction": "in"}
+Call = Callable[..., tuple[bool, str]]
+
+V2 = """
+import datetime
+from pathlib import Path
+import azure.functions as func
+import azure.durable_functions as df
+from identity_bindings import key_vault_secret, register_functions
+
+app = df.DFApp()
+register_functions(app, Path(__file__).parent / "functions")
+
+def secret(name="api_key", vault="contoso"):
+    return key_vault_secret(name, secret_name="api-key", vault_name=vault, identity="system")
+"""
+
+
+@pytest.fixture
+def project(fake_key_vault: FakeKeyVault, tmp_path: Path) -> Iterator[Project]:
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
+    with Project(tmp_path) as project:
+        project.write("function_app.py", V2)
+        (project.folder / "functions").mkdir()
+        yield project
+
+
+@pytest.fixture
+def running(project: Project) -> Iterator[Callable[[], Call]]:
+    """Start the app, and return what calls a function: whether it succeeded, and all that it shows."""
+    hosts: list[Any] = []
+
+    def start() -> Call:
+        if sys.version_info < (3, 13):
+            functions = project.load()
+            return lambda name, **inputs: called(functions[name], **inputs)
+        hosts.append(project.host())
+        host = hosts[0].__enter__()
+
+        def call(name: str, **inputs: str) -> tuple[bool, str]:
+            answer = host.invoke(name, **{key: {"string": text} for key, text in inputs.items()})
+            if answer.result.status == answer.result.Success:
+                return True, next(iter(vars(answer.return_value).values()))
+            failed = answer.result.exception
+            return False, f"{failed.message}\n{failed.stack_trace}"
+
+        return call
+
+    yield start
+    for host in hosts:
+        host.__exit__(None, None, None)
+
+
+def called(function: Any, **inputs: str) -> tuple[bool, str]:
+    """What the worker does: decode, call, encode; and what it says of an exception."""
+    kind, registry = function.get_trigger().type, func.get_binding_registry()
+    handler = function.get_user_function()
+    converter: Any = registry.get(kind)  # type: ignore[union-attr]
+    try:
+        for name, text in inputs.items():
+            datum = SimpleNamespace(type="string", value=text, python_value=text)
+            inputs[name] = converter.decode(datum, trigger_metadata={})
+        result = handler(**inputs)
+        result = asyncio.run(result) if asyncio.iscoroutine(result) else result
+        return True, converter.encode(result, expected_type=None).value
+    except Exception as error:
+        return False, f"{type(error).__name__}: {error}\n" + "".join(
+            traceback.format_exception(error)
+        )
+
+
+def history(*results: Any) -> str:
+    """What the host sends to an orchestrator after its activities gave these results."""
+    events: list[dict[str, Any]] = [
+        {"EventType": 12},
+        {"EventType": 0, "Name": "o", "Input": "null", "Version": None},
+    ]
+    for number, result in enumerate(results):
+        events += [{"EventType": 4, "EventId": number, "Name": "a"}, {"EventType": 13}]
+        done = {"EventType": 5, "TaskScheduledId": number, "Result": json.dumps(result)}
+        events += [{"EventType": 12}, done]
+    common = {"EventId": -1, "IsPlayed": False, "Timestamp": NOW}
+    content = {"history": [common | event for event in events], "instanceId": "1", "input": None}
+    return json.dumps(content | {"isReplaying": False, "parentInstanceId": ""})
+
+
+def batch(*operations: str) -> str:
+    """What the host sends to an entity."""
+    sent = [{"name": name, "input": json.dumps(name), "isSignal": False} for name in operations]
+    entity = {"self": {"name": "counter", "key": "1"}, "exists": True, "state": "7"}
+    return json.dumps(entity | {"batch": sent})
+
+
+COUNTER = """
+def counter(context{}):
+    if context.operation_name == "fails":
+        raise ValueError("refused: " + api_key)
+    context.set_result(len(api_key))
+    context.set_state(context.get_state(lambda: 0) + 1)
+"""
+RUNS = """
+def orchestrator(context):
+    token = yield context.call_activity("give", None)
+    if token.startswith("bad"):
+        raise ValueError(f"refused: {token}")
+    try:
+        again = yield context.call_activity("give", token)
+    except Exception as error:
+        raise LookupError("the activity failed") from error
+    return len(token) + len(again)
+"""
+MODELS = ["function.json", "decorators"]
+
+
+def write(project: Project, model: str) -> None:
+    """Write an app of activities, an entity and orchestrators, in one of the models."""
+    entity = COUNTER.format(", api_key")
+    give = "def give(order, api_key):\n    return 'token ' + str(len(api_key))\n"
+    wrong = (
+        "def result(order, api_key):\n    import datetime\n"
+        "    return {'header': 'Bearer ' + api_key, 'at': datetime.datetime.now()}\n"
+    )
+    fails = "async def fails(order, api_key):\n    raise KeyError(api_key)\n"
+    if model == "function.json":
+        df = "import azure.durable_functions as df\n"
+        for name, source in (("give", give), ("result", wrong), ("fails", fails)):
+            project.function(name, ACTIVITY, key_vault("api_key"), source=source, entryPoint=name)
+        project.function(
+            "counter",
+            ENTITY,
+            key_vault("api_key"),
+            source=f"{df}{entity}\nmain = df.Entity.create(counter)\n",
+        )
+        project.function(
+            "orchestrator",
+            ORCHESTRATOR,
+            source=f"{df}{RUNS}\nmain = df.Orchestrator.create(orchestrator)\n",
+        )
+        return
+    texts = [
+        f'@app.activity_trigger(input_name="order")\n@secret()\n{source}'
+        for source in (give, wrong, fails)
+    ]
+    texts.append(f'@app.entity_trigger(context_name="context")\n@secret()\n{entity.strip()}')
+    texts.append(f'@app.orchestration_trigger(context_name="context")\n{RUNS.strip()}')
+    project.write("function_app.py", "\n\n".join([V2, *texts]))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_activities_and_entities_receive_the_value(
+    project: Project, running: Callable[[], Call], model: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(project, model)
+
+    call = running()
+
+    assert told(caplog) == []
+    assert call("give", order='"x"') == (True, f'"token {len(VALUE)}"')
+    ok, answer = call("counter", context=batch("adds", "fails", "adds"))
+    assert ok
+    state = json.loads(answer)
+    results = [(one["isError"], json.loads(one["result"])) for one in state["results"]]
+    assert results == [(False, 15), (True, "refused: ***"), (False, 15)]
+    assert state["entityState"] == "9"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_orchestrator_runs_and_replays(
+    project: Project, running: Callable[[], Call], model: str
+) -> None:
+    write(project, model)
+
+    call = running()
+
+    for results, done in (((), False), (("token",), False), (("token", "more"), True)):
+        ok, answer = call("orchestrator", context=history(*results))
+        assert ok, answer
+        assert json.loads(answer)["isDone"] is done
+    assert json.loads(answer)["output"] == 9
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_no_exception_shows_the_value(
+    project: Project, running: Callable[[], Call], model: str
+) -> None:
+    write(project, model)
+    call = running()
+    call("give", order="1")  # from here on the value is known, in the whole process
+
+    for name, inputs, shown in (
+        ("fails", {"order": "1"}, "KeyError"),
+        ("result", {"order": "1"}, "activity trigger output must be json serializable"),
+        ("orchestrator", {"context": history(f"bad {VALUE}")}, "refused: bad ***"),
+    ):
+        ok, text = call(name, **inputs)
+        assert not ok
+        assert shown in text
+        assert VALUE not in text
+    ok, text = call("orchestrator", context=history("bad but harmless"))
+    assert "refused: bad but harmless" in text
+    state = json.loads(text.partition("$OutOfProcData$:")[2].partition("\n")[0])
+    assert (state["isDone"], state["error"]) == (False, "refused: bad but harmless")
+
+
+def test_create_inside_of_a_handler(project: Project, running: Callable[[], Call]) -> None:
+    """As in apps that build the entity or the orchestrator in each call."""
+    entity = COUNTER.format("")
+    source = (
+        f"import azure.durable_functions as df\n{RUNS}\ndef main(context, api_key):\n"
+        f"    {entity.strip().replace(chr(10), chr(10) + '    ')}\n"
+        "    return df.Entity.create(counter)(context)\n"
+    )
+    project.function("counter", ENTITY, key_vault("api_key"), source=source)
+    project.function(
+        "runs",
+        ORCHESTRATOR,
+        source=f"import azure.durable_functions as df\n{RUNS}\n"
+        "def main(context):\n    return df.Orchestrator.create(orchestrator)(context)\n",
+    )
+    call = running()
+
+    ok, answer = call("counter", context=batch("adds", "fails"))
+    assert ok
+    assert json.loads(json.loads(answer)["results"][1]["result"]) == "refused: ***"
+    ok, text = call("runs", context=history(f"bad {VALUE}"))
+    assert (ok, VALUE in text, "refused: bad ***" in text) == (False, False, True)
+
+
+ERRORS = {
+    "activity": ("activity_trigger(input_name='order')", "def {}(order, api_key): return 1"),
+    "entity": ("entity_trigger(context_name='context')", "def {}(context, api_key): pass"),
+    "orchestrator": (
+        "orchestration_trigger(context_name='context')",
+        "def {}(context, api_key):\n    yield context.call_activity('give', api_key)",
+    ),
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_is_misdeclared(
+    project: Project, running: Callable[[], Call], caplog: pytest.LogCaptureFixture, model: str
+) -> None:
+    write(project, model)
+    create = {"entity": "Entity", "orchestrator": "Orchestrator"}
+    triggers = {"activity": ACTIVITY, "entity": ENTITY, "orchestrator": ORCHESTRATOR}
+    text = (project.folder / "function_app.py").read_text()
+    for kind, (decorator, source) in ERRORS.items():
+        name = f"wrong_{kind}"
+        if model == "decorators":
+            text += f"\n@app.{decorator}\n@secret(vault='no vault')\n{source.format(name)}\n"
+            continue
+        main = f"df.{create[kind]}.create({name})" if kind in create else name
+        module = f"import azure.durable_functions as df\n{source.format(name)}\nmain = {main}\n"
+        entry = key_vault("api_key", vaultName="no vault")
+        project.function(name, triggers[kind], entry, source=module)
+    project.write("function_app.py", text)
+
+    call = running()
+
+    lines = told(caplog)
+    for kind in ERRORS:
+        own = [line for line in lines if f"wrong_{kind}" in line]
+        assert "api_key.vaultName: 'no vault'" in own[0]
+        assert ("not registered" in own[-1]) is (kind != "activity"), own
+    ok, text = call("wrong_activity", **{"order" if model == "decorators" else "req": "1"})
+    assert not ok
+    assert "Function 'wrong_activity' is in error: " in text
+    assert "api_key.vaultName: 'no vault'" in text
+    assert call("give", order="1")[0]
+    for kind in ("entity", "orchestrator"):
+        with pytest.raises(KeyError):
+            call(f"wrong_{kind}", context=batch("adds"))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_an_orchestrator_cannot_have_a_secret(
+    project: Project, running: Callable[[], Call], caplog: pytest.LogCaptureFixture, model: str
+) -> None:
+    write(project, model)
+    decorator, source = ERRORS["orchestrator"]
+    source = source.format("replays")
+    if model == "decorators":
+        text = (project.folder / "function_app.py").read_text()
+        text += f"\n@app.{decorator}\n@secret()\n{source}\n"
+        # One that the decorator is above of, and one without `yield`.
+        text += f"\n@secret()\n@app.{decorator}\n{source.replace('replays', 'above')}\n"
+        project.write("function_app.py", text)
+    else:
+        module = f"import azure.durable_functions as df\n{source}\n"
+        module += "main = df.Orchestrator.create(replays)\n"
+        project.function("replays", ORCHESTRATOR, key_vault("api_key"), source=module)
+
+    call = running()
+
+    lines = told(caplog)
+    (line,) = [one for one in lines if "a replay would see" in one]
+    assert "replays" in line
+    assert "declare it in an activity" in line
+    above = [one for one in lines if "above" in one and "replays" not in one]
+    assert len(above) == (2 if model == "decorators" else 0), above  # the order; not registered
+    assert call("give", order="1")[0]
+    with pytest.raises(KeyError):
+        call("replays", context=history())
+    rows = importlib.import_module("identity_bindings.report").report.rows()
+    assert "declared wrongly" in [row.result for row in rows if row.function == "replays"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_declared_parameter_that_the_function_of_create_does_not_have(
+    project: Project, caplog: pytest.LogCaptureFixture, model: str
+) -> None:
+    if model == "decorators":
+        text = "@app.entity_trigger(context_name='context')\n@secret()\ndef counter(context): pass"
+        project.write("function_app.py", f"{V2}\n{text}\n")
+    else:
+        source = "import azure.durable_functions as df\ndef f(context): pass\n"
+        source += "main = df.Entity.create(f)\n"
+        project.function("counter", ENTITY, key_vault("api_key"), source=source)
+
+    assert "counter" not in project.load()
+
+    assert "api_key': the handler has no such parameter" in told(caplog)[0]
+
+
+def test_the_declared_parameter_may_come_first(
+    project: Project, running: Callable[[], Call]
+) -> None:
+    source = "import azure.durable_functions as df\ndef f(api_key, context):\n"
+    source += "    context.set_result(context.operation_name + str(len(api_key)))\n"
+    project.function(
+        "counter", ENTITY, key_vault("api_key"), source=source + "main = df.Entity.create(f)\n"
+    )
+    text = source.partition("\n")[2].replace("def f", "def counter2")
+    text = f"{V2}\n@app.entity_trigger(context_name='context')\n@secret()\n{text}"
+    project.write("function_app.py", text)
+    call = running()
+
+    for name in ("counter", "counter2"):
+        _, answer = call(name, context=batch("adds"))
+        assert json.loads(json.loads(answer)["results"][0]["result"]) == "adds15"
+
+
+def test_a_starter_has_its_client_and_its_secret(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    project.write(
+        "function_app.py",
+        f"""{V2}
+@app.route("starts")
+@app.durable_client_input(client_name="client")
+@secret()
+async def starts(req: func.HttpRequest, client: df.DurableOrchestrationClient, api_key: str):
+    return f"{{type(client).__name__}} {{len(api_key)}}"
+""",
+    )
+    source = (
+        "import azure.durable_functions as df\n"
+        "async def main(req, client: str, api_key: str):\n"
+        "    made = df.DurableOrchestrationClient(client)\n"
+        "    return f'{type(made).__name__} {len(api_key)}'\n"
+    )
+    project.function("starts1", HTTP, RES, CLIENT, key_vault("api_key"), source=source)
+    client = json.dumps(
+        {
+            "taskHubName": "h",
+            "creationUrls": {},
+            "managementUrls": {"id": "x"},
+            "baseUrl": "http://localhost/",
+            "requiredQueryStringParameters": "",
+            "rpcBaseUrl": "http://localhost/",
+        }
+    )
+    functions = project.load()
+
+    assert told(caplog) == []
+    request = func.HttpRequest("GET", "/", body=b"")
+    for name in ("starts", "starts1"):
+        handler = functions[name].get_user_function()
+        assert asyncio.run(handler(req=request, client=client)) == "DurableOrchestrationClient 15"

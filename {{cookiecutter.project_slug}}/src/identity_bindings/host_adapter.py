@@ -1,0 +1,302 @@
+"""The host and its worker: what they accept, and the parts of azure.functions that they read.
+
+One function that the worker refuses would take the whole app down, so this package judges each one
+before. This module alone knows the worker's rules, and alone touches what is private to
+``azure.functions`` and ``azure.durable_functions``.
+
+Sources: ``functions.py`` and ``http_v2.py`` in github.com/Azure/azure-functions-python-worker. A test
+compares the rules with Microsoft's own runtime.
+"""
+
+import functools
+import importlib
+import os
+import sys
+import typing
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from inspect import Parameter, Signature
+from typing import Any
+
+import azure.functions as func
+from azure.functions.decorators.function_app import Function, FunctionBuilder, FunctionRegister
+
+from .grammar import direction
+from .signatures import NO_HINT, Handler, annotated
+
+Bindings = Sequence[Mapping[str, Any]]
+
+STREAMS_SETTING = "PYTHON_ENABLE_INIT_INDEXING"
+"""The app setting without which streams hang on Python 3.12 and older."""
+
+NOT_IN_REPLAYS = "a replay would see a rotated secret: declare it in an activity instead"
+
+NO_PARAMETER = "the handler has no such parameter; add it, or remove the binding"
+NOT_BY_NAME = "the worker passes every parameter by its own name"
+_BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
+_TRACKERS = {"httpTrigger input": "RequestTrackerMeta", "http output": "ResponseTrackerMeta"}
+_PLAIN = {"input": (str, bytes), "output": (str, bytes, bytearray)}
+_DURABLE = "azure.durable_functions."
+_CREATE = {
+    "Orchestrator.create.<locals>.handle": "Orchestrator",
+    "Entity.create.<locals>.handle": "Entity",
+}
+_registry: Any = func.get_binding_registry
+
+
+def unfillable(signature: Signature, names: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Each of the parameters `names` that a value cannot be passed to, and what to do about it."""
+    for name in sorted(names):
+        if name not in signature.parameters:
+            yield name, NO_PARAMETER
+        elif signature.parameters[name].kind not in _BY_NAME:
+            yield name, NOT_BY_NAME
+
+
+def mismatches(signature: Signature, bindings: Bindings) -> Iterator[tuple[str, str]]:
+    """Compare parameters with bindings, which must agree both ways.
+
+    Args:
+        signature: What the handler takes.
+        bindings: The platform's bindings.
+
+    Yields:
+        The name that has no partner, and what to do about it.
+    """
+    bound = [binding["name"] for binding in bindings]
+    names = {*bound} - {"$return"}
+    client = None
+    for name, parameter in signature.parameters.items():
+        if parameter.kind not in _BY_NAME:
+            yield name, NOT_BY_NAME
+        elif name not in names and name != "context":
+            if client is None and _is_settlement_client(parameter):
+                client = name
+            else:
+                yield name, "no binding has this name; declare one, or remove the parameter"
+    if bound.count("$return") > 1:
+        yield "$return", "one output can be the return value; make the others parameters"
+    yield from unfillable(signature, names - signature.parameters.keys())
+
+
+def acceptable(signature: Signature, bindings: Bindings) -> tuple[Signature, list[str]]:
+    """Leave out the annotations that the worker would refuse. It then goes by the binding alone.
+
+    Returns:
+        The signature without them, and the names of their parameters (``return`` for the last).
+    """
+    by_name = {binding["name"]: binding for binding in bindings}
+    parameters, output = signature.parameters.values(), by_name.get("$return")
+    hints = [(one.name, one.annotation) for one in parameters]
+    refused = [name for name, hint in hints if not _accepts(name, hint, by_name.get(name))]
+    hint = signature.return_annotation
+    fits = output and isinstance(hint, type) and _fits(output["type"], "output", hint)
+    if output and hint is not NO_HINT and not fits:
+        refused.append("return")
+    return annotated(signature, lambda name, hint: NO_HINT if name in refused else hint), refused
+
+
+def worker_type(kind: str) -> str:
+    """The spelling of a binding type that the worker knows. Unlike the host, it minds case."""
+    known: Mapping[str, Any] = getattr(_registry(), "_bindings", {})
+    return next((name for name in known if str(name).lower() == kind.lower()), kind)
+
+
+def _accepts(name: str, annotation: Any, binding: Mapping[str, Any] | None) -> bool:
+    if annotation is NO_HINT:
+        return True
+    if binding is None:  # the invocation's context, or a settlement client
+        is_context = isinstance(annotation, type) and annotation.__name__ == "Context"
+        return is_context or name != "context"
+    origin: Any = typing.get_origin(annotation) or annotation
+    is_out = isinstance(origin, type) and origin.__name__ == "Out"
+    if is_out != (direction(binding) == "out"):
+        return False
+    if is_out:
+        arguments = typing.get_args(annotation)
+        annotation = arguments[0] if len(arguments) == 1 else None
+    kind, way = binding["type"], "output" if is_out else "input"
+    if not isinstance(annotation, type) and not _is_generic(annotation):
+        return False
+    has_implicit_output = getattr(_registry().get(kind), "has_implicit_output", bool)
+    as_it_comes = annotation in (str, bytes) and not has_implicit_output()
+    return as_it_comes or _fits(kind, way, annotation)
+
+
+def _fits(kind: str, way: str, annotation: Any) -> bool:
+    """Ask the converter that the worker would ask."""
+    converter, base = _registry().get(kind), _extensions()
+    tracker = _TRACKERS.get(f"{kind} {way}")
+    try:
+        registry = base and base.get_binding_registry()
+        if registry and way == "input" and registry.check_supported_type(annotation):
+            converter = registry.get(kind)  # for a type of an SDK
+        if tracker and streams_on():
+            return bool(getattr(base, tracker).check_type(annotation))
+        if converter is None:
+            return issubclass(annotation, _PLAIN[way])
+        return bool(getattr(converter, f"check_{way}_type_annotation")(annotation))
+    except Exception:
+        return False
+
+
+def _is_generic(annotation: Any) -> bool:
+    origin = typing.get_origin(annotation)
+    others = (None, typing.Union, typing.ClassVar, tuple, Callable)
+    return type(annotation).__module__ == "typing" and origin not in others
+
+
+def _extensions() -> Any:
+    """The base of SDK types and of streams, where the app has imported an extension."""
+    return sys.modules.get("azurefunctions.extensions.base")
+
+
+def _is_settlement_client(parameter: Parameter) -> bool:
+    base = _extensions()
+    check = base and getattr(base.get_binding_registry(), "check_supported_grpc_client_type", None)
+    return bool(check and check(parameter.annotation))
+
+
+def streams_on() -> bool:
+    """Whether the worker passes HTTP requests as streams, to every HTTP function of the app."""
+    off = os.environ.get(STREAMS_SETTING, "").strip().lower() in ("0", "false", "f", "no", "n")
+    if _extensions() is None or (off and sys.version_info < (3, 13)):
+        return False
+    return bool(_extensions().HttpV2FeatureChecker.http_v2_enabled())
+
+
+def streams_hang() -> bool:
+    """Whether requests hang: the worker expects streams, and has started no server for them."""
+    set_on = os.environ.get(STREAMS_SETTING, "").strip().lower() in ("1", "true", "t", "yes", "y")
+    return streams_on() and not set_on and sys.version_info < (3, 13)
+
+
+def classic_hints(signature: Signature) -> list[str]:
+    """The parameters (``return`` too) with a hint of HttpRequest or HttpResponse of func."""
+    hints = {one.name: one.annotation for one in signature.parameters.values()}
+    hints["return"] = signature.return_annotation
+    return [name for name, hint in hints.items() if _is_classic(hint)]
+
+
+def _is_classic(hint: Any) -> bool:
+    hints = [hint, *typing.get_args(hint)]
+    classic = (func.HttpRequest, func.HttpResponse)
+    return any(isinstance(one, type) and issubclass(one, classic) for one in hints)
+
+
+def is_request(value: Any) -> bool:
+    """Whether a value is an HTTP request, a stream or not."""
+    stream = _extensions() and _extensions().RequestTrackerMeta.get_request_type()
+    return isinstance(value, (func.HttpRequest, stream) if stream else func.HttpRequest)
+
+
+def error_response(text: str) -> Any:
+    """A response of the status 500, of the type that the worker expects."""
+    if streams_on():
+        return _extensions().ResponseTrackerMeta.get_standard_response_type()(text, 500)
+    return func.HttpResponse(text, status_code=500)
+
+
+def handler_of(function: Any) -> Handler:
+    """What the worker calls."""
+    built = function._function if isinstance(function, FunctionBuilder) else function
+    handler: Handler = built.get_user_function()
+    return handler
+
+
+def set_handler(function: Any, handler: Handler) -> None:
+    """Let the worker call `handler`."""
+    built = function._function if isinstance(function, FunctionBuilder) else function
+    built._func = handler
+
+
+def bindings_of(function: Function) -> list[dict[str, Any]]:
+    """The bindings of a function: name, type and direction."""
+    return [
+        {"name": one.name, "type": one.type, "direction": "out" if one.direction else "in"}
+        for one in function.get_bindings()
+    ]
+
+
+def trigger_of(function: Function) -> str:
+    """The type of a function's trigger."""
+    return str(getattr(function.get_trigger(), "type", ""))
+
+
+def is_registered(handler: Any) -> bool:
+    """Whether `handler` is what a decorator of the app has returned."""
+    return isinstance(handler, FunctionBuilder)
+
+
+def before_indexing(
+    judge: Callable[[list[Function]], list[Function]],
+    refuse: Callable[[Function, Exception], None],
+) -> None:
+    """Call `judge` when the worker asks an app for its functions: it then gets what `judge` returns.
+
+    Args:
+        judge: Receives every function that can be built, in the order of registration.
+        refuse: Receives every other one, and why it cannot be built. The worker is not given it.
+    """
+    indexes = FunctionRegister.get_functions
+    original = getattr(indexes, "original", indexes)  # else each would wrap the one before
+
+    @functools.wraps(original)
+    def get_functions(app: FunctionRegister) -> list[Function]:
+        builders = {}
+        for builder in app._function_builders:
+            try:
+                builders[builder.build(app.auth_level)] = builder
+            except Exception as error:  # whatever it is, the others must be indexed
+                refuse(builder._function, error)
+        app._function_builders = [builders[function] for function in judge([*builders])]
+        found: list[Function] = original(app)
+        return found
+
+    get_functions.original = original  # type: ignore[attr-defined]
+    FunctionRegister.get_functions = get_functions  # type: ignore[assignment]
+
+
+def index(module: Any) -> list[Function]:
+    """Return the functions of the app in a module, as the worker would."""
+    apps = (one for one in vars(module).values() if isinstance(one, FunctionRegister))
+    app = next(apps, None)
+    return app.get_functions() if app is not None else []
+
+
+def durable_kind(handler: Handler) -> str:
+    """``Orchestrator`` or ``Entity`` for what their ``create`` returned, else an empty text."""
+    code = getattr(handler, "__code__", None)
+    named = str(getattr(handler, "__module__", "")).startswith(_DURABLE)
+    return _CREATE.get(code.co_qualname, "") if code is not None and named else ""
+
+
+def durable_function(handler: Handler) -> Handler:
+    """The function that `handler` was created from; `handler` itself where it was not created."""
+    if not durable_kind(handler):
+        return handler
+    closure: Any = handler.__closure__
+    found: Handler = next(
+        cell.cell_contents
+        for name, cell in zip(handler.__code__.co_freevars, closure, strict=True)
+        if name == "fn"
+    )
+    return found
+
+
+def durable_from(handler: Handler, function: Handler) -> Handler:
+    """Create from `function` what `handler` was created from another one."""
+    kind = durable_kind(handler)
+    if not kind:
+        return function
+    made: Any = getattr(importlib.import_module(handler.__module__), kind).create(function)
+    made.__name__ = handler.__name__
+    input_type = "_df_input_type"
+    if hasattr(handler, input_type):
+        setattr(made, input_type, getattr(handler, input_type))
+    created: Handler = made
+    return created
+
+
+def encode_result(kind: str, result: Any) -> None:
+    """Encode what a function of the trigger `kind` returned, as the worker does after the call."""
+    _registry().get(kind).encode(result, expected_type=None)

@@ -1,0 +1,175 @@
+"""What the worker gets when it asks for the functions of the app: each one judged, none harmful.
+
+The worker asks once, after it has imported the app. Only then is it known which decorators a function
+has, and whether HTTP requests are streams.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+from azure.functions.decorators.function_app import Function
+
+from . import host_adapter, host_log, masking
+from .boundary import bounded
+from .errors import Problem, logger
+from .host_adapter import bindings_of, durable_function, handler_of, set_handler
+from .injection import Declared, declared_of, inject
+from .refusal import refusal
+from .report import report
+from .signatures import Handler, module_of, name_of, present, signature_of, signature_with
+
+_EXTENSION = "azurefunctions.extensions.http.fastapi"
+_CLASSIC = f"the app uses HTTP streams: take the request and response types of {_EXTENSION}"
+
+
+def watch() -> None:
+    """Install the masks, and judge the functions of an app when the worker asks for them."""
+    masking.install()
+    host_log.install()
+    host_adapter.before_indexing(_judge, _cannot_be_built)
+
+
+def _cannot_be_built(function: Function, error: Exception) -> None:
+    name, place = str(function.get_function_name()), _place(function)
+    report.add_problems(name, [Problem(place, "bindings", name, str(error))])
+    logger.error("%s: the function is not registered.", place)
+
+
+def _judge(functions: list[Function]) -> list[Function]:
+    """Leave out what must not be registered, and make the rest fit for the worker."""
+    known = {function: _declared(function) for function in _unique(functions)}
+    if host_adapter.streams_hang():
+        allowed = f"'1': the app imports {_EXTENSION}, and its requests hang without the setting"
+        problem = Problem("app settings", host_adapter.STREAMS_SETTING, None, allowed)
+        report.add_problems("*", [problem])
+    fit = [function for function, declared in known.items() if _is_fit(function, declared)]
+    has_secrets = any(declared.hidden for declared in known.values() if declared)
+    for function in fit:
+        if has_secrets or known[function]:
+            with suppress(TypeError, ValueError):  # one without a signature: the worker refuses it
+                _bound(function, known[function])
+    host_log.app_is_loaded()
+    return fit
+
+
+def _unique(functions: list[Function]) -> list[Function]:
+    """Leave out a function whose name an earlier one has, in upper or lower case."""
+    first: dict[str, Function] = {}
+    for function in functions:
+        name, place = str(function.get_function_name()), _place(function)
+        if first.setdefault(name.lower(), function) is not function:
+            allowed = f"another name: {_place(first[name.lower()])} has it, in upper or lower case"
+            report.add_problems(name, [Problem(place, "function name", name, allowed)])
+            logger.error("%s: the function is not registered.", place)
+    return [*first.values()]
+
+
+def _declared(function: Function) -> Declared | None:
+    return declared_of(durable_function(handler_of(function)))
+
+
+def _place(function: Function) -> str:
+    """Where a function is declared, as messages show it."""
+    declared, handler = _declared(function), durable_function(handler_of(function))
+    in_module = f"{module_of(handler)}.{name_of(handler)}"
+    return (declared.file if declared else "") or in_module
+
+
+def _is_fit(function: Function, declared: Declared | None) -> bool:
+    """Whether the worker may be given a function. One that is in error is made fit."""
+    if declared is None:  # it is the worker's to refuse
+        return True
+    name, problems = str(function.get_function_name()), declared.problems
+    if not problems:
+        problems = tuple(_problems(function, declared))
+        report.add_problems(name, problems)
+    if not problems:
+        return True
+    # A caller of an activity that is not registered would wait for good.
+    if not (function.is_http_function() or host_adapter.trigger_of(function) == "activityTrigger"):
+        logger.error("Function '%s' is in error, and not registered.", name)
+        return False
+    names = [one["name"] for one in bindings_of(function) if one["name"] != "$return"]
+    set_handler(function, present(refusal(name, problems), signature_with(names)))
+    return True
+
+
+def _problems(function: Function, declared: Declared) -> list[Problem]:
+    """What the worker would refuse, or do wrong, now that the whole app is known."""
+    file = declared.file or str(function.get_function_name())
+    if declared.hidden and host_adapter.trigger_of(function) == "orchestrationTrigger":
+        allowed = host_adapter.NOT_IN_REPLAYS
+        return [Problem(file, name, "orchestrationTrigger", allowed) for name in declared.hidden]
+    signature, bindings = signature_of(handler_of(function)), bindings_of(function)
+    wrong = [Problem(file, "name", *one) for one in host_adapter.mismatches(signature, bindings)]
+    if not wrong and function.is_http_function() and host_adapter.streams_on():
+        classic = host_adapter.classic_hints(signature)
+        wrong = [Problem(file, "annotation", name, _CLASSIC) for name in classic]
+    return wrong
+
+
+def _bound(function: Function, declared: Declared | None) -> None:
+    """Put the boundary around a function, outside of the owner's own decorators."""
+    handler, bindings = handler_of(function), bindings_of(function)
+    inner, signature = durable_function(handler), signature_of(handler)
+    name, trigger = str(function.get_function_name()), host_adapter.trigger_of(function)
+    if declared:
+        signature, refused = host_adapter.acceptable(signature, bindings)
+        for hint in refused:
+            text = "%s: the annotation of '%s' does not fit its binding, and is ignored."
+            logger.warning(text, declared.file or name, hint)
+    folder = (declared and declared.folder) or _folder(declared.handler if declared else inner)
+    if "context" not in signature.parameters or "context" in [one["name"] for one in bindings]:
+        folder = None
+    change: Callable[[Any], Any] | None = _CHANGES.get(trigger)
+    if function.is_http_function() and host_adapter.streams_on():
+        change = _no_classic_response(name)
+    if declared and declared.injections and handler is declared.wrapped and change is None:
+        outer = inject(declared.handler, declared.injections, folder, outermost=True)
+    else:
+        if inner is not handler:
+            handler = host_adapter.durable_from(handler, bounded(inner))
+        outer = bounded(handler, folder, change)
+    set_handler(function, present(outer, signature))
+
+
+def _folder(handler: Handler) -> str | None:
+    file = getattr(sys.modules.get(module_of(handler)), "__file__", None)
+    return str(Path(file).parent) if file else None
+
+
+def _no_classic_response(function: str) -> Callable[[Any], Any]:
+    """The worker would answer 200 to whatever is no response of the extension."""
+
+    def change(result: Any) -> Any:
+        if not isinstance(result, func.HttpResponse):
+            return result
+        logger.error("Function '%s' returned a func.HttpResponse: %s.", function, _CLASSIC)
+        return host_adapter.error_response("This function is in error. Its log says why.")
+
+    return change
+
+
+def _encoded(result: Any) -> Any:
+    """An activity's result. The library's error text shows one that is not JSON-serialisable."""
+    host_adapter.encode_result("activityTrigger", result)
+    return result
+
+
+def _without_errors(result: Any) -> Any:
+    """An entity's answer. It holds the texts of the exceptions of its operations."""
+    with suppress(ValueError, TypeError, KeyError):
+        answer = json.loads(result)
+        for one in answer["results"]:
+            if one["isError"]:
+                one["result"] = masking.mask(one["result"])
+        return json.dumps(answer)
+    return result
+
+
+_CHANGES = {"activityTrigger": _encoded, "entityTrigger": _without_errors}

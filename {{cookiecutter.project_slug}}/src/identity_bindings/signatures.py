@@ -1,0 +1,121 @@
+"""Signatures of handlers: the parameters and type hints that the worker sees of a function."""
+
+import functools
+import typing
+from collections.abc import Callable, Collection, Iterable
+from inspect import Parameter, Signature, iscoroutinefunction, isfunction, unwrap
+from typing import Any
+
+Handler = Callable[..., Any]
+NO_HINT: Any = Parameter.empty
+
+
+def innermost(handler: Handler) -> Any:
+    """What a ``partial`` or a chain of ``__wrapped__`` calls in the end."""
+    try:
+        inner = unwrap(handler)
+    except ValueError:  # the chain has no end
+        inner = handler
+    return innermost(inner.func) if isinstance(inner, functools.partial) else inner
+
+
+def name_of(handler: Handler) -> str:
+    """The name of a function, or of what a ``partial`` or another callable object calls."""
+    named = handler.func if isinstance(handler, functools.partial) else handler
+    return str(getattr(named, "__name__", type(named).__name__))
+
+
+def module_of(handler: Handler) -> str:
+    """The name of the module that a handler is from."""
+    return str(getattr(innermost(handler), "__module__", "?"))
+
+
+def signature_with(names: Iterable[str]) -> Signature:
+    """A signature of nothing but the parameters `names`."""
+    return Signature([Parameter(n, Parameter.KEYWORD_ONLY) for n in names])
+
+
+def without(signature: Signature, names: Collection[str]) -> Signature:
+    """`signature` without the parameters `names`."""
+    visible = [p for p in signature.parameters.values() if p.name not in names]
+    return signature.replace(parameters=visible)
+
+
+def present(handler: Handler, signature: Signature) -> Handler:
+    """Make `signature` what the worker sees of `handler`: its parameters and its type hints."""
+    hints = {p.name: p.annotation for p in signature.parameters.values()}
+    hints["return"] = signature.return_annotation
+    shown: Any = handler
+    shown.__signature__ = signature
+    shown.__annotations__ = {name: hint for name, hint in hints.items() if hint is not NO_HINT}
+    return handler
+
+
+def signature_of(handler: Handler) -> Signature:
+    """The signature of `handler` with its annotations resolved.
+
+    An annotation that cannot be resolved is left out: the worker then goes by the binding alone.
+
+    Raises:
+        TypeError: `handler` has no signature.
+        ValueError: The same, or its chain of ``__wrapped__`` has no end.
+    """
+    signature = Signature.from_callable(handler)
+    scope = getattr(unwrap(handler), "__globals__", {})
+    # Of a function the worker reads `__annotations__`, which a library may have changed.
+    written = handler.__annotations__ if isfunction(handler) else None
+
+    def resolved(name: str, hint: Any) -> Any:
+        def holder() -> None: ...
+
+        holder.__annotations__ = {"it": hint if written is None else written.get(name, NO_HINT)}
+        try:
+            return typing.get_type_hints(holder, globalns=scope)["it"]
+        except Exception:
+            return NO_HINT
+
+    return annotated(signature, resolved)
+
+
+def annotated(signature: Signature, change: Callable[[str, Any], Any]) -> Signature:
+    """`signature` with what `change` makes of each name (``return`` for the last) and its hint."""
+    parameters = signature.parameters.values()
+    changed = [one.replace(annotation=change(one.name, one.annotation)) for one in parameters]
+    returned = change("return", signature.return_annotation)
+    return signature.replace(parameters=changed, return_annotation=returned)
+
+
+def by_name(handler: Handler) -> Handler:
+    """Return `handler`, or a function that calls it with every argument passed by name.
+
+    The worker indexes functions only, and passes every argument by its name.
+
+    Raises:
+        TypeError: `handler` has no signature.
+        ValueError: The same, or its chain of ``__wrapped__`` has no end.
+    """
+    signature = Signature.from_callable(handler)
+    parameters = signature.parameters.values()
+    first = [one.name for one in parameters if one.kind is Parameter.POSITIONAL_ONLY]
+    if isfunction(handler) and not first:
+        return handler
+
+    def positional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        return [*args, *(kwargs.pop(name) for name in first[len(args) :] if name in kwargs)]
+
+    @functools.wraps(handler)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return handler(*positional(args, kwargs), **kwargs)
+
+    @functools.wraps(handler)
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        return await handler(*positional(args, kwargs), **kwargs)
+
+    is_async = any(map(iscoroutinefunction, (handler, type(handler).__call__)))
+    made: Any = call_async if is_async else call
+    made.__name__ = name_of(handler)
+    named = [
+        one.replace(kind=Parameter.POSITIONAL_OR_KEYWORD) if one.name in first else one
+        for one in signature_of(handler).parameters.values()
+    ]
+    return present(made, signature_of(handler).replace(parameters=named))

@@ -120,6 +120,7 @@ GOOD: list[tuple[dict[str, Any], dict[str, Any]]] = [
 def test_what_a_declaration_becomes(grammar: Any) -> None:
     plain = {"name": "mySecret", "secret_name": "api-key", "secret_version": None}
     plain |= {"vault_url": "https://contoso.vault.azure.net", "identity": None}
+    plain["json_field"] = None
 
     for changes, made in GOOD:
         binding, mistakes = grammar.declare({**key_vault(), **changes}, SETTINGS)

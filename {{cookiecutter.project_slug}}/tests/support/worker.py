@@ -41,7 +41,7 @@ def declarations(app_settings: Mapping[str, str]) -> Declarations:
     report = importlib.import_module("identity_bindings.report").report
     report.begin = lambda: None
     with mock.patch.dict(os.environ, app_settings):
-        importlib.import_module("function_app")
+        index(importlib.import_module("function_app").app)  # some problems show only then
         bindings = [(one.function, one.binding) for one in report.injections]
         # A function that is disabled is not registered, and keeps its rights.
         reader = importlib.import_module("identity_bindings.declarations")

@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 from folders import IDENTITY, call, declare, key_vault, load_folder
 
-KNOWN = (
-    "name, type, direction, dataType, identity, identityId, secretName, secretVersion, vaultName"
-)
+KNOWN = "name, type, direction, dataType, identity, identityId, secretName, secretVersion, jsonField, vaultName"
 SETTINGS = {"BAD": "no secret's name", "GOOD": " api-key ", "PART": "key", "EMPTY": ""}
 SECRET_NAME = "a secret's name: 1 to 127 letters, digits, -"
 # What is changed in a good entry; the property and the value that are told, and what is allowed.

@@ -28,7 +28,7 @@ class Source:
     def __init__(self, value: Any = VALUE, good_until: float = inf) -> None:
         self.current = (good_until, value)
         self.late: Any = None
-        self.reading: Any = None
+        self.reading: Any = SimpleNamespace(value=value, origin="")
         self.flight: Any = None
         self.settled: list[Any] = []
 
@@ -39,6 +39,7 @@ class Source:
         self.settled.append(flight)
         if isinstance(self.late, Exception):
             raise self.late
+        self.reading.value = self.late
         return self.late
 
 

@@ -15,7 +15,8 @@ def test_the_package_is_these_names_and_a_version() -> None:
 
     offered = taken.keys() - {"__builtins__"}
     assert offered == {
-        *("BindingUnavailableError", "isolated", "key_vault_secret", "register_functions")
+        *("BindingUnavailableError", "Secret", "isolated", "key_vault_secret"),
+        *("refresh_secret", "register_functions"),
     }
     assert all(taken[name] is getattr(engine, name) for name in offered)
     assert re.fullmatch(r"\d+\.\d+\.\d+", engine.__version__)

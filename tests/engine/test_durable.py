@@ -19,8 +19,8 @@ from typing import Any
 import azure.functions as func
 import pytest
 from apps import HTTP, RES, Project, told
+from folders import key_vault
 from support.fake_key_vault import FakeKeyVault
-from support.worker import key_vault
 
 VALUE = "the-value-of-it"
 NOW = "2026-11-28T08:00:00Z"

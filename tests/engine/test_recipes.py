@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import recipes
 from apps import HTTP, RES, Host, Project, needs_runtime
+from folders import key_vault
 from support.fake_key_vault import FakeKeyVault
-from support.worker import key_vault
 
 # An event as Key Vault sends it. Source, with the names and their case:
 # https://learn.microsoft.com/azure/event-grid/event-schema-key-vault

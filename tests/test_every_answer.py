@@ -10,7 +10,6 @@ import itertools
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -37,20 +36,14 @@ from answers import DEFAULTS, IDENTITY_ID, as_argument
 from baking import TEMPLATE
 from click.testing import CliRunner, Result
 from cookiecutter.cli import main as cookiecutter_command
-from expectation import FUNCTIONS
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-from infrastructure import bicep
-from loading import Loader
 from markdown_it import MarkdownIt
 from slugify import slugify
-from terminal import Terminal
 
 from local_extensions.answers import QUESTIONS, problems
-from local_extensions.facts import Facts, facts_of
 
-REFUSED = "These answers cannot stand:\n"
-COMMAND = "The same with good values (change them as you need):\n"
+REFUSED = "Some answers are not valid:\n"
 # Of a pair that cannot go together, only one answer is named.
 RELATED = (
     {"identity", "identity_id", "vault", "vault_source", "vault_resource_group"},
@@ -92,7 +85,15 @@ def delivered(given: AnswerSet) -> Answers:
     if "project_slug" not in answers:
         slug = slugify(answers["project_name"], max_length=32)
         answers["project_slug"] = slug or "secure-function-app"
-    return answers
+    return {prompt: _in_its_case(prompt, answer) for prompt, answer in answers.items()}
+
+
+def _in_its_case(prompt: str, answer: Any) -> Any:
+    """Write a choice, or the names of services, as the template does."""
+    if not isinstance(answer, str):
+        return answer
+    known = {choice.lower(): choice for choice in CHOICES.get(prompt, [])}
+    return answer.lower() if prompt == "services" else known.get(answer.strip().lower(), answer)
 
 
 def _chosen(prompt: str, text: str) -> str:
@@ -149,7 +150,6 @@ class Room:
         """The words of a call."""
         words = [str(TEMPLATE), "--output-dir", str(self.out)]
         words += ["--config-file", str(self.here / "config.yaml")]
-        words += [] if given.hooks else ["--accept-hooks", "no"]
         if given.way == "arguments":
             answers = given.answers.items()
             words += ["--no-input", *(f"{p}={in_arguments(p, answer)}" for p, answer in answers)]
@@ -199,22 +199,17 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
 
 
 def check_refusal(output: str) -> set[str]:
-    """Expect a line for each wrong answer, then a command; return the prompts that are named."""
-    _, found, told = output.partition(REFUSED)
-    assert found, output
-    problems, found, command = told.partition(COMMAND)
+    """Expect a line for each wrong answer; return the prompts that are named."""
+    _, found, lines = output.partition(REFUSED)
     assert found, output
     prompts = []
-    for line in problems.removesuffix("\n").split("\n"):
-        named = re.fullmatch(r"  (\w+): .+; good: .+", line)
+    for line in lines.removesuffix("\n").split("\n"):
+        named = re.fullmatch(r"  (\w+): .+ (must be|.*accepted).+", line)
         assert named, line
-        assert named[1] in QUESTIONS, line
         assert line.isprintable(), line
         assert len(line) < 500, line
         prompts.append(named[1])
     assert prompts == [prompt for prompt in QUESTIONS if prompt in prompts]
-    assert re.fullmatch(r"  cookiecutter .+\n", command), command
-    assert command.strip().isprintable(), command
     return set(prompts)
 
 
@@ -234,6 +229,8 @@ def check_project(project: Path, answers: Answers) -> None:
     }
     for name, text in texts.items():
         parse(Path(name).suffix, text)
+        if "/identity_bindings/" in name or name.startswith(("tests/support/", "scripts/")):
+            continue  # no answer is in these
         jinja = re.search(r"(?<!\$){[{%#]", text.replace(free.get(name, "\0"), "", 1))
         assert not jinja, f"{name}: {jinja}"
 
@@ -247,7 +244,7 @@ def check_project(project: Path, answers: Answers) -> None:
     named = {
         text.strip("%") for text in (answer["vault"], answer["identity_id"]) if text[:1] == "%"
     }
-    assert named <= json.loads(texts["local.settings.json"])["Values"].keys()
+    assert named <= json.loads(texts["src/local.settings.json"])["Values"].keys()
 
 
 def check_texts(texts: dict[str, str], answer: Answers) -> None:
@@ -306,7 +303,7 @@ def _in_any_order(declarations: Iterable[dict[str, Any]]) -> list[str]:
 
 
 def _in_files(project: Path) -> Iterator[dict[str, Any]]:
-    for file in project.glob("functions/*/function.json"):
+    for file in project.glob("src/functions/*/function.json"):
         for binding in json.loads(file.read_text("utf-8"))["bindings"]:
             if "identity" in binding:
                 common = ("name", "type", "direction")
@@ -314,7 +311,7 @@ def _in_files(project: Path) -> Iterator[dict[str, Any]]:
 
 
 def _by_decorators(project: Path) -> Iterator[dict[str, Any]]:
-    for file in [project / "function_app.py", *project.glob("blueprints/*.py")]:
+    for file in [project / "src/function_app.py", *project.glob("src/blueprints/*.py")]:
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.Call) and "identity" in {one.arg for one in node.keywords}:
                 yield {_in_json(one.arg): ast.literal_eval(one.value) for one in node.keywords}
@@ -322,76 +319,6 @@ def _by_decorators(project: Path) -> Iterator[dict[str, Any]]:
 
 def _in_json(name: str | None) -> str:
     return re.sub("_(.)", lambda found: found[1].upper(), name or "")
-
-
-def check_quoted(facts: Facts) -> None:
-    """Expect a text that is the same in every language that a template may place it in."""
-    text, literal = facts.project_name, facts.project_name_quoted
-    assert json.loads(literal) == text
-    assert yaml.safe_load(literal) == text
-    assert tomllib.loads(f"text = {literal}")["text"] == text
-    assert ast.literal_eval(literal) == text
-
-
-def check_bicep(compiler: Any, project: Path) -> None:
-    """Expect an infrastructure without a warning."""
-    for file in ("main.bicep", "main.bicepparam"):
-        assert compiler.compile(project / "infra" / file)[0] == []
-
-
-SHELLCHECK = str(Path(sys.executable).with_name("shellcheck"))
-
-
-def check_shell(project: Path, *tools: str) -> None:
-    """Expect scripts, and commands in the README, that a shell can read."""
-    blocks = re.findall(
-        "^```sh\n(.+?)^```$", (project / "README.md").read_text("utf-8"), re.M | re.S
-    )
-    assert blocks
-    run("bash", "-n", typed="\n".join(blocks))
-    for script in project.glob("scripts/*.sh"):
-        run("bash", "-n", str(script))
-        for tool in tools:
-            run(tool, str(script))
-
-
-def run(*words: str, typed: str = "") -> None:
-    done = subprocess.run(words, input=typed, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def check_app(found: dict[str, Any], answers: Answers) -> None:
-    """Expect an app of the functions that were asked for, each with what it declares."""
-    assert found["problems"] == []
-    assert found["names_its_secrets"]
-
-    answer = {prompt: text.strip() for prompt, text in answers.items()}
-    first = answer["function_name"]
-    options = [one for one in ("key", "api_scope") if answer[one]]
-    services = [one.strip() for one in answer["services"].split(",") if one.strip()]
-    brought = {FUNCTIONS[one] for one in (*options, *services)}
-    assert found["functions"].keys() == {first, *brought}
-    receives = [(one["function"], one["what"]) for one in found["declared"]]
-    expected = [(first, name.strip()) for name in answer["secrets"].split(",")]
-    expected += [(FUNCTIONS[one], answer[one]) for one in options]
-    assert sorted(receives) == sorted(expected)
-
-
-@pytest.fixture
-def loader() -> Iterator[Loader]:
-    loader = Loader()
-    yield loader
-    loader.close()
-
-
-@pytest.fixture
-def compiler() -> Iterator[Any]:
-    """The Bicep compiler, where there is one."""
-    command = bicep.find_bicep()
-    compiler = bicep.Bicep(command, {}) if command else None
-    yield compiler
-    if compiler:
-        compiler.close()
 
 
 def check_ending(room: Room, given: AnswerSet, exit_code: int, output: str) -> Path | None:
@@ -466,71 +393,48 @@ def test_what_is_surely_wrong_is_refused(prompt: str) -> None:
         assert prompt in {one.prompt for one in problems(RIGHT | {prompt: answer})}, answer
 
 
-@pytest.mark.parametrize("number", [200, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("number", [30, pytest.param(1000, marks=pytest.mark.slow)])
 def test_every_set_is_refused_or_rendered(
-    room: Room,
-    loader: Loader,
-    compiler: Any,
-    record_testsuite_property: Callable[[str, object], None],
-    number: int,
+    room: Room, record_testsuite_property: Callable[[str, object], None], number: int
 ) -> None:
-    counted: Counter[str] = Counter(executed=0, compiled=0)
+    counted: Counter[str] = Counter()
 
     def check(given: AnswerSet) -> None:
         counted["sets"] += 1
         result = room.call(given)
-        counted["executed"] += CANARY.exists()
+        assert not CANARY.exists()
         if isinstance(result.exception, ValueError):
-            check_cookiecutters_own(given, result.exception)
+            check_cookiecutters_own(room, given, result.exception)
             counted["refused_by_cookiecutter"] += 1
             return
         assert isinstance(result.exception, SystemExit | None), result.exception
-        project = check_ending(room, given, result.exit_code, result.output)
-        if project is None:
+        if project := check_ending(room, given, result.exit_code, result.output):
+            check_project(project, delivered(given))
+            assert not CANARY.exists()
+            counted["rendered"] += 1
+        else:
             counted["refused"] += 1
-            if given.one_in(10):
-                check_command(result.output)
-                counted["commands"] += 1
-            return
-        counted["rendered"] += 1
-        answers = delivered(given)
-        check_project(project, answers)
-        facts = facts_of(answers)
-        check_quoted(facts)
-        check_shell(project, *([SHELLCHECK] if given.one_in(10) else []))
-        if compiler and given.one_in(20):
-            check_bicep(compiler, project)
-            counted["compiled"] += 1
-        check_app(loader.ask(project), answers)
-        assert not CANARY.exists()
-
-    def check_cookiecutters_own(given: AnswerSet, error: ValueError) -> None:
-        """An argument that is no choice is refused before any of the template runs."""
-        named = re.fullmatch(
-            r"(?s).* provided for choice variable (\w+), but the choices .*", str(error)
-        )
-        assert given.way == "arguments"
-        assert named
-        assert surely_wrong(named[1], given.answers[named[1]])
-        assert not CANARY.exists()
-        assert room.left() == []
-
-    def check_command(output: str) -> None:
-        command = shlex.split(output.rpartition(COMMAND)[2])
-        enter = "\n" * len(QUESTIONS)
-        again = CliRunner().invoke(cookiecutter_command, command[1:], input=enter)
-        assert again.exit_code == 0, again.output
 
     draw(number, answer_sets(), check)
 
     for name, count in counted.items():
         record_testsuite_property(f"answers.{name}", count)
-    assert counted["executed"] == 0
-    assert counted["rendered"] >= 0.4 * counted["sets"]
+    assert counted["rendered"] >= 0.3 * counted["sets"]
     assert counted["refused"] >= 0.2 * counted["sets"]
 
 
-@pytest.mark.parametrize("number", [10, pytest.param(100, marks=pytest.mark.slow)])
+def check_cookiecutters_own(room: Room, given: AnswerSet, error: ValueError) -> None:
+    """Expect the refusal of an argument that is no choice, before any of the template runs."""
+    named = re.fullmatch(
+        r"(?s).* provided for choice variable (\w+), but the choices .*", str(error)
+    )
+    assert given.way == "arguments"
+    assert named
+    assert given.answers[named[1]] not in CHOICES[named[1]]
+    assert room.left() == []
+
+
+@pytest.mark.parametrize("number", [6, pytest.param(100, marks=pytest.mark.slow)])
 def test_the_command_line_ends_without_a_traceback(room: Room, number: int) -> None:
     def check(given: AnswerSet) -> None:
         room.empty()
@@ -553,38 +457,6 @@ def _fits_a_call(given: AnswerSet) -> bool:
     """Whether a system can call cookiecutter so, and cookiecutter then calls the template."""
     if given.way == "replay":
         return True
-    wrong_choice = any(surely_wrong(prompt, given.answers[prompt]) for prompt in CHOICES)
+    wrong_choice = any(given.answers[prompt] not in CHOICES[prompt] for prompt in CHOICES)
     words = "".join(given.answers.values())
     return not wrong_choice and "\0" not in words and not re.search("[\ud800-\udfff]", words)
-
-
-@pytest.mark.parametrize("number", [10, pytest.param(40, marks=pytest.mark.slow)])
-def test_who_is_asked_again_gets_a_project_in_the_end(room: Room, number: int) -> None:
-    """In a terminal nobody is refused: each wrong answer is asked again, with a good one offered."""
-
-    def check(given: AnswerSet) -> None:
-        room.empty()
-        answers = {
-            prompt: "".join(filter(str.isprintable, text))[:500].strip()
-            for prompt, text in delivered(given).items()
-        }
-        numbers = {p: str(known.index(answers[p]) + 1) for p, known in CHOICES.items()}
-        terminal = Terminal(
-            "--default-config",
-            "--output-dir",
-            str(room.out),
-            TMPDIR=str(room.temp),
-            HOME=str(room.replay.parent),
-        )
-        terminal.answer_all(**answers | numbers)
-        terminal.type("\n" * 40)  # whatever is asked again
-        assert terminal.finish() == 0, terminal.screen
-        assert "Traceback" not in terminal.screen
-        assert not CANARY.exists()
-        (project,) = room.out.iterdir()
-        assert room.left(project) == []
-        readme = (project / "README.md").read_text("utf-8")
-        for prompt in ("project_name", "description"):
-            assert surely_wrong(prompt, answers[prompt]) or answers[prompt] in _as_typed(readme)
-
-    draw(number, answer_sets(("typed",)), check, AS_DRAWN)

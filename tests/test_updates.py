@@ -206,7 +206,11 @@ def test_where_both_changed_the_same_line_both_are_shown(project: Path, run: Run
 @pytest.mark.parametrize(
     ("answers", "told", "good"),
     [
-        ({"secrets": "a,b,c"}, "secrets: 'a,b,c' names more than 2 secrets", {"secrets": "a,b"}),
+        (
+            {"secrets": "a,b,c"},
+            "secrets: 'a,b,c' names 3 secrets; accepted: at most 2",
+            {"secrets": "a,b"},
+        ),
         (
             {"python_version": "3.11"},
             "3.11 provided for choice variable python_version",

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from .paths import SERVICES
+
 # cookiecutter.json has the prompts, their first answers and their choices.
 CONFIGURATION_FILE = Path(__file__).parent.parent / "cookiecutter.json"
 CONFIGURATION: dict[str, Any] = json.loads(CONFIGURATION_FILE.read_text(encoding="utf-8"))
@@ -40,13 +42,8 @@ IDENTITY_ID = (
 CREATED_IDENTITY_SETTING = "KEY_VAULT_IDENTITY_ID"
 MOST_SECRETS = 20
 
-# Each service and its sample function.
-SERVICES = {
-    "blob-storage": "summarize_blob",
-    "cosmos-db": "read_order",
-    "service-bus": "ship_order",
-}
-SAMPLES = frozenset({"sign_document", "call_api", *SERVICES.values()})
+SAMPLES = {"sign_document", "call_api"} | {service.sample for service in SERVICES.values()}
+CONNECTIONS = tuple(service.connection for service in SERVICES.values())
 LISTS = ("secrets", "services")  # names, separated by commas
 # Words that YAML reads as a boolean.
 SWITCH = {"no": False, "off": False, "false": False, "yes": True, "on": True, "true": True}
@@ -57,13 +54,13 @@ RESERVED_BEGINNINGS = (
     *("AZUREWEBJOBS", "AZUREFUNCTIONSJOBHOST", "AZURE_", "WEBSITE_", "WEBSITES_", "FUNCTIONS_"),
     *("APPLICATIONINSIGHTS_", "APPINSIGHTS_", "APPSETTING_", "IDENTITY_", "MSI_", "SCM_"),
     *("CONTAINER_", "PYTHON", "GITHUB_", "RUNNER_", "BASH"),
-    *("DOCUMENTS__", "ORDERS_DB__", "ORDERS_BUS__"),
+    *(f"{connection}__" for connection in CONNECTIONS),
 )
 RESERVED_SETTINGS = frozenset(
     (
         *("SECRET_REFRESH_SECONDS", "SECRET_GRACE_SECONDS", "SECRET_SETTER_OBJECT_ID"),
         *("KEY_VAULT_DNS_SUFFIX", "RECOVER_VAULT", "ALERT_ACTION_GROUP_ID"),
-        *("REVIEWER", "SUBJECT_PREFIX", "DOCUMENTS", "ORDERS_DB", "ORDERS_BUS", "API_URL"),
+        *("REVIEWER", "SUBJECT_PREFIX", "API_URL", *CONNECTIONS),
         *("PATH", "HOME", "PORT", "USER", "HOSTNAME", "LANG", "PWD", "OLDPWD", "IFS", "UID"),
         *("EUID", "PPID", "GROUPS", "RANDOM", "SECONDS", "SHELLOPTS"),
     )
@@ -175,9 +172,11 @@ def _wrong_pairs(answers: Answers) -> Iterator[Problem]:
     if source == "new" and answers.get("vault_access") == "granted":
         what = "is accepted only with vault_source=existing: nobody has access to a new vault yet"
         yield Problem("vault_access", "granted", what, partner="vault_source")
-    if answers.get("network") == "private" and "service-bus" in services_of(services):
-        what = "includes service-bus, which is accepted only with network=public:"
-        what += " its private endpoints need the tier Premium"
+    public = [
+        name for name in services_of(services) if name in SERVICES and not SERVICES[name].private
+    ]
+    if answers.get("network") == "private" and public:
+        what = f"includes {public[0]}, which is accepted only with network=public"
         yield Problem("services", services, what, partner="network")
     if answers.get("programming_model") == "decorators" and function_name in TAKEN_NAMES:
         what = "is a name that function_app.py uses; accepted: another identifier"
@@ -189,7 +188,7 @@ def samples_of(answers: Answers) -> Iterator[str]:
     if _text(answers, "key"):
         yield "sign_document"
     for service in services_of(_text(answers, "services")):
-        yield SERVICES[service]
+        yield SERVICES[service].sample
     if _text(answers, "api_scope"):
         yield "call_api"
 

@@ -1,13 +1,28 @@
-"""Which paths of a project belong to which answer; the hooks remove the others."""
+"""Which paths of a project belong to which answer, and what each service brings."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from .facts import Facts
 
 TEMPLATE = Path(__file__).parent.parent / "{{cookiecutter.project_slug}}"
+
+
+class Service(NamedTuple):
+    """A service that the app uses with its identity."""
+
+    sample: str  # the function that comes with it
+    connection: str  # its bindings' connection: the beginning of its app settings
+    private: bool = True  # whether a private network has an endpoint for it
+
+
+SERVICES = {
+    "blob-storage": Service("summarize_blob", "DOCUMENTS"),
+    "cosmos-db": Service("read_order", "ORDERS_DB"),
+    "service-bus": Service("ship_order", "ORDERS_BUS", private=False),  # needs the tier Premium
+}
 
 # A path ends with / where it is a whole folder. One that no line names belongs to every project.
 OPTIONAL: dict[str, Callable[["Facts"], object]] = {

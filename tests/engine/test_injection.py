@@ -263,7 +263,7 @@ def test_at_home_a_file_comes_first(
     reading = read(vaultName="Fabrikam")
     assert (reading.value, reading.note, reading.pinned) == ("of any", "", False)
     assert told(caplog, level=logging.WARNING) == [
-        f"{file} gives the values of secrets on this machine."
+        f"Secrets are read from the local secrets file {file}."
     ]
     with pytest.raises(Exception, match="no developer's login"):
         read(secretName="other")
@@ -272,7 +272,7 @@ def test_at_home_a_file_comes_first(
         read()
     assert told(caplog, level=logging.WARNING)[1:] == [
         "Secrets are read with the developer's own login ('az login' or 'azd auth login').",
-        f"{file} is missing. To give secrets values on this machine, create it.",
+        f"The local secrets file {file} does not exist. Create it to give secrets local values.",
     ]
     declare(tmp_path / "functions", "plain", "def main(req, mySecret): ...", key_vault())
     plain = load_folder(tmp_path / "functions")["plain"]

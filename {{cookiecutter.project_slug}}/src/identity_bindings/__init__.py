@@ -1,16 +1,16 @@
 """Key Vault secrets as declared bindings of Azure Functions, read with the app's managed identity.
 
-The Functions host has no binding of the type ``keyVault``. This package brings it::
+The Functions host has no binding of the type ``keyVault``. This package adds it::
 
     register_functions(app, Path(__file__).parent / "functions")
 
-registers the functions that a folder declares in ``function.json`` files, and ::
+registers the functions that a folder declares in ``function.json`` files. ::
 
     @app.route("orders")
     @key_vault_secret("api_key", secret_name="api-key", vault_name="my-vault", identity="system")
     def orders(req: func.HttpRequest, api_key: str) -> func.HttpResponse: ...
 
-declares a secret over a function of the v2 model.
+declares a secret of a function of the v2 model.
 """
 
 from . import masking

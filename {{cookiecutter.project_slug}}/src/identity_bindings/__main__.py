@@ -30,15 +30,15 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # what it cannot encode must not end the report
+        if isinstance(stream, io.TextIOWrapper):  # a character that it cannot encode must not end the report
             stream.reconfigure(errors="backslashreplace")
     logging.basicConfig(level=logging.ERROR, format="%(message)s", stream=sys.stderr)
-    # The rows tell what the engine would log.
+    # The rows say what the engine would log.
     logging.getLogger("identity_bindings").setLevel(logging.CRITICAL)
     _use_local_settings(ROOT / "local.settings.json")
     sys.path.insert(0, str(ROOT))
     try:
-        with redirect_stdout(sys.stderr):  # what the app prints is no row
+        with redirect_stdout(sys.stderr):  # keep what the app prints out of the table
             host_adapter.index(importlib.import_module("function_app"))
     except (Exception, SystemExit) as error:
         print(f"function_app.py cannot be loaded: {type(error).__name__}: {error}", file=sys.stderr)
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _use_local_settings(file: Path) -> None:
-    """Take the settings that ``func start`` would, where they are not set already."""
+    """Set the app settings that ``func start`` would set, unless they are set."""
     try:
         settings = parse(file.read_bytes()) if file.exists() else None
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The binding ``accessToken``: a bearer token for an API that Entra ID protects."""
+"""The binding ``accessToken``: a bearer token for an API protected by Entra ID."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .grammar import Kind, matching
 from .signatures import Handler
 
 _SCOPE = r"(?:api|https)://[^\s{}%?#\"'\\]+/\.default"
-_MARGIN_SECONDS = 30.0  # for the call that the token is for
+_MARGIN_SECONDS = 30.0  # for the call that uses the token
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class TokenBinding:
 def access_token(
     name: str, *, scope: str = "", identity: str = "", identity_id: str = ""
 ) -> Callable[[Handler], Handler]:
-    """Fill the parameter `name` of a function with a bearer token, refreshed before it expires.
+    """Pass a bearer token to the parameter `name` of a function, refreshed before it expires.
 
-    It stands where ``key_vault_secret`` stands: below the decorators of the app.
+    Put it below the decorators of the app, like ``key_vault_secret``.
 
     Args:
         name: The parameter that receives the token, a ``str``.

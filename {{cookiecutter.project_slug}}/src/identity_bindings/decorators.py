@@ -26,7 +26,7 @@ def key_vault_secret(
     secret_version: str = "",
     json_field: str = "",
 ) -> Callable[[Handler], Handler]:
-    """Fill the parameter `name` of a function with a secret of a Key Vault, at every call.
+    """Pass a Key Vault secret to the parameter `name` of a function, at every call.
 
     Put it below the decorators of the app, next to the function::
 
@@ -52,7 +52,7 @@ def key_vault_secret(
 
 
 def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handler]:
-    """Make a decorator that fills in a parameter with a binding of this package.
+    """Make a decorator that passes a binding of this package to a parameter.
 
     Args:
         kind: The binding's type, such as ``keyVault``.

@@ -17,7 +17,7 @@ logger = logging.getLogger("identity_bindings")
 """The log of this package."""
 
 say_once = cache(logger.warning)
-"""Warn of what holds from now on."""
+"""Log a warning once in a process."""
 
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120
@@ -30,8 +30,8 @@ class IdentityBindingError(Exception):
 class BindingUnavailableError(IdentityBindingError):
     """A declared value could not be read, so the function was not called.
 
-    Its text is one line: function, binding, what was read from where by whom, why it failed,
-    and the command or step that repairs it.
+    Its text is one line: the function, the binding, the secret and its vault, the identity, the
+    reason, and the command or step that repairs it.
     """
 
 
@@ -62,8 +62,8 @@ class Reading:
     Attributes:
         value: What the handler receives.
         note: What the log should say about it once, such as that it has expired.
-        expires: When it ends, in seconds since 1970, where it ends.
-        pinned: It cannot change, so it is never read again.
+        expires: When it expires, in seconds since 1970; None if it does not.
+        pinned: Whether it cannot change, so that it is never read again.
         lifetime: How many seconds it may be used, whatever fails.
         origin: Where it was read from, if not from the vault.
     """
@@ -95,7 +95,7 @@ class Reading:
 
     @cached_property
     def _content(self) -> Any:
-        """The value's JSON, each number as the text that is written; None where it is none."""
+        """The value parsed as JSON, with numbers as text; None if it is not JSON."""
         with suppress(ValueError, RecursionError):
             return json.loads(self.value.removeprefix("\ufeff"), parse_int=str, parse_float=str)
         return None
@@ -106,8 +106,8 @@ class Failure:
     """Why one read failed.
 
     Attributes:
-        kind: ``denied`` (the service answered no: it will say so again until somebody repairs it)
-            or ``transient`` (network, throttling, outage: it may pass by itself).
+        kind: ``denied`` (the service refuses until somebody repairs the cause) or ``transient``
+            (network, throttling, outage).
         reason: What happened, in a few words.
         repair: What to do about it: a command or a sentence.
         retry_after: Seconds that the service asked to wait, 0 if it did not.
@@ -120,7 +120,7 @@ class Failure:
 
 
 class ReadError(IdentityBindingError):
-    """One read failed. Carries the failure from the clients to the source that asked."""
+    """One read failed. Passes the failure from the clients to the source."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.reason)
@@ -135,4 +135,4 @@ class Readable(Protocol):
         """Equal for two declarations that one source can serve."""
 
     def read(self) -> Reading:
-        """Read the value now. Blocks; raises ReadError where there is none."""
+        """Read the value now. Blocks. Raises ReadError if there is none."""

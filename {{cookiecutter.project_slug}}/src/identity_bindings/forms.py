@@ -87,7 +87,7 @@ def _sql(text: str) -> str:
     return text.replace("'", "''")
 
 
-# Each may stand inside any other form: JSON in JSON, the repr of JSON, JSON in a URL.
+# Each can be inside any other form: JSON in JSON, the repr of JSON, JSON in a URL.
 _ESCAPES: tuple[Encode, ...] = (
     _json,
     _json_unicode,

@@ -96,7 +96,7 @@ def acceptable(signature: Signature, bindings: Bindings) -> tuple[Signature, lis
 
 
 def worker_type(kind: str) -> str:
-    """The spelling of a binding type that the worker knows. Unlike the host, it minds case."""
+    """Spell a binding type as the worker does. Unlike the host, it is case-sensitive."""
     known: Mapping[str, Any] = getattr(_registry(), "_bindings", {})
     return next((name for name in known if str(name).lower() == kind.lower()), kind)
 

@@ -153,7 +153,7 @@ def declared_of(handler: Handler) -> Declared | None:
 
 
 def attach(handler: Handler, known: Declared) -> Handler:
-    """Note on `handler` what is known of the function whose place it takes."""
+    """Note on `handler` what is known of the function that it replaces."""
     setattr(handler, _ATTRIBUTE, replace(known, wrapped=handler))
     return handler
 

@@ -1,4 +1,4 @@
-"""The binding ``keyVault``: a secret of a Key Vault, as the text that a handler receives."""
+"""The binding ``keyVault``: a Key Vault secret, as the text that a handler receives."""
 
 import os
 from collections.abc import Hashable
@@ -13,8 +13,8 @@ from .local_secrets import local_secrets_file, local_value
 from .sources import pool
 from .vaults import VAULT_NAME, Vault, vault_name, vault_url
 
-_FROM_FILE = "%s gives the values of secrets on this machine."
-_MISSING = "%s is missing. To give secrets values on this machine, create it."
+_FROM_FILE = "Secrets are read from the local secrets file %s."
+_MISSING = "The local secrets file %s does not exist. Create it to give secrets local values."
 _BY_LOGIN = "Secrets are read with the developer's own login ('az login' or 'azd auth login')."
 _lock = Lock()
 _open_vault = cache(Vault)
@@ -30,7 +30,7 @@ class SecretBinding:
         secret_version: One version of it; None is the newest.
         json_field: The field of its JSON that the handler receives; None is the whole value.
         vault_url: The vault's address, ``https://name.suffix``.
-        identity: Whose identity reads it.
+        identity: The identity that reads it.
     """
 
     name: str
@@ -69,7 +69,7 @@ class SecretBinding:
         return vault.read_secret(self.secret_name, self.secret_version)
 
     def _local_value(self) -> str | None:
-        """The value on a developer's machine; None where the developer's own login reads it."""
+        """Return the local value; None if the developer's own login reads the secret."""
         file = local_secrets_file(os.environ)
         value = local_value(file, vault_name(self.vault_url), self.secret_name) if file else None
         with _lock:

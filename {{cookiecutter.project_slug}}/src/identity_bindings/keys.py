@@ -1,4 +1,4 @@
-"""The binding ``keyVaultKey``: a client of a key, which does what the identity has the right to do.
+"""The binding ``keyVaultKey``: a client of a key, with the permissions of the identity.
 
 The private key never leaves the vault: the handler receives a ``CryptographyClient`` of
 azure-keyvault-keys, an asynchronous handler the asynchronous one.
@@ -89,7 +89,7 @@ class KeyVault(Vault):
             from azure.core.pipeline.transport import AsyncioRequestsTransport
             from azure.keyvault.keys.crypto.aio import CryptographyClient as AsyncClient
 
-            # Bound to no event loop, and in need of no other package.
+            # This transport belongs to no event loop and needs no other package.
             transport = AsyncioRequestsTransport(**CLIENT_OPTIONS)
             credential = _AsyncCredential(self._credential)
             return AsyncClient(key, credential, transport=transport, **CLIENT_OPTIONS)
@@ -102,7 +102,7 @@ _open_key_vault = cache(KeyVault)
 
 
 class _AsyncCredential:
-    """The same tokens for an asynchronous client: asked for in a thread."""
+    """Get the same tokens for an asynchronous client, in a thread."""
 
     def __init__(self, credential: Credential) -> None:
         self._credential = credential
@@ -130,9 +130,9 @@ def key_vault_key(
     identity_id: str = "",
     key_version: str = "",
 ) -> Callable[[Handler], Handler]:
-    """Fill the parameter `name` of a function with a client of a Key Vault key.
+    """Pass a client of a Key Vault key to the parameter `name` of a function.
 
-    It stands where ``key_vault_secret`` stands: below the decorators of the app.
+    Put it below the decorators of the app, like ``key_vault_secret``.
 
     Args:
         name: The parameter that receives the ``CryptographyClient``.

@@ -30,7 +30,7 @@ def local_value(file: Path, vault: str, secret: str) -> str | None:
         Its value; None where the file, or an entry for the secret, is missing.
 
     Raises:
-        ReadError: The file is no JSON object of strings and objects. No value is told.
+        ReadError: The file is not a JSON object of strings and objects. No value is shown.
     """
     if not file.exists():
         return None
@@ -58,7 +58,7 @@ def local_value(file: Path, vault: str, secret: str) -> str | None:
 
 
 def _line_of(name: str, data: bytes) -> int:
-    """The line of an entry, by its first name that is followed by no string."""
+    """Find the line of an entry whose value is not a string."""
     text = data.decode("utf-8-sig", "replace")
     spelled = f"{re.escape(json.dumps(name))}|{re.escape(json.dumps(name, ensure_ascii=False))}"
     found = re.search(rf'(?:{spelled})\s*:\s*(?!")', text) or re.search(spelled, text)

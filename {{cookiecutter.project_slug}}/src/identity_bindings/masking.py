@@ -62,7 +62,7 @@ def mask(text: str) -> str:
 
 
 def install() -> None:
-    """Put the masks on ``logging`` and the standard streams, where they are not there."""
+    """Put the masks on ``logging`` and the standard streams, unless they are there."""
     routes: list[tuple[Any, str, Callable[[Any], Any]]] = [
         (logging.Logger, "handle", _masked_handle),
         (logging.Handler, "format", _masked_format),

@@ -1,4 +1,4 @@
-"""A secret that a handler can have read again: what it receives in place of a plain string."""
+"""A secret that a handler can read again, instead of a plain string."""
 
 import asyncio
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from .timing import WAIT
 
 @dataclass(frozen=True)
 class Secret:
-    """A secret whose value a service may refuse after a rotation.
+    """A secret whose value can change during a call, when it is rotated.
 
     A parameter with this annotation receives one; every other parameter receives a ``str``::
 
@@ -34,9 +34,9 @@ class Secret:
         where the read fails, this is the last value that was read, which may be `value` itself.
 
         Raises:
-            BindingUnavailableError: There is no value that may be served.
+            BindingUnavailableError: There is no value that may be used.
         """
-        if self._injection is None:  # a test has made it
+        if self._injection is None:  # created by a test
             return self.value
         for flight in self._reads():
             futures.wait([flight], WAIT)

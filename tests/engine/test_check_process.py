@@ -128,7 +128,7 @@ def test_a_row_for_each_binding_with_its_result_time_and_repair(
         assert repair in rows[name]["repair"]
     wrong = [row for row in found if row["function"] == "wrong"]
     assert len(wrong) == 2  # one for each mistake
-    assert all(row["result"] == "declared wrongly" and not row["ok"] for row in wrong)
+    assert all(row["result"] == "wrong declaration" and not row["ok"] for row in wrong)
     assert "functions/wrong/function.json: mySecret.vaultName: 'no vault': " in str(wrong)
 
 

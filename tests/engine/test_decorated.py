@@ -257,7 +257,7 @@ def test_each_mistake_is_told_and_harms_no_neighbour(
     assert body(call(functions["good"])) == VALUE
     assert body(call(functions["declared"])) == VALUE
     rows = importlib.import_module("identity_bindings.report").report.rows()
-    wrong = {row.function for row in rows if row.result == "declared wrongly"}
+    wrong = {row.function for row in rows if row.result == "wrong declaration"}
     assert wrong == {*MISTAKES, *(f"timer_{name}" for name in MISTAKES)}
 
 
@@ -376,7 +376,7 @@ def test_a_parameter_without_a_binding_is_told_under_the_functions_name(
     assert call(functions["orders"]).status_code == 500
     assert told(caplog)[1:] == [f"Function 'orders' is in error: {line}"]
     rows = importlib.import_module("identity_bindings.report").report.rows()
-    wrong = {row.function: row.repair for row in rows if row.result == "declared wrongly"}
+    wrong = {row.function: row.repair for row in rows if row.result == "wrong declaration"}
     assert wrong == {"orders": line}
 
 

@@ -331,7 +331,7 @@ def test_an_orchestrator_cannot_have_a_secret(
     with pytest.raises(KeyError):
         call("replays", context=history())
     rows = importlib.import_module("identity_bindings.report").report.rows()
-    assert "declared wrongly" in [row.result for row in rows if row.function == "replays"]
+    assert "wrong declaration" in [row.result for row in rows if row.function == "replays"]
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -118,7 +118,7 @@ def test_what_is_declared_wrongly_comes_first(module: Any, report: Any) -> None:
 
     for row, name in zip(rows, "ab", strict=False):
         assert tuple(row) == (
-            *(name, "-", "functions/b/function.json", "-", "declared wrongly", None, str(wrong)),
+            *(name, "-", "functions/b/function.json", "-", "wrong declaration", None, str(wrong)),
         )
     assert [row.function for row in rows] == ["a", "b", "c", "echo"]
     assert rows[2].result == "cannot be imported"
@@ -128,7 +128,7 @@ def test_a_table_has_a_column_for_each(module: Any) -> None:
     rows = [
         module.Row("echo", "mySecret", "secret 'a'", "system", "ok", 7),
         module.Row("a", "b", "c", "d", "the vault says no", None, "let it in"),
-        module.Row("a", "-", "c", "-", "declared wrongly"),
+        module.Row("a", "-", "c", "-", "wrong declaration"),
     ]
 
     assert module.as_table(rows).split("\n") == [
@@ -138,7 +138,7 @@ def test_a_table_has_a_column_for_each(module: Any) -> None:
         "a         b         the vault says no",
         "  c, read by d",
         "  Repair: let it in",
-        "a         -         declared wrongly",
+        "a         -         wrong declaration",
         "  c",
     ]
 

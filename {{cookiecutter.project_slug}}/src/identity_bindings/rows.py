@@ -45,7 +45,7 @@ class Row(NamedTuple):
 
 def problem_row(function: str, problem: Problem) -> Row:
     """The row of a function that is in error."""
-    result = "cannot be imported" if problem.property == "import" else "declared wrongly"
+    result = "cannot be imported" if problem.property == "import" else "wrong declaration"
     return Row(function, "-", problem.file, "-", result, None, str(problem))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
+from time import time
 from typing import TYPE_CHECKING, Any
 
 from . import repairs
@@ -54,6 +55,11 @@ def has_endpoint(environment: Mapping[str, str] = os.environ) -> bool:
 def in_azure(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether this process runs in Azure, with or without an identity."""
     return has_endpoint(environment) or any(environment.get(name) for name in _IN_AZURE)
+
+
+def is_emulator(url: str) -> bool:
+    """Whether `url` is the address of a Key Vault emulator on this machine."""
+    return re.fullmatch(r"(?ai:https://(localhost|127\.0\.0\.1)(:\d{1,5})?/?)", url) is not None
 
 
 class Credential:
@@ -128,6 +134,16 @@ class Credential:
         """Keep status and error text of the endpoint: the SDK's exceptions do not carry them."""
         answer = response.http_response
         self._answer = (answer.status_code, answer.text() if answer.status_code >= 400 else "")
+
+
+class EmulatorCredential(Credential):
+    """A token that opens nothing: an emulator accepts any, and gets none of the developer's."""
+
+    def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
+        """Return what looks like a token, for an hour."""
+        from azure.core.credentials import AccessTokenInfo
+
+        return AccessTokenInfo("eyJhbGciOiJIUzI1NiJ9.e30.AA", int(time()) + 3600)
 
 
 def not_assigned(identity: Identity) -> Failure:

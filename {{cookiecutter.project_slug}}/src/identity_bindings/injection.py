@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any
 
 from .boundary import ContextIn
-from .credentials import in_azure
+from .credentials import in_azure, is_emulator
 from .errors import BindingUnavailableError, Failure, Problem, ReadError, Reading
 from .exceptions import without_secrets
 from .masking import mask
@@ -101,6 +101,8 @@ class Injection:
         reading = self.source.reading
         if in_azure():
             return str(self.binding.identity)
+        if is_emulator(getattr(self.binding, "vault_url", "")):
+            return "the emulator's test token"
         return (reading and reading.origin) or "the developer's own login"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from threading import Lock
 
-from .credentials import Identity, in_azure
+from .credentials import Identity, in_azure, is_emulator
 from .errors import Reading, say_once
 from .grammar import Kind, matching
 from .local_secrets import local_secrets_file, local_value
@@ -16,6 +16,7 @@ from .vaults import VAULT_NAME, Vault, vault_name, vault_url
 _FROM_FILE = "Secrets are read from the local secrets file %s."
 _MISSING = "The local secrets file %s does not exist. Create it to give secrets local values."
 _BY_LOGIN = "Secrets are read with the developer's own login ('az login' or 'azd auth login')."
+_EMULATED = "Secrets are read from the emulator %s."
 _lock = Lock()
 _open_vault = cache(Vault)
 
@@ -69,13 +70,15 @@ class SecretBinding:
         return vault.read_secret(self.secret_name, self.secret_version)
 
     def _local_value(self) -> str | None:
-        """Return the local value; None if the developer's own login reads the secret."""
+        """Return the local value; None if the vault or an emulator is read."""
         file = local_secrets_file(os.environ)
         value = local_value(file, vault_name(self.vault_url), self.secret_name) if file else None
         with _lock:
             if value is None and file and not file.exists():
                 say_once(_MISSING, file)
-            if value is None:
+            if value is None and is_emulator(self.vault_url):
+                say_once(_EMULATED, self.vault_url)
+            elif value is None:
                 say_once(_BY_LOGIN)
             else:
                 say_once(_FROM_FILE, file)

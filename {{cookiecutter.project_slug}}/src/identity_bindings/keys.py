@@ -82,7 +82,7 @@ class KeyVault(Vault):
     def _open(self) -> Any:
         from azure.keyvault.keys import KeyClient
 
-        return KeyClient(self.url, self._credential, **CLIENT_OPTIONS)  # type: ignore[arg-type]
+        return KeyClient(self.url, self._credential, **self._options)  # type: ignore[arg-type]
 
     def _crypto(self, key: Any, asynchronous: bool) -> Any:
         if asynchronous:
@@ -92,10 +92,10 @@ class KeyVault(Vault):
             # This transport belongs to no event loop and needs no other package.
             transport = AsyncioRequestsTransport(**CLIENT_OPTIONS)
             credential = _AsyncCredential(self._credential)
-            return AsyncClient(key, credential, transport=transport, **CLIENT_OPTIONS)
+            return AsyncClient(key, credential, transport=transport, **self._options)
         from azure.keyvault.keys.crypto import CryptographyClient
 
-        return CryptographyClient(key, self._credential, **CLIENT_OPTIONS)  # type: ignore[arg-type]
+        return CryptographyClient(key, self._credential, **self._options)  # type: ignore[arg-type]
 
 
 _open_key_vault = cache(KeyVault)

@@ -14,6 +14,7 @@ SIGN_IN = (
     " names"
 )
 TRY_AGAIN = "the next read tries again; https://status.azure.com shows outages"
+EMULATOR = "the emulator must run, have the secret, and be trusted: see REQUESTS_CA_BUNDLE"
 RESTART = "the next read tries again; if it lasts, restart the app"
 
 _ROLES = {"secret": "Key Vault Secrets User", "key": "Key Vault Crypto User"}

@@ -7,12 +7,20 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from threading import BoundedSemaphore, Lock
 from typing import Any
 
 from . import repairs
-from .credentials import CLIENT_OPTIONS, Identity, in_azure, open_credential
+from .credentials import (
+    CLIENT_OPTIONS,
+    EmulatorCredential,
+    Identity,
+    in_azure,
+    is_emulator,
+    open_credential,
+)
 from .errors import Failure, ReadError, Reading
 from .grammar import Property
 
@@ -30,7 +38,7 @@ def vault_url(vault: str, settings: Mapping[str, str] = os.environ) -> str:
     """Turn a vault's name or URI into its address, ``https://name.suffix``.
 
     A bare name gets the suffix of the app's cloud: the setting KEY_VAULT_DNS_SUFFIX, else that of
-    the public cloud.
+    the public cloud. Outside of Azure an emulator's ``https://localhost:port`` is accepted too.
 
     Raises:
         ValueError: `vault` is neither. Its text says what is allowed.
@@ -38,6 +46,10 @@ def vault_url(vault: str, settings: Mapping[str, str] = os.environ) -> str:
     own_suffix = settings.get("KEY_VAULT_DNS_SUFFIX", "").strip().strip(".").lower() or SUFFIXES[0]
     if _NAME.fullmatch(vault):
         return f"https://{vault.lower()}.{own_suffix}"
+    if is_emulator(vault):
+        if in_azure(settings):
+            raise ValueError("in Azure a vault, not an emulator")
+        return vault.rstrip("/").lower()
     if match := _URI.fullmatch(vault):
         name, _, suffix = match[1].lower().partition(".")
         if suffix.startswith("managedhsm."):
@@ -75,7 +87,10 @@ class Vault:
 
     def __init__(self, url: str, identity: Identity) -> None:
         self.url = url
-        self._credential = open_credential(identity)
+        emulated = is_emulator(url)
+        self._credential = EmulatorCredential(identity) if emulated else open_credential(identity)
+        # An emulator's challenge names Azure's vaults, and it gets no token that is worth anything.
+        self._options = {**CLIENT_OPTIONS, "verify_challenge_resource": not emulated}
         self._client: Any = None
         self._first = Lock()
         self._slots = BoundedSemaphore(_PARALLEL_READS)
@@ -102,7 +117,7 @@ class Vault:
         from azure.keyvault.secrets import SecretClient
 
         # The SDK asks the credential for get_token_info only.
-        return SecretClient(self.url, self._credential, **CLIENT_OPTIONS)  # type: ignore[arg-type]
+        return SecretClient(self.url, self._credential, **self._options)  # type: ignore[arg-type]
 
     def _ask(self, name: str, version: str | None, ask: Callable[[Any], Any]) -> Any:
         for fresh_token in (False, True):
@@ -119,6 +134,8 @@ class Vault:
                     failure = self._refused(error, name, version)
                 else:
                     failure = self._silent(error)
+                if is_emulator(self.url):
+                    failure = replace(failure, repair=repairs.EMULATOR)
             # Raised outside of the handlers: the SDK's exceptions hold what the vault sent.
             if status != 401 or fresh_token:
                 break

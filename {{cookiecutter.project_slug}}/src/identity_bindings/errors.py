@@ -75,23 +75,18 @@ class Reading:
     lifetime: float = inf
     origin: str = ""
 
-    def field(self, name: str) -> str:
-        """Return a field of the value's JSON: a text, or a number or boolean as JSON writes it.
-
-        Raises:
-            ReadError: There is no such field. Nothing of the value is shown.
-        """
-        found = self._content.get(name) if isinstance(self._content, dict) else None
-        if isinstance(found, bool):
-            return json.dumps(found)
-        if isinstance(found, str):
-            return found
-        reason = "the value is not a JSON object"
-        if isinstance(self._content, dict):
-            known = name in self._content
-            reason = f"the field {'is not a text, number or boolean' if known else 'is missing'}"
-        repair = f"set the secret to a JSON object with the field '{name}'"
-        raise ReadError(Failure("denied", reason, repair))
+    def field(self, name: str) -> "str | Failure":
+        """Find a field of the value's JSON: a text, or a number or boolean as JSON writes it."""
+        content = self._content
+        found = content.get(name) if isinstance(content, dict) else None
+        if isinstance(found, str | bool):
+            return found if isinstance(found, str) else json.dumps(found)
+        reason = "the field is not a text, number or boolean"
+        if not isinstance(content, dict):
+            reason = "the value is not a JSON object"
+        elif name not in content:
+            reason = "the field is missing"
+        return Failure("denied", reason, f"set the secret to a JSON object with the field '{name}'")
 
     @cached_property
     def _content(self) -> Any:

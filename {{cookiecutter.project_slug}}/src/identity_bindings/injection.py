@@ -39,11 +39,8 @@ class Injection:
     @property
     def failure(self) -> Failure | None:
         """Why the last read failed, or why its value has no such field."""
-        try:
-            self._text(self.source.reading)
-            return self.source.failure
-        except ReadError as error:
-            return self.source.failure or error.failure
+        found = self._found(self.source.reading)
+        return self.source.failure or (found if isinstance(found, Failure) else None)
 
     def give(self, reading: Reading | None) -> Any:
         """Make what the handler receives.
@@ -51,14 +48,12 @@ class Injection:
         Raises:
             BindingUnavailableError: The value has no such field.
         """
-        try:
-            text = self._text(reading)
-            return Secret(text, self) if self.is_secret else text
-        except ReadError as error:
-            failure = error.failure
-        raise self._unavailable(failure)
+        found = self._found(reading)
+        if isinstance(found, Failure):
+            raise self._unavailable(found)
+        return Secret(found, self) if self.is_secret else found
 
-    def _text(self, reading: Reading | None) -> Any:
+    def _found(self, reading: Reading | None) -> Any:
         return reading and (reading.field(self.json_field) if self.json_field else reading.value)
 
     @property

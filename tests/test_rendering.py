@@ -151,7 +151,7 @@ WORDS = {
     "api": r"call_api|API_URL|accessToken|grant_api_role",
 }
 # These are the same in every project.
-SAME = r"src/identity_bindings/|tests/support/|\.(funcignore|gitignore)$"
+SAME = r"src/identity_bindings/|tests/support/|tests/contract/|\.(funcignore|gitignore)$"
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -178,9 +178,7 @@ def test_an_option_adds_to_what_is_there_without_it(bake: Bake, option: str) -> 
 
 
 # README.md says how to use the other model beside the chosen one.
-OF_BOTH_MODELS = (
-    r"README.md|AGENTS.md|src/identity_bindings/|tests/support/|set_secrets|ignore$|uv.lock"
-)
+OF_BOTH_MODELS = r"README.md|AGENTS.md|src/identity_bindings/|tests/support/|tests/contract/|set_secrets|ignore$|uv.lock"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from . import outage, processes, warm
+from . import log_line, outage, processes, warm
 from .page import Section, page
 
 TEXT = (
@@ -29,6 +29,7 @@ def main(project: Path, target: Path) -> None:
         sections: list[Section] = []
         measurements: tuple[Callable[[], Section], ...] = (
             lambda: warm.measure(scratch),
+            log_line.measure,
             lambda: processes.measure_starts(project, scratch),
             lambda: processes.measure_imports(project),
             lambda: processes.measure_callers(project, scratch),

@@ -36,6 +36,11 @@ def nanoseconds(seconds: float) -> str:
     return f"{seconds * 1e9:,.0f} ns"
 
 
+def microseconds(seconds: float) -> str:
+    """A time in between as text."""
+    return f"{seconds * 1e6:,.1f} µs"
+
+
 def milliseconds(seconds: float) -> str:
     """A longer time as text."""
     return f"{seconds * 1e3:,.{0 if seconds >= 0.01 else 1}f} ms"

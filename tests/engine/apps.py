@@ -162,14 +162,12 @@ def hasten(patch: pytest.MonkeyPatch, times: float, back_off: float) -> dict[str
     Returns:
         What callers feel of it: how late a refresh may be, how long they wait, the longest pause.
     """
-    rooms = ("credentials", "injection", "rows", "sources", "timing", "vaults")
+    rooms = ("gates", "injection", "rows", "sources", "timing", "vaults")
     for room in [importlib.import_module(f"identity_bindings.{name}") for name in rooms]:
-        for seconds in ("LATE", "WAIT", "_COLD_BUDGET", "_PATIENCE_SECONDS"):
+        for seconds in ("LATE", "READ", "WAIT", "_COLD_BUDGET", "_PATIENCE_SECONDS"):
             if hasattr(room, seconds):  # a name that a room imports is one of its own
                 patch.setattr(room, seconds, getattr(room, seconds) / times)
     timing = importlib.import_module("identity_bindings.timing")
-    options = importlib.import_module("identity_bindings.credentials").CLIENT_OPTIONS
-    patch.setitem(options, "read_timeout", options["read_timeout"] / times)
     patch.setattr(timing, "LONGEST_BACK_OFF", back_off)
     return {"late": timing.LATE, "wait": timing.WAIT, "back_off": back_off}
 

@@ -53,10 +53,11 @@ def test_what_tells_azure_from_a_developers_machine(credentials: Any) -> None:
         ({"IDENTITY_ENDPOINT": "http://127.0.0.1/"}, False, False),
         ({"IDENTITY_HEADER": "a-header"}, False, False),
         ({**ENDPOINT, "IDENTITY_HEADER": ""}, False, False),
-        ({"WEBSITE_SITE_NAME": "my-app"}, False, True),
-        ({"WEBSITE_POD_NAME": "a-pod"}, False, True),
-        ({"CONTAINER_NAME": "a-container"}, False, True),
-        ({"CONTAINER_NAME": ""}, False, False),
+        ({"WEBSITE_SITE_NAME": "my-app", "WEBSITE_SKU": "FlexConsumption"}, False, True),
+        ({"WEBSITE_SITE_NAME": "my-app"}, False, False),
+        ({"WEBSITE_SITE_NAME": "my-app", "WEBSITE_SKU": ""}, False, False),
+        ({"WEBSITE_SKU": "FlexConsumption"}, False, False),
+        ({"WEBSITE_POD_NAME": "a-pod", "CONTAINER_NAME": "a-container"}, False, False),
     ):
         assert credentials.has_endpoint(environment) is endpoint, environment
         assert credentials.in_azure(environment) is azure, environment
@@ -74,15 +75,16 @@ def test_in_azure_without_an_endpoint_it_is_certain(
 ) -> None:
     for name in (*ENDPOINT, *SITE):
         monkeypatch.delenv(name, raising=False)
-    for sign in ("CONTAINER_NAME", "WEBSITE_POD_NAME", "WEBSITE_SITE_NAME"):
-        monkeypatch.setenv(sign, "my-app")
-        failure = refusal(credentials.Credential(credentials.Identity()))
+    monkeypatch.setenv("WEBSITE_SITE_NAME", "my-app")
+    monkeypatch.setenv("WEBSITE_SKU", "FlexConsumption")
 
-        assert failure.kind == "denied"
-        assert failure.reason == (
-            "no identity is assigned: the app does not have the system-assigned identity;"
-            f" {sign} says that this is Azure: unset it elsewhere"
-        )
+    failure = refusal(credentials.Credential(credentials.Identity()))
+
+    assert failure.kind == "denied"
+    assert failure.reason == (
+        "no identity is assigned: the app does not have the system-assigned identity;"
+        " WEBSITE_SITE_NAME and WEBSITE_SKU say that this is Azure: unset them elsewhere"
+    )
     assert failure.repair.startswith("az functionapp identity assign --name my-app ")
     user = refusal(credentials.Credential(credentials.Identity(IDENTITY)))
     assert user.repair == f"{failure.repair} --identities {IDENTITY}"
@@ -130,6 +132,7 @@ def body(message: str) -> bytes:
         ({"status": 400, "body": body("the resource is missing; msix")}, False, "HTTP 400"),
         ({"status": 500, "body": body("the identity is fine, I am not")}, False, "HTTP 500"),
         ({"status": 429, "body": body("too many")}, False, "HTTP 429"),
+        ({"status": 403, "body": b""}, False, "HTTP 403"),  # just after a deployment
         ({"body": b"<html>identity</html>"}, False, "HTTP 200"),
         ({"how": "refuse"}, False, "ServiceRequestError"),
     ],
@@ -150,6 +153,8 @@ def test_what_an_answer_of_the_endpoint_means(
         assert failure.kind == "transient"
         assert failure.reason == f"the identity endpoint gave no token ({said})"
         assert failure.repair == "the next read tries again; if it lasts, restart the app"
+        assert failure.shared
+        time.sleep(failure.retry_after)
     fake_key_vault.heal()
     assert credential.get_token_info(SCOPE).token  # the SDK would remember the bad answer
 
@@ -172,7 +177,7 @@ def test_no_request_waits_for_long(
         "api-key", None
     )
 
-    assert timeouts == [(3.0, 8.0)] * 3  # to connect, and for an answer: challenge, token, value
+    assert timeouts == [(3.0, 9.0)] * 3  # to connect, and for an answer: challenge, token, value
 
 
 @pytest.mark.parametrize("program", ["az", "azd"])

@@ -38,6 +38,7 @@ def test_what_is_told_while_the_app_loads_reaches_the_host(
         monkeypatch.delenv(name, raising=False)
     if variable:
         monkeypatch.setenv(variable, "Development")
+        monkeypatch.setenv("WEBSITE_SKU", "FlexConsumption")
     with Project(tmp_path) as project:
         project.function("wrong", HTTP, RES, key_vault(vaultName="no_vault!"))
         entry = project.folder / "function_app.py"

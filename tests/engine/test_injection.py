@@ -148,6 +148,7 @@ def test_without_a_value_the_call_fails_in_one_line(
     module: Any, handler: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WEBSITE_SITE_NAME", "my-app")
+    monkeypatch.setenv("WEBSITE_SKU", "FlexConsumption")
     errors: Any = importlib.import_module("identity_bindings.errors")
     failure = errors.Failure("denied", "the vault says no", "let it in")
     values = injections(module, one=Source("1"), two=expired(errors.ReadError(failure)))

@@ -240,7 +240,7 @@ def test_no_request_of_a_client_waits_for_long(
 
     asyncio.run(sign())
     # The SDK's asynchronous transport has one timeout for both.
-    assert set(timeouts) == {(3.0, 8.0), 3.0}
+    assert set(timeouts) == {(3.0, 9.0), 3.0}
     before = len(fake_key_vault.requests)
     with pytest.raises(Exception, match="ServiceUnavailable"):
         client.sign(SignatureAlgorithm.ps256, DIGEST)

@@ -14,8 +14,8 @@ import sentry_sdk
 import sentry_sdk.transport
 import yaml
 from azure.data.tables._serialize import _add_entity_properties  # type: ignore[import-untyped]
+from folders import declare, key_vault
 from support.fake_key_vault import FakeKeyVault
-from support.worker import declare, key_vault
 
 VALUE = "the-value-of-it"
 

@@ -196,6 +196,7 @@ def begin(module: Any, monkeypatch: pytest.MonkeyPatch, *places: str) -> list[An
     """What is logged at the start, with these variables set, of one good and one bad value."""
     for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "WEBSITE_SITE_NAME"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WEBSITE_SKU", "FlexConsumption")
     for name in ("WEBSITE_POD_NAME", "CONTAINER_NAME"):
         monkeypatch.delenv(name, raising=False)
     for name in places:

@@ -357,7 +357,7 @@ def test_cold_a_denial_is_final(source: Any, vault: Vault, clock: Clock) -> None
     assert source.due == clock.now + 1.0
 
 
-@pytest.mark.parametrize(("asked", "slept"), [(1.5, [1.5, 1.5]), (6.0, [6.0]), (6.5, [])])
+@pytest.mark.parametrize(("asked", "slept"), [(1.5, [1.5, 1.5]), (8.0, [8.0]), (8.5, [])])
 def test_cold_who_asks_to_wait_is_obeyed_while_a_caller_can_wait(
     source: Any, vault: Vault, clock: Clock, asked: float, slept: list[float]
 ) -> None:
@@ -367,6 +367,24 @@ def test_cold_who_asks_to_wait_is_obeyed_while_a_caller_can_wait(
 
     assert (vault.reads, clock.slept) == (1 + len(slept), slept)
     assert source.due == clock.now + max(1.0, asked)
+
+
+def test_cold_an_outage_of_the_vault_is_waited_for_as_long_as_a_caller_can(
+    source: Any, vault: Vault, clock: Clock
+) -> None:
+    """However often it is tried: the vault counts for all that read from it."""
+    vault.answers = [(*AWAY, 1.5, True), (*AWAY, 1.0, True)]
+
+    assert call(source).reason == "the vault is away"
+
+    assert clock.slept == [1.5, *[1.0] * 6]
+    assert source.due == clock.now + 1.0
+
+
+def test_cold_a_value_that_comes_late_is_in_time(source: Any, vault: Vault, clock: Clock) -> None:
+    vault.answers = [*[(*AWAY, 1.5, True)] * 5, "first-value"]
+
+    assert call(source) == "first-value"
 
 
 def test_what_no_client_foresaw_is_an_outage(source: Any, vault: Vault, clock: Clock) -> None:

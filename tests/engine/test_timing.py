@@ -63,11 +63,11 @@ def test_a_grace_may_be_nothing_and_a_refresh_may_not(
 
 
 def longest_pauses(
-    timing: Any, refresh: float, cold: bool, retry_after: float = 0.0
+    timing: Any, refresh: float, cold: bool, retry_after: float = 0.0, shared: bool = False
 ) -> list[float]:
     """The pauses after 1, 2, 3 … failures in a row, where chance makes them longest."""
     failure = importlib.import_module("identity_bindings.errors").Failure
-    one = failure("transient", "it is away", "wait", retry_after)
+    one = failure("transient", "it is away", "wait", retry_after, shared)
     return [timing.Timing(refresh=refresh).back_off(one, count, cold) for count in range(1, 13)]
 
 
@@ -96,7 +96,17 @@ def test_who_asks_to_wait_is_obeyed_within_limits(timing: Any, latest: None) -> 
     assert longest_pauses(timing, 300.0, cold=False, retry_after=999) == [300.0] * 12
     # Whoever waits for a first value must see it soon after the repair.
     assert longest_pauses(timing, 300.0, cold=True, retry_after=200) == [LONGEST] * 12
-    assert longest_pauses(timing, 5.0, cold=False, retry_after=200) == [LONGEST] * 12
+    assert longest_pauses(timing, 5.0, cold=False, retry_after=200) == [5.0] * 12
+    assert longest_pauses(timing, 0.5, cold=False, retry_after=200) == [5.0] * 12
+    assert longest_pauses(timing, 0.5, cold=False, retry_after=2) == [2.0] * 12
+
+
+def test_what_others_share_has_one_back_off(timing: Any, latest: None) -> None:
+    """The vault's: each of those that wait for it adds none of its own."""
+    for cold, longest in ((True, LONGEST), (False, 300.0)):
+        for asked, pause in ((7.0, 7.0), (86_400.0, longest), (0.0, 0.5)):
+            pauses = longest_pauses(timing, 300.0, cold, asked, shared=True)
+            assert pauses == [pause] * 12
 
 
 def test_instances_do_not_march_in_step(timing: Any) -> None:

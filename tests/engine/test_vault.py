@@ -7,6 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import formatdate
+from math import inf
 from types import SimpleNamespace
 from typing import Any
 
@@ -70,14 +72,19 @@ def test_a_bare_name_is_of_the_apps_own_cloud(vaults: Any, suffix: str) -> None:
     assert vaults.vault_url("https://my-vault.vault.azure.net", settings).endswith(PUBLIC)
 
 
-def test_a_cloud_that_nobody_knows_yet_is_the_apps_own(vaults: Any) -> None:
-    settings = {"KEY_VAULT_DNS_SUFFIX": "vault.new-cloud.example"}
+@pytest.mark.parametrize("suffix", [".example.com", "vault.azure.net.example.com", "azure.net"])
+def test_a_suffix_of_no_cloud_is_an_error(vaults: Any, suffix: str) -> None:
+    """Else the identity's token would go to whoever owns that name."""
+    settings = {"KEY_VAULT_DNS_SUFFIX": suffix}
 
-    for vault in ("my-vault", "https://my-vault.vault.new-cloud.example/"):
-        assert vaults.vault_url(vault, settings) == "https://my-vault.vault.new-cloud.example"
-    with pytest.raises(ValueError, match="its URI") as caught:
-        vaults.vault_url("https://my-vault.vault.other.example/", settings)
-    assert "such as 'https://my-vault.vault.new-cloud.example/'" in str(caught.value)
+    with pytest.raises(ValueError, match="KEY_VAULT_DNS_SUFFIX") as caught:
+        vaults.vault_url("my-vault", settings)
+
+    assert suffix.strip(".") in str(caught.value)
+    assert "vault.azure.net, vault.azure.cn" in str(caught.value)
+    with pytest.raises(ValueError, match="its URI"):
+        vaults.vault_url(f"https://my-vault.{suffix.strip('.')}/", settings)
+    assert vaults.vault_url("https://my-vault.vault.azure.net/", settings).endswith(PUBLIC)
 
 
 def test_no_address_of_anything_else_is_a_vaults(vaults: Any) -> None:
@@ -250,7 +257,17 @@ def test_a_token_that_is_not_accepted_is_replaced_once(
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("7", 7.0), ("0", 0.0), ("999999", 999999.0), ("soon", 0.0), ("-1", 0.0), ("1.5", 0.0)],
+    [
+        *(("7", 7.0), ("0", 0.0), ("999999", 999999.0), ("9" * 500, inf), ("2.5", 2.5)),
+        *(
+            ("soon", 0.0),
+            ("-1", 0.0),
+            ("nan", 0.0),
+            ("", 0.0),
+            ("Fri, 31 Dec 1999 23:59:59 GMT", 0),
+        ),
+        (formatdate(time.time() + 3600, usegmt=True), 3600),
+    ],
 )
 def test_what_may_pass_by_itself(
     read: Any, fake_key_vault: FakeKeyVault, header: str, seconds: float
@@ -259,7 +276,11 @@ def test_what_may_pass_by_itself(
 
     failure = read()
 
-    assert (failure.kind, failure.retry_after) == ("transient", seconds)
+    assert (failure.kind, failure.shared) == ("transient", True)
+    if seconds:
+        assert failure.retry_after == pytest.approx(seconds, abs=60 if seconds == 3600 else 0.1)
+    else:
+        assert 0.5 <= failure.retry_after <= 1.0  # the vault's own back-off
     assert failure.reason == "the vault answered HTTP 429 Throttled"
     assert failure.repair == "the next read tries again; https://status.azure.com shows outages"
     assert len(fake_key_vault.requests) == 1  # sources repeat a read, the SDK does not
@@ -279,11 +300,10 @@ def test_what_may_pass_by_itself(
 def test_a_code_is_told_and_nothing_else_of_an_answer(
     read: Any, fake_key_vault: FakeKeyVault, body: bytes, code: str
 ) -> None:
-    fake_key_vault.fail("contoso", status=503, body=body)
-
-    assert read().reason == f"the vault answered HTTP 503{code}"
     fake_key_vault.fail("contoso", status=400, body=body)
     assert read().reason == f"the vault answered HTTP 400{code}"
+    fake_key_vault.fail("contoso", status=503, body=body)
+    assert read().reason == f"the vault answered HTTP 503{code}"
 
 
 @pytest.mark.parametrize(
@@ -310,15 +330,16 @@ def test_what_nobody_foresaw_is_told_by_its_type(
 ) -> None:
     errors = {
         KeyError(f"what was sent: {VALUE}"): "the connection failed: KeyError",
-        TimeoutError("Read timed out. (read timeout=8)"): "it did not answer in time",
         ValueError("The challenge resource 'a' does not match"): (
             "its challenge names another service"
         ),
+        TimeoutError("Read timed out. (read timeout=8)"): "it did not answer in time",
     }
     for error, said in errors.items():
         monkeypatch.setattr(vaults.Vault, "_open", lambda _, error=error: _raising(error))
         assert read().reason == f"the vault gave no answer: {said}"
 
+    time.sleep(1.0)  # until the vault is asked again
     answer = SimpleNamespace(get_secret=lambda *_: SimpleNamespace(value=None))
     monkeypatch.setattr(vaults.Vault, "_open", lambda _: answer)
     assert read().reason == "the vault gave no answer: its answer held no value"

@@ -5,22 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from . import repairs
 from .errors import Failure, ReadError
+from .gates import Gate, retry_after
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessTokenInfo, SupportsTokenInfo
-
-# How long one request may wait: the SDK's own 300 s would hold a function for minutes.
-# Sources repeat a read themselves: they know how long a caller may wait.
-CLIENT_OPTIONS: dict[str, Any] = {"connection_timeout": 3.0, "read_timeout": 8.0, "retry_total": 0}
 
 # Without `a`, ignoring case would let look-alikes through: the long s, and the sign of Kelvin.
 RESOURCE_ID = (
@@ -29,7 +26,8 @@ RESOURCE_ID = (
 )
 """The pattern of a user-assigned identity's resource id."""
 
-_IN_AZURE = ("WEBSITE_SITE_NAME", "WEBSITE_POD_NAME", "CONTAINER_NAME")
+_LONGEST_LIFE = 86_400 + 300  # of a managed identity's token, and some minutes for the clocks
+_DOUBTFUL_SECONDS = 300  # how long a token is used whose end cannot be true
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,12 @@ def has_endpoint(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def in_azure(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether this process runs in Azure, with or without an identity."""
-    return has_endpoint(environment) or any(environment.get(name) for name in _IN_AZURE)
+    """Whether this process runs in Azure, with or without an identity.
+
+    Without an endpoint the host shows it: it sets the name and the plan ("SKU") of the site.
+    """
+    on_site = environment.get("WEBSITE_SITE_NAME") and environment.get("WEBSITE_SKU")
+    return has_endpoint(environment) or bool(on_site)
 
 
 def is_emulator(url: str) -> bool:
@@ -71,8 +73,10 @@ class Credential:
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
         self._lock = Lock()
+        self._gate = Gate()
         self._source: SupportsTokenInfo | None = None
-        self._answer: tuple[int, str] = (0, "")
+        self._answer: tuple[int, str, float] = (0, "", 0.0)
+        self._doubtful: dict[Hashable, tuple[float, AccessTokenInfo]] = {}
 
     def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
         """Get a token, from the SDK's cache where it holds one.
@@ -81,20 +85,35 @@ class Credential:
             ReadError: There is no token. Its failure says why, and what repairs it.
         """
         with self._lock:
-            self._answer = (0, "")
-            try:
-                self._source = self._source or self._open()
-                return self._source.get_token_info(*scopes, options=options)
-            except Exception as error:
-                # The SDK remembers a bad answer for a while. A new credential asks again.
-                self._source = None
-                failure = error.failure if isinstance(error, ReadError) else self._failure(error)
-        raise ReadError(failure)
+            good_until, info = self._doubtful.get(scopes, (0.0, None))
+            if info is not None and monotonic() < good_until and not (options or {}).get("claims"):
+                return info
+            with self._gate.turn():
+                self._answer = (0, "", 0.0)
+                try:
+                    self._source = self._source or self._open()
+                    info = self._source.get_token_info(*scopes, options=options)
+                    return self._with_true_end(scopes, info)
+                except Exception as error:
+                    # The SDK remembers a bad answer for a while. A new credential asks again.
+                    self._source = None
+                    failed = error.failure if isinstance(error, ReadError) else self._failure(error)
+                raise ReadError(failed)
 
     def forget(self) -> None:
-        """Drop the tokens that the SDK holds, so that the next one is new."""
+        """Drop the tokens that are held, so that the next one is new."""
         with self._lock:
             self._source = None
+            self._doubtful.clear()
+
+    def _with_true_end(self, scopes: Hashable, info: AccessTokenInfo) -> AccessTokenInfo:
+        """The token; one whose end is over, or too far away to be true, ends in 5 minutes."""
+        if not in_azure() or 0 < info.expires_on - time() <= _LONGEST_LIFE:
+            return info
+        self._source = None  # it would hand the token out until its end
+        doubtful = type(info)(info.token, int(time()) + _DOUBTFUL_SECONDS)
+        self._doubtful[scopes] = (monotonic() + _DOUBTFUL_SECONDS, doubtful)
+        return doubtful
 
     def _open(self) -> SupportsTokenInfo:
         if in_azure() and not has_endpoint():
@@ -111,7 +130,8 @@ class Credential:
                 logger.setLevel(logging.CRITICAL)
         # The synchronous credential takes `resource_id` and sends it as `mi_res_id`.
         chosen = {"resource_id": self.identity.resource_id} if self.identity.resource_id else None
-        options = {"raw_response_hook": self._remember, **CLIENT_OPTIONS}
+        # Never by a proxy: the endpoint's header is a credential.
+        options = {"raw_response_hook": self._remember, **transport().client_options(proxied=False)}
         return sdk.ManagedIdentityCredential(identity_config=chosen, **options)
 
     def _failure(self, error: Exception) -> Failure:
@@ -123,17 +143,18 @@ class Credential:
         if not in_azure():
             reason = "no developer's login gave a token on this machine"
             return Failure("denied", reason, repairs.SIGN_IN)
-        status, text = self._answer
+        status, text, seconds = self._answer
         if status == 400 and re.search(r"identity|\bmsi\b", text, re.IGNORECASE):
             return not_assigned(self.identity)
         answer = f"HTTP {status}" if status else type(error).__name__
         reason = f"the identity endpoint gave no token ({answer})"
-        return Failure("transient", reason, repairs.RESTART)
+        return self._gate.close(Failure("transient", reason, repairs.RESTART, seconds))
 
     def _remember(self, response: Any) -> None:
-        """Keep status and error text of the endpoint: the SDK's exceptions do not carry them."""
+        """Keep what the endpoint answered: the SDK's exceptions do not carry it."""
         answer = response.http_response
-        self._answer = (answer.status_code, answer.text() if answer.status_code >= 400 else "")
+        text = answer.text() if answer.status_code >= 400 else ""
+        self._answer = (answer.status_code, text, retry_after(answer.headers))
 
 
 class EmulatorCredential(Credential):
@@ -150,8 +171,16 @@ def not_assigned(identity: Identity) -> Failure:
     """That the app does not have `identity`, which is certain where there is no endpoint."""
     reason = f"no identity is assigned: the app does not have {identity}"
     if not has_endpoint():
-        reason += f"; {next(filter(os.environ.get, _IN_AZURE), 'nothing')} says that this is Azure: unset it elsewhere"
+        reason += "; WEBSITE_SITE_NAME and WEBSITE_SKU say that this is Azure: unset them elsewhere"
     return Failure("denied", reason, repairs.assign_identity(identity.resource_id))
+
+
+@cache
+def transport() -> Any:
+    """The module `transport`, imported at the first read: it needs as long as the app's start."""
+    from . import transport
+
+    return transport
 
 
 open_credential = cache(Credential)

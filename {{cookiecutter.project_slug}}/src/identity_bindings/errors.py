@@ -106,12 +106,15 @@ class Failure:
         reason: What happened, in a few words.
         repair: What to do about it: a command or a sentence.
         retry_after: Seconds that the service asked to wait, 0 if it did not.
+        shared: It concerns all reads from the vault or by the identity; `retry_after` is then the
+            time until one of them may try again.
     """
 
     kind: Literal["denied", "transient"]
     reason: str
     repair: str
     retry_after: float = 0.0
+    shared: bool = False
 
 
 class ReadError(IdentityBindingError):
@@ -120,6 +123,10 @@ class ReadError(IdentityBindingError):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.reason)
         self.failure = failure
+
+
+class AnswerRefused(ValueError):
+    """An answer that the transport does not accept. Its text says why, and nothing of the answer."""
 
 
 class Readable(Protocol):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from .credentials import CLIENT_OPTIONS, Credential, Identity
+from .credentials import Credential, Identity, transport
 from .decorators import declared
 from .errors import Reading
 from .grammar import Kind, matching
@@ -82,20 +82,22 @@ class KeyVault(Vault):
     def _open(self) -> Any:
         from azure.keyvault.keys import KeyClient
 
-        return KeyClient(self.url, self._credential, **self._options)  # type: ignore[arg-type]
+        return KeyClient(self.url, self._credential, **self._options())  # type: ignore[arg-type]
 
     def _crypto(self, key: Any, asynchronous: bool) -> Any:
+        network = transport()
         if asynchronous:
             from azure.core.pipeline.transport import AsyncioRequestsTransport
             from azure.keyvault.keys.crypto.aio import CryptographyClient as AsyncClient
 
             # This transport belongs to no event loop and needs no other package.
-            transport = AsyncioRequestsTransport(**CLIENT_OPTIONS)
+            session = network.new_session(proxied=True)
+            own = AsyncioRequestsTransport(session=session, **network.TIMEOUTS)
             credential = _AsyncCredential(self._credential)
-            return AsyncClient(key, credential, transport=transport, **self._options)
+            return AsyncClient(key, credential, **{**self._options(), "transport": own})
         from azure.keyvault.keys.crypto import CryptographyClient
 
-        return CryptographyClient(key, self._credential, **self._options)  # type: ignore[arg-type]
+        return CryptographyClient(key, self._credential, **self._options())  # type: ignore[arg-type]
 
 
 _open_key_vault = cache(KeyVault)

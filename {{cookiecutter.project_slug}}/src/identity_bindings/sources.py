@@ -23,10 +23,10 @@ from typing import Any
 from . import masking
 from .credentials import has_endpoint
 from .errors import Failure, Readable, ReadError, Reading, logger
-from .timing import LATE, WAIT, Timing, jitter
+from .timing import LATE, READ, WAIT, Timing, budget, jitter
 
 _COLD_ATTEMPTS = 3
-_COLD_BUDGET = 6.0
+_COLD_BUDGET = READ - 1.0
 _READ_AGAIN = 10.0  # between two reads that a refusal of the value may cause
 _HEAD_START = 0.03  # for the app to finish loading: both need the interpreter
 NO_ANSWER = Failure("transient", f"no answer within {WAIT:g} s", "try again; check the network")
@@ -130,21 +130,24 @@ class Source:
         return flight
 
     def _read(self, flight: futures.Future[None]) -> None:
-        cold = self.current[1] is None
-        give_up_at = monotonic() + _COLD_BUDGET
-        for attempt in range(1, _COLD_ATTEMPTS + 1):
-            began = monotonic()
-            try:
-                return self._succeed(flight, self._what.read(), began)
-            except ReadError as error:
-                failure = error.failure
-            except Exception as error:
-                failure = Failure("transient", f"{type(error).__name__} was raised", "report it")
-            pause = max(failure.retry_after, jitter(0.2) * 2**attempt)
-            too_late = attempt == _COLD_ATTEMPTS or monotonic() + pause > give_up_at
-            if not cold or failure.kind == "denied" or too_late:
-                break
-            time.sleep(pause)
+        cold, attempt = self.current[1] is None, 0
+        with budget.of(READ, self._timing.longest_pause(cold)):
+            give_up_at = monotonic() + _COLD_BUDGET
+            while True:
+                began = monotonic()
+                try:
+                    return self._succeed(flight, self._what.read(), began)
+                except ReadError as error:
+                    failure = error.failure
+                except Exception as error:
+                    reason = f"{type(error).__name__} was raised"
+                    failure = Failure("transient", reason, "report it")
+                attempt += not failure.shared  # of these, the vault or the identity keeps count
+                pause = max(failure.retry_after, jitter(0.2) * 2**attempt)
+                too_late = attempt == _COLD_ATTEMPTS or monotonic() + pause > give_up_at
+                if not cold or failure.kind == "denied" or too_late:
+                    break
+                time.sleep(pause)
         self._fail(flight, failure)
 
     def _succeed(self, flight: futures.Future[None], reading: Reading, began: float) -> None:

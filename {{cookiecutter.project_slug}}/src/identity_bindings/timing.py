@@ -2,8 +2,12 @@
 
 import random
 import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
+from time import monotonic
 
 from .errors import Failure, logger
 
@@ -12,6 +16,11 @@ LATE = 10.0
 
 WAIT = 9.5
 """How long a caller waits for a first value: it must know within 10 s."""
+
+READ = 9.0
+"""How long one read may take with all its requests: its callers then know why it failed."""
+
+_SHORTEST_CAP = 5.0  # a service that asks for a few seconds gets them, however short the interval
 
 LONGEST_BACK_OFF = 30.0
 """A new grant is seen after this time at the latest."""
@@ -32,9 +41,58 @@ class Timing:
 
     def back_off(self, failure: Failure, failures: int, cold: bool) -> float:
         """How long to wait after the last of so many failures in a row."""
+        asked = min(failure.retry_after, self.longest_pause(cold))
+        if failure.shared:  # the others that share it have counted too
+            return max(asked, jitter(0.5))
         usual = LONGEST_BACK_OFF if cold else self.refresh
         pause = min(0.5 * 2.0 ** min(failures, 10), usual, LONGEST_BACK_OFF)
-        return max(jitter(pause), min(failure.retry_after, max(usual, LONGEST_BACK_OFF)))
+        return max(jitter(pause), asked)
+
+    def longest_pause(self, cold: bool) -> float:
+        """How long to wait at most, whatever a service asks for."""
+        return LONGEST_BACK_OFF if cold else max(self.refresh, _SHORTEST_CAP)
+
+
+class Budget(threading.local):
+    """What the read of this thread may take, with all its requests.
+
+    Attributes:
+        received: How many bytes it has received.
+        longest_pause: How long it obeys a service that asks to wait.
+    """
+
+    def __init__(self) -> None:
+        self._ends = inf
+        self.received = 0
+        self.longest_pause = LONGEST_BACK_OFF
+
+    @contextmanager
+    def of(self, seconds: float, longest_pause: float | None = None) -> Iterator[None]:
+        """Let what is read inside of this take so long. Inside of another budget, that one holds."""
+        if self._ends < inf:
+            yield
+            return
+        self._ends, self.received = monotonic() + seconds, 0
+        self.longest_pause = LONGEST_BACK_OFF if longest_pause is None else longest_pause
+        try:
+            yield
+        finally:
+            self._ends = inf
+
+    def seconds_left(self) -> float:
+        """The time that is left.
+
+        Raises:
+            TimeoutError: None is.
+        """
+        left = min(self._ends - monotonic(), READ)
+        if left <= 0:
+            raise TimeoutError("timed out")
+        return left
+
+
+budget = Budget()
+"""The budget of the thread that asks for it."""
 
 
 def jitter(seconds: float) -> float:

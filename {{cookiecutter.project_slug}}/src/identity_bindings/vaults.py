@@ -1,6 +1,6 @@
 """Key Vaults: their names and addresses, their clients, and what their answers mean."""
 
-from __future__ import annotations  # Lock is no type before Python 3.13
+from __future__ import annotations
 
 import os
 import re
@@ -9,22 +9,27 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from threading import BoundedSemaphore, Lock
+from functools import cache
+from threading import BoundedSemaphore
 from typing import Any
 
 from . import repairs
 from .credentials import (
-    CLIENT_OPTIONS,
     EmulatorCredential,
     Identity,
     in_azure,
     is_emulator,
     open_credential,
+    transport,
 )
-from .errors import Failure, ReadError, Reading
+from .errors import AnswerRefused, Failure, ReadError, Reading
+from .gates import Gate, retry_after
 from .grammar import Property
 
-SUFFIXES = ("vault.azure.net", "vault.azure.cn", "vault.usgovcloudapi.net", "vault.sovcloud-api.fr")
+SUFFIXES = (
+    *("vault.azure.net", "vault.azure.cn", "vault.usgovcloudapi.net", "vault.sovcloud-api.fr"),
+    *("vault.cloudapi.eaglex.ic.gov", "vault.cloudapi.microsoft.scloud"),
+)
 """Where vaults live: https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates"""
 
 _NAME = re.compile(r"(?=.{3,24}$)[A-Za-z](?:-?[A-Za-z0-9])*")
@@ -32,6 +37,7 @@ _URI = re.compile(r"https://([^/:?#@]+)(?::443)?/?", re.IGNORECASE)
 _ALLOWED = "a vault's name (3 to 24 letters, digits and single hyphens, a letter first) or its URI"
 _PARALLEL_READS = 8  # below the SDK's connection pool of 10
 _PATIENCE_SECONDS = 4.0
+_OF_THE_VAULT = (429, 502, 503, 504)  # they concern whoever reads from it
 
 
 def vault_url(vault: str, settings: Mapping[str, str] = os.environ) -> str:
@@ -45,6 +51,9 @@ def vault_url(vault: str, settings: Mapping[str, str] = os.environ) -> str:
     """
     own_suffix = settings.get("KEY_VAULT_DNS_SUFFIX", "").strip().strip(".").lower() or SUFFIXES[0]
     if _NAME.fullmatch(vault):
+        if own_suffix not in SUFFIXES:
+            allowed = ", ".join(SUFFIXES)
+            raise ValueError(f"set KEY_VAULT_DNS_SUFFIX, now '{own_suffix}', to one of: {allowed}")
         return f"https://{vault.lower()}.{own_suffix}"
     if is_emulator(vault):
         if in_azure(settings):
@@ -54,9 +63,9 @@ def vault_url(vault: str, settings: Mapping[str, str] = os.environ) -> str:
         name, _, suffix = match[1].lower().partition(".")
         if suffix.startswith("managedhsm."):
             raise ValueError("a managed HSM holds no secrets; name a vault")
-        if _NAME.fullmatch(name) and suffix in (own_suffix, *SUFFIXES):
+        if _NAME.fullmatch(name) and suffix in SUFFIXES:
             return f"https://{name}.{suffix}"
-    raise ValueError(f"{_ALLOWED}, such as 'https://my-vault.{own_suffix}/'")
+    raise ValueError(f"{_ALLOWED}, such as 'https://my-vault.{SUFFIXES[0]}/'")
 
 
 VAULT_NAME = Property(vault_url, "a vault's name or URI")
@@ -89,10 +98,8 @@ class Vault:
         self.url = url
         emulated = is_emulator(url)
         self._credential = EmulatorCredential(identity) if emulated else open_credential(identity)
-        # An emulator's challenge names Azure's vaults, and it gets no token that is worth anything.
-        self._options = {**CLIENT_OPTIONS, "verify_challenge_resource": not emulated}
         self._client: Any = None
-        self._first = Lock()
+        self._gate = _open_gate(url)
         self._slots = BoundedSemaphore(_PARALLEL_READS)
 
     def read_secret(self, name: str, version: str | None) -> Reading:
@@ -105,19 +112,20 @@ class Vault:
         return _reading(secret, pinned=version is not None)
 
     def _call(self, name: str, version: str | None, ask: Callable[[Any], Any]) -> Any:
-        with _patiently(self._slots):
-            if self._client is None:
-                # The first read goes alone: all others then share its challenge and its token.
-                with _patiently(self._first):
-                    if self._client is None:
-                        return self._ask(name, version, ask)
+        # The first read goes alone: all others then share its challenge and its token.
+        with self._gate.turn(), _patiently(self._slots):
             return self._ask(name, version, ask)
 
     def _open(self) -> Any:
         from azure.keyvault.secrets import SecretClient
 
         # The SDK asks the credential for get_token_info only.
-        return SecretClient(self.url, self._credential, **self._options)  # type: ignore[arg-type]
+        return SecretClient(self.url, self._credential, **self._options())  # type: ignore[arg-type]
+
+    def _options(self) -> dict[str, Any]:
+        # An emulator's challenge names Azure's vaults, and it gets no token that is worth anything.
+        own = {"verify_challenge_resource": not is_emulator(self.url)}
+        return own | transport().client_options(proxied=True)
 
     def _ask(self, name: str, version: str | None, ask: Callable[[Any], Any]) -> Any:
         for fresh_token in (False, True):
@@ -136,6 +144,8 @@ class Vault:
                     failure = self._silent(error)
                 if is_emulator(self.url):
                     failure = replace(failure, repair=repairs.EMULATOR)
+                if status in _OF_THE_VAULT or (status < 400 and _is_of_network(error)):
+                    failure = self._gate.close(failure)
             # Raised outside of the handlers: the SDK's exceptions hold what the vault sent.
             if status != 401 or fresh_token:
                 break
@@ -145,13 +155,14 @@ class Vault:
         raise ReadError(failure)
 
     def _refused(self, error: Any, name: str, version: str | None) -> Failure:
-        code, retry_after, address = _details(error.response)
+        code, address = _details(error.response)
         answer = f"HTTP {error.status_code} {code}".strip()
         kind = "Disabled" if code.endswith("Disabled") else code
         kind = kind if kind in _REASONS else str(error.status_code)
         if kind not in _REASONS:
             reason = f"the vault answered {answer}"
-            return Failure("transient", reason, repairs.TRY_AGAIN, retry_after)
+            seconds = retry_after(error.response.headers)
+            return Failure("transient", reason, repairs.TRY_AGAIN, seconds)
         identity_id = self._credential.identity.resource_id
         read = repairs.Read(
             *(self.noun, vault_name(self.url), name, version, identity_id, in_azure(), address)
@@ -161,13 +172,15 @@ class Vault:
 
     def _silent(self, error: Exception) -> Failure:
         """What happened, told without the SDK's text: that may hold what the vault sent."""
+        if isinstance(error, AnswerRefused):
+            return _no_answer(str(error))
         other = ("", f"the connection failed: {type(error).__name__}")
         kind, reason = next((told for sign, told in _SIGNS.items() if sign in str(error)), other)
         return _no_answer(reason, repairs.of_silence(kind, vault_name(self.url)))
 
 
 @contextmanager
-def _patiently(lock: Lock | BoundedSemaphore) -> Iterator[None]:
+def _patiently(lock: BoundedSemaphore) -> Iterator[None]:
     """Hold `lock`, but do not wait for ever for one who hangs: go on without it."""
     held = lock.acquire(timeout=_PATIENCE_SECONDS)
     try:
@@ -189,8 +202,8 @@ def _reading(secret: Any, pinned: bool) -> Reading:
     return Reading(secret.value, note, expires.timestamp() if expires else None, pinned)
 
 
-def _details(response: Any) -> tuple[str, float, str]:
-    """The innermost error code, Retry-After, and the address that a firewall has seen."""
+def _details(response: Any) -> tuple[str, str]:
+    """The innermost error code, and the address that a firewall has seen."""
     code, address, node = "", "", None
     with suppress(Exception):
         node = response.json()
@@ -199,9 +212,7 @@ def _details(response: Any) -> tuple[str, float, str]:
         if seen := re.search(r"Client address: ([0-9.]{7,15})\b", str(node.get("message"))):
             address = seen[1]
         node = node.get("error") or node.get("innererror")
-    wait = response.headers.get("Retry-After", "")
-    seconds = float(wait) if re.fullmatch(r"\d{1,6}", wait) else 0.0
-    return (code if re.fullmatch(r"\w{1,64}", code) else ""), seconds, address
+    return (code if re.fullmatch(r"\w{1,64}", code) else ""), address
 
 
 _SIGNS = {
@@ -216,3 +227,14 @@ _SIGNS = {
 
 def _no_answer(reason: str, repair: str = repairs.TRY_AGAIN) -> Failure:
     return Failure("transient", f"the vault gave no answer: {reason}", repair)
+
+
+def _is_of_network(error: Exception) -> bool:
+    """Whether the connection failed, rather than one answer."""
+    from azure.core import exceptions as of
+
+    kinds = (of.ServiceRequestError, of.ServiceResponseError, of.IncompleteReadError, OSError)
+    return isinstance(error, kinds)
+
+
+_open_gate = cache(lambda _url: Gate())

@@ -1,0 +1,162 @@
+"""How the Azure SDK's clients use the network: one policy for the vaults and the identity endpoint.
+
+A read has one deadline and one size limit for all of its requests. They hold on the socket, so that
+a handshake, a header or a body that arrives byte by byte ends in time and leaves no thread. Only
+name resolution cannot be interrupted. Redirects and encoded answers are refused, and ``.netrc`` is
+not read: requests would replace the bearer token with what it finds there.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import get_environ_proxies
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util import Retry
+from urllib3.util.ssl_ import create_urllib3_context
+
+from .errors import AnswerRefused
+from .timing import READ, budget
+
+LARGEST_READ = 1 << 20
+"""How many bytes the answers to one read may have; a secret has 25 kB at most."""
+
+TIMEOUTS = {"connection_timeout": 3.0, "read_timeout": READ}
+
+
+class _Socket(socket.socket):
+    """A socket that keeps to the budget of the read that uses it."""
+
+    def recv(self, *args: Any) -> bytes:
+        self.settimeout(budget.seconds_left())
+        data: bytes = super().recv(*args)
+        _count(len(data))
+        return data
+
+    def recv_into(self, *args: Any) -> int:
+        self.settimeout(budget.seconds_left())
+        return _count(super().recv_into(*args))
+
+    def sendall(self, *args: Any) -> None:
+        self.settimeout(budget.seconds_left())
+        super().sendall(*args)
+
+
+class _TlsSocket(_Socket, ssl.SSLSocket):
+    def do_handshake(self, block: bool = False) -> None:
+        self.settimeout(budget.seconds_left())
+        super().do_handshake(block)
+
+
+def _count(received: int) -> int:
+    budget.received += received
+    if budget.received > LARGEST_READ:
+        raise AnswerRefused("its answer is too large")
+    return received
+
+
+class _Connection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _limited(self, super()._new_conn)
+
+
+class _TlsConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _limited(self, super()._new_conn)
+
+
+def _limited(connection: Any, connect: Any) -> socket.socket:
+    connection.timeout = min(connection.timeout, budget.seconds_left())
+    limited = _Socket(fileno=connect().detach())
+    limited.settimeout(connection.timeout)
+    return limited
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class _Adapter(HTTPAdapter):
+    """What sends a session's requests.
+
+    Args:
+        proxied: Whether HTTPS_PROXY and NO_PROXY hold.
+    """
+
+    def __init__(self, proxied: bool) -> None:
+        self._proxied = proxied
+        self._context = create_urllib3_context()
+        self._context.sslsocket_class = _TlsSocket
+        super().__init__(max_retries=Retry(total=False, redirect=False, raise_on_status=False))
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, ssl_context=self._context, **options)
+        self._use_pools(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        return self._use_pools(
+            super().proxy_manager_for(proxy, ssl_context=self._context, **options)
+        )
+
+    def _use_pools(self, manager: Any) -> Any:
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        return manager
+
+    def send(
+        self, request: requests.PreparedRequest, *_: Any, timeout: Any = None, **__: Any
+    ) -> requests.Response:
+        """Send a request and read its answer, both within the limits of the read."""
+        with budget.of(READ):
+            request.headers["Accept-Encoding"] = "identity"
+            proxies = get_environ_proxies(request.url or "") if self._proxied else {}
+            response = super().send(
+                request, stream=True, timeout=timeout, verify=_trusted(), proxies=proxies
+            )
+            try:
+                _accept(response)
+                response.content  # noqa: B018 - it is read here
+            except BaseException:
+                response.close()
+                raise
+        return response
+
+
+def _trusted(environment: Mapping[str, str] = os.environ) -> str | bool:
+    """The file or folder of the certificates to trust, as requests takes it from its settings."""
+    named = environment.get("REQUESTS_CA_BUNDLE") or environment.get("CURL_CA_BUNDLE")
+    return named or True
+
+
+def _accept(response: requests.Response) -> None:
+    if 300 <= response.status_code < 400:
+        raise AnswerRefused("it redirects to another address")
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise AnswerRefused("its answer is encoded")
+
+
+def new_session(proxied: bool) -> requests.Session:
+    """A session that follows this policy; with `proxied`, by HTTPS_PROXY and NO_PROXY."""
+    session = requests.Session()
+    session.trust_env = False
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Adapter(proxied))
+    return session
+
+
+def client_options(proxied: bool) -> dict[str, Any]:
+    """The options of an Azure SDK client. It never retries: sources do."""
+    from azure.core.pipeline.transport import RequestsTransport
+
+    transport = RequestsTransport(session=new_session(proxied), **TIMEOUTS)
+    return {"transport": transport, "retry_total": 0}

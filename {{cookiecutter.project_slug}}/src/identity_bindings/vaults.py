@@ -123,9 +123,9 @@ class Vault:
         return SecretClient(self.url, self._credential, **self._options())  # type: ignore[arg-type]
 
     def _options(self) -> dict[str, Any]:
+        options: dict[str, Any] = transport().client_options(proxied=True)
         # An emulator's challenge names Azure's vaults, and it gets no token that is worth anything.
-        own = {"verify_challenge_resource": not is_emulator(self.url)}
-        return own | transport().client_options(proxied=True)
+        return options | {"verify_challenge_resource": not is_emulator(self.url)}
 
     def _ask(self, name: str, version: str | None, ask: Callable[[Any], Any]) -> Any:
         for fresh_token in (False, True):

@@ -5,15 +5,20 @@
 import json
 
 import azure.functions as func
-{% if facts.samples %}
-from blueprints import {{ facts.samples | join(', ') }}
-{%- endif %}
-from identity_bindings import key_vault_secret
+
+from identity_bindings import {{ 'isolated, ' if facts.samples else '' }}key_vault_secret
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+{%- if facts.samples %}
+
+# A blueprint that fails to load is logged, and harms no other function.
 {%- for name in facts.samples %}
-app.register_functions({{ name }}.blueprint)
+with isolated("blueprints/{{ name }}.py"):
+    from blueprints.{{ name }} import blueprint
+
+    app.register_functions(blueprint)
 {%- endfor %}
+{%- endif %}
 
 
 @app.route("{{ facts.function_name }}", methods=["GET", "POST"])

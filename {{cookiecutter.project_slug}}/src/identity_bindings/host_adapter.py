@@ -170,23 +170,31 @@ def streams_hang() -> bool:
     return streams_on() and not set_on and sys.version_info < (3, 13)
 
 
-def classic_hints(signature: Signature) -> list[str]:
-    """The parameters (``return`` too) with a hint of HttpRequest or HttpResponse of func."""
+def unfit_hints(signature: Signature) -> list[str]:
+    """The parameters, and ``return``, with a type of ``func`` where HTTP is streams, or the reverse."""
+    unfit: tuple[Any, ...] = (func.HttpRequest, func.HttpResponse)
+    if not streams_on():
+        unfit = _stream_types()
     hints = {one.name: one.annotation for one in signature.parameters.values()}
     hints["return"] = signature.return_annotation
-    return [name for name, hint in hints.items() if _is_classic(hint)]
+    return [name for name, hint in hints.items() if _is_any(hint, unfit)]
 
 
-def _is_classic(hint: Any) -> bool:
+def _is_any(hint: Any, types: tuple[Any, ...]) -> bool:
     hints = [hint, *typing.get_args(hint)]
-    classic = (func.HttpRequest, func.HttpResponse)
-    return any(isinstance(one, type) and issubclass(one, classic) for one in hints)
+    return any(isinstance(one, type) and issubclass(one, types) for one in hints)
+
+
+def _stream_types() -> tuple[Any, ...]:
+    base = _extensions()
+    request = base and base.RequestTrackerMeta.get_request_type()
+    response = base and base.ResponseTrackerMeta.get_standard_response_type()
+    return tuple(filter(None, (request, response)))
 
 
 def is_request(value: Any) -> bool:
     """Whether a value is an HTTP request, a stream or not."""
-    stream = _extensions() and _extensions().RequestTrackerMeta.get_request_type()
-    return isinstance(value, (func.HttpRequest, stream) if stream else func.HttpRequest)
+    return isinstance(value, (func.HttpRequest, *_stream_types()))
 
 
 def error_response(text: str) -> Any:

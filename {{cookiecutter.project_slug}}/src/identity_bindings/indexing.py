@@ -25,6 +25,7 @@ from .signatures import Handler, module_of, name_of, present, signature_of, sign
 
 _EXTENSION = "azurefunctions.extensions.http.fastapi"
 _CLASSIC = f"the app uses HTTP streams: take the request and response types of {_EXTENSION}"
+_NO_STREAMS = f"HTTP streams are off: set the app setting {host_adapter.STREAMS_SETTING} to 1"
 
 
 def watch() -> None:
@@ -46,7 +47,7 @@ def _judge(functions: list[Function]) -> list[Function]:
     if host_adapter.streams_hang():
         allowed = f"'1': the app imports {_EXTENSION}, and its requests hang without the setting"
         problem = Problem("app settings", host_adapter.STREAMS_SETTING, None, allowed)
-        report.add_problems("*", [problem])
+        report.add_problems("app", [problem])
     fit = [function for function, declared in known.items() if _is_fit(function, declared)]
     has_secrets = any(declared.hidden for declared in known.values() if declared)
     for function in fit:
@@ -107,9 +108,10 @@ def _problems(function: Function, declared: Declared) -> list[Problem]:
         return [Problem(file, name, "orchestrationTrigger", allowed) for name in declared.hidden]
     signature, bindings = signature_of(handler_of(function)), bindings_of(function)
     wrong = [Problem(file, "name", *one) for one in host_adapter.mismatches(signature, bindings)]
-    if not wrong and function.is_http_function() and host_adapter.streams_on():
-        classic = host_adapter.classic_hints(signature)
-        wrong = [Problem(file, "annotation", name, _CLASSIC) for name in classic]
+    if not wrong and function.is_http_function():
+        allowed = _CLASSIC if host_adapter.streams_on() else _NO_STREAMS
+        unfit = host_adapter.unfit_hints(signature)
+        wrong = [Problem(file, "annotation", name, allowed) for name in unfit]
     return wrong
 
 

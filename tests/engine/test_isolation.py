@@ -1,0 +1,191 @@
+"""Each way in which one module or one name can be wrong: the other functions stay, the log names it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from apps import FUNCTION_APP, HTTP, RES, Project, needs_runtime, told
+from folders import call, key_vault
+from support.fake_key_vault import FakeKeyVault
+
+VALUE = "the-value-of-it"
+GOOD = """
+import azure.functions as func
+from identity_bindings import key_vault_secret
+blueprint = func.Blueprint()
+
+@blueprint.route("{0}")
+@key_vault_secret("api_key", secret_name="api-key", vault_name="contoso", identity="system")
+def {0}(req: func.HttpRequest, api_key: str) -> str:
+    return str(len(api_key))
+"""
+ISOLATED = """
+with isolated("blueprints/{0}.py"):
+    from blueprints.{0} import blueprint
+    app.register_functions(blueprint)
+"""
+# A blueprint's source, and what the log says of it.
+MODULES = {
+    "missing": (
+        "import a_package_that_is_missing\n",
+        "No module named 'a_package_that_is_missing'",
+    ),
+    "syntax": ("def (\n", "SyntaxError: invalid syntax (syntax.py, line 1)"),
+    "raises": (f"raise ValueError('at the end: ' + {VALUE!r})\n", "ValueError: at the end: "),
+    "exits": ("raise SystemExit(3)\n", "SystemExit: 3"),
+    "no_blueprint": ("x = 1\n", "cannot import name 'blueprint'"),
+    "no_setting": ("import os\nos.environ['NOT_SET']\n", "KeyError: 'NOT_SET'"),
+    "not_a_blueprint": ("blueprint = 7\n", "AttributeError: "),
+    "an_app": ("import azure.functions as func\nblueprint = func.FunctionApp()\n", "TypeError: "),
+    "two_triggers": (
+        GOOD.format("two").replace(
+            "@blueprint", "@blueprint.queue_trigger('m', 'q', 'C')\n@blueprint", 1
+        ),
+        "ValueError: A trigger was already registered",
+    ),
+    "wrong_arguments": (GOOD.format("w").replace("secret_name", "secretName"), "TypeError: "),
+    "after_a_function": (f"{GOOD.format('after')}\n1 / 0\n", "ZeroDivisionError: "),
+}
+# Functions beside a good one, and what the log says of them.
+NAMES = {
+    "twice": (
+        "@app.route('r{0}')\ndef good(req): return 'second'\n",
+        "function name: 'good': another",
+    ),
+    "case": (
+        "@app.route('r{0}')\ndef GOOD(req): return 'second'\n",
+        "function name: 'GOOD': another",
+    ),
+    "by_decorator": (
+        "@app.function_name('good')\n@app.route('r{0}')\ndef other(req): return 'second'\n",
+        "function name: 'good': another",
+    ),
+    "folder": (
+        "@app.route('r{0}')\ndef in_folder(req): return 'second'\n",
+        "function name: 'in_folder': another",
+    ),
+    "no_trigger": (
+        "@app.function_name('none')\ndef none(req): return ''\n",
+        "does not have a trigger",
+    ),
+}
+
+
+@pytest.fixture
+def project(fake_key_vault: FakeKeyVault, tmp_path: Path) -> Iterator[Project]:
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
+    with Project(tmp_path) as project:
+        project.function("in_folder", HTTP, RES, key_vault())
+        yield project
+    for name in [name for name in sys.modules if name.partition(".")[0] == "blueprints"]:
+        del sys.modules[name]
+
+
+def write(project: Project, *names: str) -> None:
+    text = FUNCTION_APP.replace("import key_vault_secret", "import isolated, key_vault_secret")
+    sources = {"good": GOOD.format("good")} | {name: MODULES[name][0] for name in names}
+    sources["last"] = GOOD.format("last")
+    for name, source in sources.items():
+        project.write(f"blueprints/{name}.py", source)
+        text += ISOLATED.format(name)
+    project.write("function_app.py", text)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_blueprint_that_fails_harms_no_other(
+    project: Project, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    write(project, name)
+
+    functions = project.load()
+
+    assert functions.keys() == {"in_folder", "good", "last"}
+    assert call(functions["good"]) == call(functions["last"]) == "15"
+    (line,) = told(caplog)  # one event, one line
+    assert line.startswith(f"blueprints/{name}.py: import: ")
+    assert MODULES[name][1] in line
+    rows = importlib.import_module("identity_bindings.report").report.rows()
+    assert [row.function for row in rows if not row.ok] == [f"blueprints/{name}.py"]
+
+
+def test_who_interrupts_the_start_is_heard(project: Project) -> None:
+    MODULES["interrupted"] = ("raise KeyboardInterrupt\n", "")
+    write(project, "interrupted")
+    del MODULES["interrupted"]
+
+    with pytest.raises(KeyboardInterrupt):
+        project.load()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("first", ["good first", "good last"])
+def test_a_wrong_name_harms_no_other(
+    project: Project, caplog: pytest.LogCaptureFixture, name: str, first: str
+) -> None:
+    source, word = NAMES[name]
+    other = source.format(name)
+    good = (
+        GOOD.format("good")
+        .partition("blueprint = func.Blueprint()")[2]
+        .replace("@blueprint", "@app")
+    )
+    texts = [good, other] if first == "good first" else [other, good]
+    project.write("function_app.py", "\n".join([FUNCTION_APP, *texts]))
+
+    functions = project.load()
+
+    in_order = first == "good first" or name in ("folder", "no_trigger")
+    kept = "GOOD" if name == "case" and not in_order else "good"
+    assert functions.keys() == {"in_folder", kept}
+    assert call(functions[kept]) == ("15" if in_order else "second")
+    lines = told(caplog)
+    if not in_order:
+        word = "function name: 'good': another"
+    assert word in lines[0]
+    assert lines[1].endswith("the function is not registered.")
+    assert len(lines) == 2
+
+
+@needs_runtime
+def test_microsofts_runtime_keeps_the_others(project: Project) -> None:
+    write(project, *MODULES)
+    text = (project.folder / "function_app.py").read_text()
+    wrong = [source.format(name) for name, (source, _) in NAMES.items()]
+    project.write("function_app.py", "\n".join([text, *wrong]))
+
+    with project.host() as host:
+        assert host.index().keys() == {"in_folder", "good", "last"}
+        assert host.get("good") == host.get("last") == ("200", "15")
+        assert host.get("in_folder") == ("200", VALUE)
+
+
+def test_without_isolation_the_same_app_has_no_function(project: Project) -> None:
+    """What the worker alone makes of one bad module, or of a name used twice."""
+    write(project, "missing")
+    text = (project.folder / "function_app.py").read_text()
+    project.write(
+        "function_app.py", text.replace('with isolated("blueprints/missing.py")', "if True")
+    )
+
+    with pytest.raises(ModuleNotFoundError):
+        project.load()
+
+
+def test_check_names_it(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(project, "missing")
+    main = importlib.import_module("identity_bindings.__main__")
+    monkeypatch.setattr(main, "ROOT", project.folder)
+    monkeypatch.setattr(main.logging.getLogger("identity_bindings"), "setLevel", lambda level: None)
+
+    assert main.main(["check", "--json"]) == 1
+
+    rows = json.loads(capsys.readouterr().out)
+    (row,) = [row for row in rows if not row["ok"]]
+    assert (row["function"], row["result"]) == ("blueprints/missing.py", "cannot be imported")

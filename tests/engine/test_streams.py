@@ -1,0 +1,218 @@
+"""HTTP streams beside classic functions, in both models: status and body of each function.
+
+The worker serves them over HTTP. Where there is no worker for this Python, what the engine decides is
+tested, and the handlers are called as the worker calls them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from apps import HTTP, RES, Project, told
+from folders import key_vault
+from streams import HAS_RUNTIME, HAS_WORKER, Answer, Streams
+from support.fake_key_vault import FakeKeyVault
+
+VALUE = "the-value-of-it"
+SETTING = "PYTHON_ENABLE_INIT_INDEXING"
+IMPORT = (
+    "from azurefunctions.extensions.http.fastapi import JSONResponse, Request, StreamingResponse\n"
+)
+CLASSIC = "import azure.functions as func\n"
+HANDLERS = {
+    "stream": IMPORT
+    + """
+async def main(req: Request, api_key: str) -> StreamingResponse:
+    async def parts():
+        for number in range(3):
+            yield f"{number}:{len(api_key)} "
+    return StreamingResponse(parts(), media_type="text/plain")
+""",
+    "plain": IMPORT
+    + """
+def main(req: Request, api_key: str) -> JSONResponse:
+    return JSONResponse({"length": len(api_key)}, 201)
+""",
+    "refuses": IMPORT
+    + """
+from fastapi import HTTPException
+async def main(req: Request, api_key: str):
+    raise HTTPException(403, "not with " + api_key)
+""",
+    "fails": IMPORT
+    + "\nasync def main(req: Request, api_key: str):\n    raise KeyError(api_key)\n",
+    "classic": CLASSIC
+    + """
+def main(req: func.HttpRequest, api_key: str) -> func.HttpResponse:
+    return func.HttpResponse("no", status_code=403)
+""",
+    "classic_return": CLASSIC
+    + "\ndef main(req, api_key) -> func.HttpResponse:\n    return func.HttpResponse('', status_code=403)\n",
+    "bare": CLASSIC
+    + "\ndef main(req, api_key):\n    return func.HttpResponse('no', status_code=403)\n",
+    "wrong": IMPORT + "\nasync def main(req: Request, api_key: str) -> StreamingResponse: ...\n",
+    "wrong_classic": CLASSIC + "\ndef main(req: func.HttpRequest, api_key: str): ...\n",
+}
+STREAMING = ("stream", "plain", "refuses", "fails", "wrong")
+ERROR = "This function is in error. Its log says why."
+ON: dict[str, Answer] = {
+    "stream": Answer(200, "0:15 1:15 2:15 ", False),
+    "plain": Answer(201, '{"length":15}', False),
+    "refuses": Answer(403, '{"detail":"not with ***"}', True),
+    "fails": Answer(500, "Internal Server Error", True),
+    "classic": Answer(500, ERROR, False),
+    "classic_return": Answer(500, ERROR, False),
+    "bare": Answer(500, ERROR, False),
+    "wrong": Answer(500, ERROR, False),
+    "wrong_classic": Answer(500, ERROR, False),
+}
+OFF = {
+    "classic": Answer(403, "no", False),
+    "classic_return": Answer(403, "", False),
+    "bare": Answer(403, "no", False),
+    "wrong_classic": Answer(500, ERROR, False),
+    **{
+        name: Answer(500, ERROR, False) for name in ("stream", "plain", "refuses", "fails", "wrong")
+    },
+}
+# What the worker says of an unfit annotation or of a handler that returns one.
+MODELS = ["function.json", "decorators"]
+V2 = """
+import azure.functions as func
+from identity_bindings import isolated, key_vault_secret
+app = func.FunctionApp()
+"""
+
+
+@pytest.fixture
+def project(
+    fake_key_vault: FakeKeyVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
+    monkeypatch.setenv(SETTING, "1")
+    with _fresh_extensions(), Project(tmp_path) as project:
+        yield project
+
+
+class _fresh_extensions:
+    """No extension of the worker is imported, as in a new process."""
+
+    def __enter__(self) -> None:
+        self._take()
+
+    def __exit__(self, *_: object) -> None:
+        self._take()
+
+    def _take(self) -> None:
+        for name in [one for one in sys.modules if one.startswith("azurefunctions")]:
+            del sys.modules[name]
+
+
+@pytest.fixture
+def host() -> Iterator[Streams]:
+    if not (HAS_RUNTIME or HAS_WORKER):
+        pytest.skip("no worker for this Python")
+    host = Streams()
+    yield host
+    host.close()
+
+
+def write(project: Project, model: str, names: list[str]) -> None:
+    """Write an app of these handlers, registered in this order, in one of the models."""
+    text = V2
+    for number, name in enumerate(names):
+        source, vault = HANDLERS[name], "no vault" if name.startswith("wrong") else "contoso"
+        place = f"f{number}_{name}"
+        if model == "function.json":
+            entry = key_vault("api_key", vaultName=vault)
+            project.function(place, HTTP, RES, entry, source=source)
+            continue
+        decorators = (
+            f'@blueprint.function_name("{place}")\n@blueprint.route("{place}")\n'
+            f'@key_vault_secret("api_key", secret_name="api-key", vault_name="{vault}",'
+            ' identity="system")\n'
+        )
+        module = source.replace("async def main", "def main").replace(
+            "def main", f"{decorators}def main"
+        )
+        module = (
+            module
+            if "async def main" not in source
+            else module.replace("\ndef main", "\nasync def main")
+        )
+        head = "import azure.functions as func\nfrom identity_bindings import key_vault_secret\n"
+        project.write(f"{place}_module.py", f"{head}blueprint = func.Blueprint()\n{module}")
+        text += f"with isolated('{place}_module.py'):\n    from {place}_module import blueprint\n"
+        text += "    app.register_functions(blueprint)\n"
+    if model == "decorators":
+        project.write("function_app.py", text)
+
+
+ORDERS = {
+    "streaming only": [*STREAMING],
+    "classic only": [name for name in HANDLERS if name not in STREAMING],
+    "streaming first": [*STREAMING, *(name for name in HANDLERS if name not in STREAMING)],
+    "classic first": [*(name for name in HANDLERS if name not in STREAMING), *STREAMING],
+}
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("setting", ["1", "0", None])
+def test_status_and_body_of_each_function(
+    project: Project,
+    host: Streams,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    model: str,
+    order: str,
+    setting: str | None,
+) -> None:
+    monkeypatch.delenv(SETTING) if setting is None else monkeypatch.setenv(SETTING, setting)
+    write(project, model, ORDERS[order])
+    imported = order != "classic only"
+    on = imported and (HAS_RUNTIME or setting != "0")
+
+    assert host.start(project.folder) == ""
+
+    names = {name.split("_", 1)[1]: name for name in host.names}
+    assert names.keys() == {*ORDERS[order]}
+    hangs = [line for line in told(caplog) if SETTING in line and "hang" in line]
+    assert len(hangs) == int(imported and setting is None and not HAS_RUNTIME)
+    if hangs:
+        return  # no call is answered: that is what the line says
+    found = {name: host.get(place) for name, place in names.items()}
+    assert found == {name: (ON if on else OFF)[name] for name in ORDERS[order]}
+    lines = told(caplog)
+    for name in ORDERS[order]:
+        if found[name].body == ERROR:
+            assert any(f"'{names[name]}'" in line for line in lines), name
+    assert VALUE not in caplog.text
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_the_engine_decides(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    model: str,
+) -> None:
+    """Without a worker: which functions are in error, and the setting that is missing."""
+    monkeypatch.delenv(SETTING)
+    write(project, model, ORDERS["classic first"])
+
+    functions = project.load()
+
+    assert len(functions) == len(HANDLERS)
+    lines = told(caplog)
+    hangs = [line for line in lines if SETTING in line]
+    assert len(hangs) == int(sys.version_info < (3, 13))
+    report: Any = importlib.import_module("identity_bindings.report").report
+    wrong = {row.function for row in report.rows() if row.result == "declared wrongly"}
+    # Two of the decorators are above functions of one name: the decorator does not know the other.
+    assert len(wrong) == (4 if model == "function.json" else 3) + len(hangs)

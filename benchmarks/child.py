@@ -44,9 +44,9 @@ def start(way: str, pause: str) -> None:
         answered = time.monotonic()
         status = str(answer.status_code)
     else:
-        from support import worker
+        from apps import Host
 
-        runtime = worker.Runtime()
+        runtime = Host()
         runtime.start()
         (function,) = runtime.index().values()
         indexed = time.monotonic()
@@ -138,7 +138,8 @@ if __name__ == "__main__":
     socket.getaddrinfo = _to_loopback
     project = sys.argv[2]
     here = os.path.dirname(os.path.abspath(__file__))
-    tests = (os.path.join(project, "tests"), os.path.join(here, os.pardir, "tests"))
+    own = os.path.join(here, os.pardir, "tests")
+    tests = (os.path.join(project, "tests"), own, os.path.join(own, "engine"))
     sys.path[:0] = [os.path.join(project, "src"), *tests]
     measured: dict[str, Callable[..., None]] = {"start": start, "callers": callers}
     measured[sys.argv[1]](*sys.argv[3:])

@@ -23,7 +23,6 @@ from support.fake_key_vault import (
     Request,
     Server,
     Vault,
-    challenge,
     refusal,
 )
 
@@ -150,13 +149,17 @@ class FaultyKeyVault(FakeKeyVault):
         self.closing.set()
         super().__exit__(*exception)
 
-    def choose_certificate(self, connection: ssl.SSLObject, host: str, _: ssl.SSLContext) -> None:
+    def tls_context(self) -> ssl.SSLContext:
         """Use a certificate that nobody trusts, where that is the fault."""
-        super().choose_certificate(connection, host, _)
-        if self.faults.get((host or "").partition(".")[0], Fault()).how == "untrusted":
-            untrusted = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            trustme.CA().issue_cert(host).configure_cert(untrusted)
-            connection.context = untrusted
+        trusted, untrusted = super().tls_context(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+        def choose(connection: ssl.SSLObject, host: str | None, _: ssl.SSLContext) -> None:
+            if self.faults.get((host or "").partition(".")[0], Fault()).how == "untrusted":
+                trustme.CA().issue_cert(str(host)).configure_cert(untrusted)
+                connection.context = untrusted
+
+        trusted.sni_callback = choose
+        return trusted
 
     def connect(self, connect: Any, address: tuple[str, int], *rest: Any, **how: Any) -> Any:
         """Open a socket, or fail as planned."""
@@ -171,14 +174,15 @@ class FaultyKeyVault(FakeKeyVault):
 
     def answer_or_fail(self, request: Request) -> tuple[Reply, Fault]:
         """Return the answer to a request, and the fault that hits it. A status of 0 is none."""
-        with self._lock:
+        with self.lock:
             fault = self._fault(request)
             status, body, headers = self.serve(request)
             if fault.status and (fault.status != 401 or request.endpoint == "identity"):
                 kind = str(fault.status) if str(fault.status) in REFUSALS else "other"
                 status, body, headers = fault.status, refuse(kind, request)[1], {}
             elif fault.status:
-                status, body, headers = challenge(request)
+                without = {**request.headers, "authorization": ""}
+                status, body, headers = self.serve(replace(request, headers=without))
             if fault.how in ("hang", "refuse", "unresolved", "untrusted"):
                 status = 0
             self.requests.append(replace(request, status=status))

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import bicep as bicep
 import pytest
-from support import bicep as bicep
 
 # What `bicep snapshot` says that a deployment would make.
 Forecast = dict[str, Any]

@@ -15,7 +15,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from apps import Host
+from apps import Message, Host
 from support import worker
 
 ORDER = {"id": "4711", "address": "Am Kai 1", "lines": [{"article": "chair", "quantity": 4}]}
@@ -39,9 +39,9 @@ def host(declared, monkeypatch):
 
 def http(body=b"", **headers):
     empty = {name: {} for name in ("params", "query")}
-    body = worker.Message(bytes=body)
+    body = Message(bytes=body)
     url = "https://localhost/api"
-    return {"http": worker.Message(method="POST", url=url, headers=headers, body=body, **empty)}
+    return {"http": Message(method="POST", url=url, headers=headers, body=body, **empty)}
 
 
 def succeeded(answer):
@@ -80,7 +80,7 @@ def test_a_document(host):
 
 def test_a_message(host):
     answer = host.invoke(
-        "ship_order", {"MessageId": '"1"', "SequenceNumber": "1"}, order={"string": json.dumps(ORDER)}
+        "ship_order", {"MessageId": '"1"', "UserProperties": "{}"}, order={"string": json.dumps(ORDER)}
     )
     assert json.loads(succeeded(answer).output_data[0].data.string)["items"] == {"chair": 4}
 

@@ -34,6 +34,7 @@ BLOB = {
     "name": "blob",
     "type": "blobTrigger",
     "path": "uploads/{name}",
+    "source": "EventGrid",
     "connection": "AzureWebJobsStorage",
 }
 # What `func new` appends to function_app.py, apart from its comments.
@@ -114,9 +115,16 @@ class Owner:
 
     def setting(self, name: str, value: str) -> None:
         """Define an app setting in infra/."""
-        self.edit(
-            self.infra / "main.bicep", "declared: {\n", f"declared: {{\n      {name}: {value}\n"
-        )
+        before = "    KEY_VAULT_DNS_SUFFIX:"
+        file = self.infra / "modules/settings.bicep"
+        self.edit(file, before, f"    {name}: {value}\n{before}")
+
+    def parameter(self, line: str) -> None:
+        """Set a parameter of the deployment."""
+        file = self.infra / "main.bicepparam"
+        name = line.partition(" ")[0]
+        text = re.sub(rf"^param {name} = .*$", "", file.read_text("utf-8"), flags=re.MULTILINE)
+        file.write_text(f"{text}\nparam {line}\n", "utf-8")
 
     def run_tests(self, *files: str) -> tuple[int, str]:
         """Run the contract tests, or some files, and return the exit status and the output."""
@@ -130,8 +138,8 @@ class Owner:
         return done.returncode, done.stdout + done.stderr
 
 
-APP = ("tests/contract/test_app.py", "tests/contract/test_runtime.py")
-INFRA = ("tests/contract/test_infrastructure.py",)
+APP = ("tests/contract/test_app.py",)
+INFRA = ("tests/contract/test_infrastructure.py", "tests/contract/test_connections.py")
 OWN = ("tests/test_read_secret.py",)
 
 
@@ -183,8 +191,10 @@ def timer(owner: Owner) -> None:
     owner.add("nightly", TIMER)
 
 
-def blob(owner: Owner) -> None:
+def blob_and_queue(owner: Owner) -> None:
     owner.add("on_upload", BLOB)
+    owner.add("on_message", QUEUE)
+    owner.parameter("storageQueuesAndTables = true")
 
 
 def second_secret(owner: Owner) -> None:
@@ -238,9 +248,9 @@ def no_local_settings(owner: Owner) -> None:
 
 GREEN: list[Callable[[Owner], None]] = [
     *(another_route, timer, second_secret, func_new, shared_modules, setting_at_import),
-    *(extra_folders, no_local_settings),
+    *(extra_folders, no_local_settings, blob_and_queue),
 ]
-GREEN_ALONE = [renamed, rewritten, deleted, disabled, another_trigger, blob]
+GREEN_ALONE = [renamed, rewritten, deleted, disabled, another_trigger]
 
 
 # Changes that turn a test red, with the words that name the fault
@@ -328,6 +338,50 @@ RED: dict[Callable[[Owner], None], str] = {
 }
 
 
+# The same for infra/: they are made together, and each is named.
+
+
+def vault_without_a_grant(owner: Owner) -> None:
+    owner.add("elsewhere", *HTTP, secret(vaultName="kv-elsewhere"))
+
+
+def unused_vault_and_connection(owner: Owner) -> None:
+    owner.parameter("otherVaults = [{ name: 'kv-unused' }]")
+    owner.add("on_order", QUEUE | {"connection": "ORDERS"})
+
+
+def unused_identity_and_queue(owner: Owner) -> None:
+    identity = f"type: 'SystemAssigned, UserAssigned', userAssignedIdentities: {{ '{OTHER_IDENTITY}': {{}} }}"
+    owner.edit(owner.infra / "modules/app.bicep", "type: 'SystemAssigned'", identity)
+    owner.add("on_order", QUEUE)
+
+
+def blob_without_event_grid(owner: Owner) -> None:
+    owner.parameter("storageQueuesAndTables = true")
+    owner.add("on_upload", {name: one for name, one in BLOB.items() if name != "source"})
+
+
+RED_INFRA: dict[Callable[[Owner], None], tuple[str, ...]] = {
+    vault_without_a_grant: (
+        r"a function \(elsewhere, extra\) needs the right to 'get secrets' in the vault"
+        r" 'kv-elsewhere'.*add the vault to otherVaults in infra/main.bicepparam",
+    ),
+    unused_vault_and_connection: (
+        r"infra/ gives 'system' the right to 'get secrets' in the vault 'kv-unused', and no"
+        r" function declares that",
+        r"on_order: the connection 'ORDERS' of queueTrigger is not configured",
+    ),
+    unused_identity_and_queue: (
+        r"no function uses these identities: remove them from infra/",
+        r"on_order: queueTrigger needs queues and tables of the host: set"
+        r" `param storageQueuesAndTables = true` in infra/main.bicepparam",
+    ),
+    blob_without_event_grid: (
+        r"on_upload: on Flex Consumption a blobTrigger needs source EventGrid",
+    ),
+}
+
+
 @pytest.fixture
 def owner(bake: Bake, tmp_path: Path, model: str) -> Owner:
     return Owner(Path(shutil.copytree(bake(programming_model=model), tmp_path / "app")), model)
@@ -351,7 +405,7 @@ def test_a_change_stays_green(owner: Owner, change: Callable[[Owner], None]) -> 
     files = [str(file.relative_to(owner.project)) for file in owner.tests.glob("test_*.py")]
 
     # Together they are compared with infra/ above.
-    infra = INFRA if change in (deleted, another_trigger, blob) else ()
+    infra = INFRA if change in (deleted, another_trigger) else ()
     status, output = owner.run_tests(*APP, *infra, *files)
 
     assert status == 0, output
@@ -375,3 +429,36 @@ def test_a_change_turns_red_and_names_it(owner: Owner, change: Callable[[Owner],
     assert status == 1, output
     assert re.search(RED[change], output), output
     print(*re.findall(r"^E +(?:Failed|AssertionError|assert).*", output, re.MULTILINE), sep="\n")
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(
+            one, id=one.__name__, marks=() if len(RED_INFRA[one]) > 1 else pytest.mark.slow
+        )
+        for one in RED_INFRA
+    ],
+)
+def test_infra_that_does_not_match_turns_red(owner: Owner, change: Callable[[Owner], None]) -> None:
+    if owner.v2 and len(RED_INFRA[change]) > 1:
+        pytest.skip("the model makes no difference to infra/")
+    change(owner)
+
+    status, output = owner.run_tests(*INFRA)
+
+    assert status == 1, output
+    for words in RED_INFRA[change]:
+        assert re.search(words, output), output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", MODELS)
+def test_the_own_vault_may_be_unused(owner: Owner) -> None:
+    owner.without_first()
+
+    status, output = owner.run_tests(*INFRA)
+
+    assert status == 0, output
+    assert "UserWarning: infra/ gives 'system' the right to 'get secrets'" in output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import logging
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import azure.functions as func
@@ -94,17 +96,77 @@ class Project:
             host.close()
 
 
-class _Input(worker.Message):
+class Message(SimpleNamespace):
+    """A protocol message: what it was made with, and the name of the one field that is set."""
+
+    def WhichOneof(self, _group: str) -> str | None:
+        return next(iter(vars(self)), None)
+
+
+class Protos:
+    """The messages that pass between host and worker, as far as the runtime makes them."""
+
+    class StatusResult(Message):
+        """How it went."""
+
+        Failure, Success = 0, 1
+
+    class BindingInfo(Message):
+        """Directions."""
+
+        undefined, out, inout = 0, 1, 2
+
+    def __getattr__(self, name: str) -> type[Message]:
+        return type(name, (Message,), {})
+
+
+class Runtime:
+    """Microsoft's own runtime for Python 3.13 and later, driven through its request handlers."""
+
+    def __init__(self) -> None:
+        self._runtime = importlib.import_module("azure_functions_runtime")
+        self._loop = asyncio.new_event_loop()
+        self._runtime.start_threadpool_executor()
+
+    def close(self) -> None:
+        """Stop its thread pool and its loop."""
+        self._runtime.stop_threadpool_executor()
+        self._loop.close()
+
+    def ask(self, request: str, **content: Any) -> Any:
+        """Send a request, and return the answer."""
+        message = Message(
+            request=Message(**{request: Message(**content)}),
+            properties={"host": "127.0.0.1", "protos": Protos()},
+        )
+        handler = getattr(self._runtime, request)
+        return self._loop.run_until_complete(handler(message))
+
+    def start(self, project: Path = worker.SRC) -> Any:
+        """Start the worker: it imports and indexes the app."""
+        return self.ask("worker_init_request", capabilities={}, function_app_directory=str(project))
+
+    def index(self) -> dict[str, Any]:
+        """Return what it tells the host about each function, by name."""
+        answer = self.ask("functions_metadata_request")
+        return {one.name: one for one in answer.function_metadata_results or ()}
+
+    def load(self, function_id: str) -> Any:
+        """Load a function."""
+        return self.ask("function_load_request", function_id=function_id)
+
+
+class _Input(Message):
     def WhichOneof(self, _group: str) -> str:
         return "data"
 
 
-class Host(worker.Runtime):
+class Host(Runtime):
     """Microsoft's runtime, called with any trigger's data."""
 
     def call(self, function_id: str, trigger: str, body: bytes = b"") -> Any:
         """Call an HTTP function."""
-        message = worker.Message
+        message = Message
         http = message(
             method="POST",
             url="https://localhost/api",
@@ -123,13 +185,13 @@ class Host(worker.Runtime):
             metadata: What the host tells beside the trigger's data, each as JSON.
             inputs: The data by parameter.
         """
-        message = worker.Message
+        message = Message
         beside = {key: message(json=text) for key, text in (metadata or {}).items()}
         data = [_Input(name=parameter, data=message(**sent)) for parameter, sent in inputs.items()]
         return self._invoke(self.index()[name].function_id, beside, data)
 
     def _invoke(self, function_id: str, metadata: Any, data: list[Any]) -> Any:
-        message = worker.Message
+        message = Message
         return self.ask(
             "invocation_request",
             invocation_id="a0b1",

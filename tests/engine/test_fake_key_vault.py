@@ -28,7 +28,7 @@ URL = "https://contoso.vault.azure.net"
 
 def client(identity: str | None = None, url: str = URL) -> SecretClient:
     config = {"resource_id": identity} if identity else None
-    known = {"retry_total": 0, "read_timeout": 0.3}
+    known = {"retry_total": 0, "read_timeout": 1.0}
     return SecretClient(url, ManagedIdentityCredential(identity_config=config, **known), **known)
 
 

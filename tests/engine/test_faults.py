@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import bicep
 import folders
 import pytest
 from apps import engine_threads
 from faulty_key_vault import FaultyKeyVault
 from folders import IDENTITY, call, declare, key_vault
-from support import bicep, worker
+from support import worker
 
 ECHO = "import azure.functions as func\ndef main(req, mySecret):\n    return mySecret\n"
 LONGEST_COLD_CALL = 10.0

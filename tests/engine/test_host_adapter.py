@@ -12,9 +12,9 @@ from typing import Any
 
 import azure.functions as func
 import pytest
+from apps import Protos
 from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
-from support import worker
 
 if sys.version_info < (3, 13):
     pytest.skip("azure-functions-runtime needs Python 3.13", allow_module_level=True)
@@ -125,7 +125,7 @@ def refused(signature: Signature, bindings: list[dict[str, Any]]) -> str:
     signatures.present(handler, signature)
     built = registration._decorate(blueprint, declared, handler, bindings).build()
     try:
-        registry.Registry().add_indexed_function(built, worker.Protos())
+        registry.Registry().add_indexed_function(built, Protos())
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return ""

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import bicep
 import pytest
 from folders import IDENTITY, call, declare, key_vault, load_folder
-from support import bicep, worker
+from support import worker
 from support.fake_key_vault import FakeKeyVault
 
 VALUE = "p4ss-w0rd-of-tests"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import HTTP, RES, Project, body, needs_runtime, told
+from apps import HTTP, RES, Message, Project, body, needs_runtime, told
 from folders import call, key_vault
 from support import worker
 from support.fake_key_vault import FakeKeyVault
@@ -229,9 +229,9 @@ def test_no_handler_without_a_secret_takes_the_app_down(project: Project) -> Non
 
     with project.host() as host:
         assert set(host.index()) == set(HANDLERS)
-        request = worker.Message(
+        request = Message(
             **{"method": "GET", "url": "https://localhost/api", "headers": {}, "params": {}},
-            **{"query": {}, "body": worker.Message(bytes=b"")},
+            **{"query": {}, "body": Message(bytes=b"")},
         )
         for name in HANDLERS:
             answer = host.invoke(name, req={"http": request}, mySecret={"string": VALUE})
@@ -440,11 +440,11 @@ TRIGGERS: dict[str, tuple[list[Any], str, Sent, Any]] = {
         "    out.set(row)\n    return row\n",
         {
             "req": {
-                "http": worker.Message(
+                "http": Message(
                     method="GET",
                     url="https://localhost/api/a/1",
                     **{name: {} for name in ("headers", "params", "query")},
-                    body=worker.Message(bytes=b""),
+                    body=Message(bytes=b""),
                 )
             },
             "row": {"json": '{"a": 1}'},

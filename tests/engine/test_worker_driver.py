@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from apps import HTTP, Project, needs_runtime
+from apps import HTTP, Message, Project, needs_runtime
 from support import worker
 
 OUT = {"name": "out", "type": "queue", "direction": "out", "queueName": "q", "connection": "C"}
@@ -24,8 +24,8 @@ class Case(NamedTuple):
 
 def http(**content: Any) -> Any:
     texts: dict[str, Any] = {name: {} for name in ("headers", "params", "query")}
-    body = worker.Message(bytes=content.pop("body", b""))
-    return {"http": worker.Message(**texts | content, body=body)}
+    body = Message(bytes=content.pop("body", b""))
+    return {"http": Message(**texts | content, body=body)}
 
 
 CASES = {

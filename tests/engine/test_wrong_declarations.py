@@ -15,7 +15,7 @@ from typing import Any
 import azure.functions as func
 import folders
 import pytest
-from apps import ECHO, HTTP, RES, Project, needs_runtime, told
+from apps import ECHO, HTTP, RES, Project, Protos, needs_runtime, told
 from folders import IDENTITY, call, key_vault
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -723,7 +723,7 @@ def _microsofts_registry_accepts(functions: dict[str, Any]) -> None:
     index: Any = importlib.import_module("azure_functions_runtime.functions")
     importlib.import_module("azure_functions_runtime.bindings.meta").load_binding_registry()
     for function in functions.values():
-        index.Registry().add_indexed_function(function, worker.Protos())
+        index.Registry().add_indexed_function(function, Protos())
         for sent in function.get_raw_bindings():
             assert json.loads(sent)["type"].lower() != "keyvault"
             sent.encode()

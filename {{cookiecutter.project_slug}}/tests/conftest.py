@@ -4,9 +4,9 @@ import os
 import sys
 
 from support import worker
-from support.fixtures import declared, fake_key_vault, fresh_worker
+from support.fixtures import declared, fake_key_vault, fresh_worker, predicted, snapshot
 
-__all__ = ["declared", "fake_key_vault", "fresh_worker"]
+__all__ = ["declared", "fake_key_vault", "fresh_worker", "predicted", "snapshot"]
 
 os.environ |= worker.declared_settings()
 sys.path.append(str(worker.FUNCTIONS))  # as in Azure: a function imports shared modules by name

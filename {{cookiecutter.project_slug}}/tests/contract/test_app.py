@@ -8,6 +8,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import azure.functions as func
 import pytest
@@ -51,6 +52,17 @@ def test_host_and_worker_get_only_what_they_know(declared: Declared) -> None:
         # The worker refuses a binding that is no parameter, and a parameter that is no binding.
         parameters = set(inspect.signature(function.get_user_function()).parameters) - {"context"}
         assert parameters == bindings.keys() - {"$return"}, name
+
+
+def test_microsofts_worker_accepts_every_function(declared: Declared) -> None:
+    runtime = pytest.importorskip("azure_functions_runtime", reason="needs Python 3.13")
+    importlib.import_module(f"{runtime.__name__}.bindings.meta").load_binding_registry()
+    registry = importlib.import_module(f"{runtime.__name__}.functions").Registry()
+
+    directions = mock.MagicMock(**{"BindingInfo.out": 1, "BindingInfo.inout": 2})
+
+    for function in worker.load_app().values():
+        registry.add_indexed_function(function, directions)
 
 
 def test_no_binding_has_a_misspelt_type_or_property(declared: Declared) -> None:

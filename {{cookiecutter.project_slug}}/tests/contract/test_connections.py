@@ -3,138 +3,103 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from support import bicep, worker
 
 HOST = "AzureWebJobsStorage"
-PARAMETER = "set `param storageQueuesAndTables = true` in infra/main.bicepparam"
-
-
-class Needs(NamedTuple):
-    """What a binding needs: the setting with the service's address, and a role."""
-
-    setting: str
-    role: str
-
-
-# By a binding's type and direction:
+# By a binding's type and direction, the setting with the service's address, and the role:
 # https://learn.microsoft.com/azure/azure-functions/functions-reference#grant-permission-to-the-identity
 NEEDS = {
-    "blob in": Needs("blobServiceUri", "Storage Blob Data Reader"),
-    "blob out": Needs("blobServiceUri", "Storage Blob Data Contributor"),
-    "cosmosDB in": Needs("accountEndpoint", "Cosmos DB Built-in Data Reader"),
-    "cosmosDB out": Needs("accountEndpoint", "Cosmos DB Built-in Data Contributor"),
-    "cosmosDBTrigger in": Needs("accountEndpoint", "Cosmos DB Built-in Data Contributor"),
-    "serviceBusTrigger in": Needs("fullyQualifiedNamespace", "Azure Service Bus Data Receiver"),
-    "serviceBus out": Needs("fullyQualifiedNamespace", "Azure Service Bus Data Sender"),
+    "blob in": ("blobServiceUri", "Storage Blob Data Reader"),
+    "blob out": ("blobServiceUri", "Storage Blob Data Contributor"),
+    "cosmosDB in": ("accountEndpoint", "Cosmos DB Built-in Data Reader"),
+    "cosmosDB out": ("accountEndpoint", "Cosmos DB Built-in Data Contributor"),
+    "cosmosDBTrigger in": ("accountEndpoint", "Cosmos DB Built-in Data Contributor"),
+    "serviceBusTrigger in": ("fullyQualifiedNamespace", "Azure Service Bus Data Receiver"),
+    "serviceBus out": ("fullyQualifiedNamespace", "Azure Service Bus Data Sender"),
 }
+IN_STORAGE = {"blobTrigger", "blob", "queueTrigger", "queue", "table"}
 # What the host keeps in queues and tables of its storage account, whatever the connection is.
 DURABLE = {"orchestrationTrigger", "activityTrigger", "entityTrigger", "durableClient"}
-IN_QUEUES_AND_TABLES = DURABLE | {"blobTrigger"}
-IN_STORAGE = {"blobTrigger", "blob", "queueTrigger", "queue", "table"}
+EVENT_GRID = "https://learn.microsoft.com/azure/azure-functions/functions-event-grid-blob-trigger"
+Bindings = list[tuple[str, dict[str, Any], str]]
 
 
 @pytest.fixture
-def bindings() -> list[tuple[str, dict[str, Any]]]:
-    """Each binding of the platform, with the name of its function."""
-    functions = worker.load_app()
+def bindings() -> Bindings:
+    """Each binding of the platform, with its function and its connection."""
     return [
-        (name, one)
-        for name, function in functions.items()
+        (name, one, one.get("connection") or (HOST if one["type"] in IN_STORAGE else ""))
+        for name, function in worker.load_app().items()
         for one in worker.bindings(function).values()
     ]
 
 
-def connection(binding: dict[str, Any]) -> str:
-    """The name of a binding's connection; without one, storage bindings use the host's account."""
-    return str(binding.get("connection") or (HOST if binding["type"] in IN_STORAGE else ""))
-
-
 def test_the_host_storage_serves_every_trigger(
-    snapshot: dict[str, Any], bindings: list[tuple[str, dict[str, Any]]]
+    snapshot: dict[str, Any], bindings: Bindings
 ) -> None:
-    granted = {what for _, what, _ in bicep.grants(snapshot)}
-    has_queues_and_tables = "Storage Queue Data Contributor" in granted
+    queues = "Storage Queue Data Contributor" in {what for _, what, _ in bicep.grants(snapshot)}
 
-    for function, binding in bindings:
+    for function, binding, connection in bindings:
         kind = binding["type"]
-        in_queues = kind in ("queueTrigger", "queue", "table") and connection(binding) == HOST
-        if (in_queues or kind in IN_QUEUES_AND_TABLES) and not has_queues_and_tables:
-            pytest.fail(f"{function}: {kind} needs queues and tables of the host: {PARAMETER}")
-        if kind == "blobTrigger" and str(binding.get("source")).lower() != "eventgrid":
+        in_queues = kind in ("queueTrigger", "queue", "table") and connection == HOST
+        if not queues and (in_queues or kind in DURABLE or kind == "blobTrigger"):
             pytest.fail(
-                f"{function}: on Flex Consumption a blobTrigger needs source EventGrid:"
-                " https://learn.microsoft.com/azure/azure-functions/functions-event-grid-blob-trigger"
+                f"{function}: {kind} needs queues and tables of the host: set"
+                " `param storageQueuesAndTables = true` in infra/main.bicepparam"
             )
-
-
-def test_every_connection_is_configured(
-    snapshot: dict[str, Any], bindings: list[tuple[str, dict[str, Any]]]
-) -> None:
-    settings = bicep.app_settings(snapshot)
-
-    for function, binding in bindings:
-        name = connection(binding)
-        found = [one for one in settings if one == name or one.startswith(f"{name}__")]
-        if name and not found:
-            pytest.fail(
-                f"{function}: the connection {name!r} of {binding['type']} has no app setting:"
-                f" add {name}__… to infra/modules/settings.bicep"
-            )
-        assert name not in found, f"{name} is a connection string: use an identity, {name}__…"
+        by_event_grid = str(binding.get("source")).lower() == "eventgrid"
+        assert kind != "blobTrigger" or by_event_grid, (
+            f"{function}: on Flex Consumption a blobTrigger needs source EventGrid: {EVENT_GRID}"
+        )
 
 
 def test_every_connection_is_by_the_identity_of_the_app(
-    snapshot: dict[str, Any], bindings: list[tuple[str, dict[str, Any]]]
+    snapshot: dict[str, Any], bindings: Bindings
 ) -> None:
+    settings = bicep.app_settings(snapshot)
     (site,) = bicep.resources(snapshot, "Microsoft.Web/sites")
     by_user = {"credential", "clientId"} if "UserAssigned" in site["identity"]["type"] else set()
 
-    for function, binding in bindings:
-        name, needs = connection(binding), needs_of(binding)
-        if name != HOST and needs:
-            written = {one for one in bicep.app_settings(snapshot) if one.startswith(f"{name}__")}
-            assert written >= {f"{name}__{one}" for one in {needs.setting} | by_user}, function
+    for function, binding, name in filter(lambda one: one[2], bindings):
+        assert name not in settings, f"{name} is a connection string: use an identity, {name}__…"
+        found = {one.removeprefix(f"{name}__") for one in settings if one.startswith(f"{name}__")}
+        address = NEEDS.get(_kind(binding), ("", ""))[0]
+        needed = {address} | by_user if address and name != HOST else set()
+        assert found and needed <= found, (
+            f"{function}: the connection {name!r} of {binding['type']} is not configured: add"
+            f" {name}__{', '.join(sorted(needed)) or '…'} to infra/modules/settings.bicep"
+        )
 
 
 def test_the_app_may_do_what_its_bindings_do_and_no_more(
-    snapshot: dict[str, Any], bindings: list[tuple[str, dict[str, Any]]]
+    snapshot: dict[str, Any], bindings: Bindings
 ) -> None:
     needed = {
-        (needs.role, place(binding)): f"{function}, {binding['type']}"
-        for function, binding in bindings
-        if (needs := needs_of(binding)) and connection(binding) != HOST
+        (NEEDS[_kind(binding)][1], _place(binding)): f"{function}, {binding['type']}"
+        for function, binding, connection in bindings
+        if _kind(binding) in NEEDS and connection != HOST
     }
-    granted = service_grants(snapshot)
+    parts = [(what, re.search(r"/(containers|queues)/[^/]+$|/dbs/.+$", where))
+             for _, what, where in bicep.grants(snapshot)]  # fmt: skip
+    granted = {(what, part[0]) for what, part in parts if part}
 
-    missing = [f"{needed[one]} needs {one[0]} on …{one[1]}" for one in needed if one not in granted]
+    missing = [f"{needed[one]} needs {one[0]} on …{one[1]}" for one in needed.keys() - granted]
     assert missing == [], "add these to infra/modules/access.bicep and infra/roles.bicep"
-    unused = [f"{role} on …{where}" for role, where in granted if (role, where) not in needed]
+    unused = [f"{role} on …{where}" for role, where in granted - needed.keys()]
     assert unused == [], "no binding needs these: remove them from infra/modules/access.bicep"
 
 
-def needs_of(binding: dict[str, Any]) -> Needs | None:
-    """What a binding needs, where this file knows its type."""
-    return NEEDS.get(f"{binding['type']} {binding['direction'].lower()}")
+def _kind(binding: dict[str, Any]) -> str:
+    return f"{binding['type']} {binding['direction'].lower()}"
 
 
-def place(binding: dict[str, Any]) -> str:
-    """Where a binding works, as the end of a resource's id."""
+def _place(binding: dict[str, Any]) -> str:
     if "path" in binding:
         return f"/containers/{binding['path'].partition('/')[0]}"
     if "queueName" in binding:
         return f"/queues/{binding['queueName']}"
     return f"/dbs/{binding['databaseName']}/colls/{binding['containerName']}"
-
-
-def service_grants(snapshot: dict[str, Any]) -> set[tuple[str, str]]:
-    """List each role on the part of a service that bindings work with, not the host's own ones."""
-    found = set()
-    for _, what, where in bicep.grants(snapshot):
-        part = re.search(r"/(containers|queues)/[^/]+$|/dbs/.+$", where)
-        if part and "/Microsoft.KeyVault/vaults/" not in where:
-            found.add((what, part[0]))
-    return found

@@ -12,14 +12,10 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
-# The first version known to have the types of every resource in infra/.
-OLDEST = (0, 49)
-
 SUBSCRIPTION = "00000000-0000-0000-0000-00000000a110"
 DEPLOYMENT = {
     "tenantId": "00000000-0000-0000-0000-0000000000aa",
@@ -63,87 +59,37 @@ def find_bicep() -> str | None:
     return str(installed) if installed.is_file() else None
 
 
-class Bicep:
-    """One compiler process that answers many questions; each would else cost a start."""
-
-    def __init__(self, command: str, variables: Mapping[str, str]) -> None:
-        """Start the compiler; of the variables that infra/ reads, it sees only `variables`."""
-        parameters = (INFRA / "main.bicepparam").read_text("utf-8")
-        read_by_infra = re.findall(r"readEnvironmentVariable\('(\w+)'", parameters)
-        inherited = {name: v for name, v in os.environ.items() if name not in read_by_infra}
-        self._process = subprocess.Popen(
-            [command, "jsonrpc", "--stdio"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**inherited, **variables},
-        )
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
-
-    def version(self) -> tuple[int, ...]:
-        """Tell the compiler's version."""
-        return tuple(map(int, re.findall(r"\d+", self._ask("version")["version"])[:3]))
-
-    def compile(self, file: Path) -> tuple[list[str], dict[str, Any]]:
-        """Compile a file with its modules: every warning and error, and the template."""
-        if file.suffix == ".bicepparam":
-            answer = self._ask("compileParams", path=str(file), parameterOverrides={})
-        else:
-            answer = self._ask("compile", path=str(file))
-        found = [
-            f"{Path(one['source']).name}:{one['range']['start']['line'] + 1}: "
-            f"{one['level']} {one['code']}: {one['message']}"
-            for one in answer["diagnostics"]
-        ]
-        return found, json.loads(answer.get("contents") or answer.get("template") or "{}")
-
-    def format(self, file: Path) -> str:
-        """Give the file's text as `bicep format` would write it."""
-        return str(self._ask("format", path=str(file))["contents"])
-
-    def snapshot(self, file: Path, **parameters: str) -> dict[str, Any]:
-        """Predict the deployment of main.bicepparam.
-
-        Args:
-            file: The parameters file.
-            parameters: Bicep expressions that replace its values.
-        """
-        text, template = file.read_text("utf-8"), file.with_name("main.bicep").read_text("utf-8")
-        for name, value in (SURROUNDINGS | parameters).items():
-            if re.search(rf"^param {name} ", template, re.MULTILINE):
-                text = re.sub(rf"^param {name} = .*$", "", text, flags=re.MULTILINE)
-                text += f"\nparam {name} = {value}\n"
-        with tempfile.TemporaryDirectory() as folder:
-            infra = Path(shutil.copytree(file.parent, Path(folder, "infra")))
-            (infra / file.name).write_text(text, "utf-8")
-            metadata = {"metadata": DEPLOYMENT, "externalInputs": []}
-            answer = self._ask("getSnapshot", path=str(infra / file.name), **metadata)
-        return dict(json.loads(answer["snapshot"]))
-
-    def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
-        question = {"jsonrpc": "2.0", "id": 1, "method": f"bicep/{method}", "params": parameters}
-        body = json.dumps(question).encode()
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-        self._process.stdin.flush()
-        length = 0
-        while header := self._process.stdout.readline().strip():
-            name, _, value = header.partition(b":")
-            if name.lower() == b"content-length":
-                length = int(value)
-        answer = json.loads(self._process.stdout.read(length) or "{}")
-        if "result" not in answer:
-            raise RuntimeError(f"bicep {method}: {answer.get('error', 'the compiler ended')}")
-        return dict(answer["result"])
+def predict(command: str) -> tuple[list[str], dict[str, Any]]:
+    """Predict the deployment of main.bicepparam: every warning and error, and its resources."""
+    with tempfile.TemporaryDirectory() as folder:
+        infra = Path(shutil.copytree(INFRA, Path(folder, "infra")))
+        file = infra / "main.bicepparam"
+        file.write_text(with_parameters(INFRA), "utf-8")
+        words = [command, "snapshot", str(file), "--mode", "overwrite"]
+        for name, value in DEPLOYMENT.items():
+            words += ["--" + re.sub("([A-Z])", r"-\1", name).lower(), value]
+        done = subprocess.run(words, env=environment(), capture_output=True, text=True)
+        written = infra / "main.snapshot.json"
+        snapshot = json.loads(written.read_text("utf-8")) if written.exists() else {}
+    told = [line.removeprefix(folder) for line in (done.stderr + done.stdout).splitlines()]
+    return [line for line in told if " : " in line or "rror" in line], snapshot
 
 
-def alert_words() -> str:
-    """Read which words the alert in infra/ looks for in the app's log."""
-    text = (INFRA / "modules" / "monitoring.bicep").read_text("utf-8")
-    (words,) = re.findall(r"""'traces \| where message has "([^"]+)"'""", text)
-    return str(words)
+def environment() -> dict[str, str]:
+    """Return this process's variables without those that infra/ reads."""
+    text = (INFRA / "main.bicepparam").read_text("utf-8")
+    read = re.findall(r"readEnvironmentVariable\('(\w+)'", text)
+    return {name: value for name, value in os.environ.items() if name not in read}
+
+
+def with_parameters(infra: Path, **parameters: str) -> str:
+    """Return main.bicepparam with Bicep expressions for what a deployment gets from outside."""
+    text, template = ((infra / f"main.{end}").read_text("utf-8") for end in ("bicepparam", "bicep"))
+    for name, value in (SURROUNDINGS | parameters).items():
+        if re.search(rf"^param {name} ", template, re.MULTILINE):
+            text = re.sub(rf"^param {name} = .*$", "", text, flags=re.MULTILINE)
+            text += f"\nparam {name} = {value}\n"
+    return text
 
 
 class Grant(NamedTuple):

@@ -1,8 +1,7 @@
 """A fake Key Vault and identity endpoint on loopback. The Azure SDK that talks to them is real.
 
-So are its TLS and its check of the vault's challenge: the certificate has the vaults' real names,
-REQUESTS_CA_BUNDLE trusts its authority, and only the socket is opened to loopback instead. Any
-other address is refused and noted in `strays`: no test leaves this machine.
+So are its TLS and its check of the vault's challenge: REQUESTS_CA_BUNDLE trusts a certificate with
+the vaults' names, and sockets are opened to loopback. Any other address is refused and noted.
 
     with FakeKeyVault() as fake_key_vault:
         fake_key_vault.vault("contoso").set("billing-key", "s3cret-value")
@@ -32,18 +31,14 @@ from urllib.parse import parse_qsl, urlsplit
 import trustme
 import urllib3.util.connection
 
-SUFFIXES = (
-    *("vault.azure.net", "vault.azure.cn"),
-    *("vault.usgovcloudapi.net", "vault.sovcloud-api.fr"),
-)
+CLOUDS = ("azure.net", "azure.cn", "usgovcloudapi.net")
+SUFFIXES = (*(f"vault.{one}" for one in CLOUDS), "vault.sovcloud-api.fr")
 TENANT = "7b0a3f6e-2a4d-4c1f-9d52-0f6a5c1b7e11"
 CALLER = f"appid={TENANT};oid={TENANT};iss=https://sts.windows.net/{TENANT}/"
 Reply = tuple[int, dict[str, Any], dict[str, str]]  # status, JSON body, headers
 
 
 class Secret(NamedTuple):
-    """A version of a secret."""
-
     name: str
     version: str
     value: str
@@ -68,8 +63,8 @@ class Vault:
 
     def find(self, name: str, version: str = "") -> list[Secret]:
         """Return all versions of a secret, or one of them. Case does not matter in names."""
-        named = [one for one in self.secrets if one.name.lower() == name.lower()]
-        return [one for one in named if version in ("", one.version)]
+        same = [one for one in self.secrets if one.name.lower() == name.lower()]
+        return [one for one in same if version in ("", one.version)]
 
 
 @dataclass(frozen=True)
@@ -101,9 +96,8 @@ class Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         host = headers.get("host", "").partition(":")[0].lower()
-        endpoint = host if self.server.secure else "identity"
         body = self.rfile.read(int(headers.get("content-length", 0)))
-        query = dict(parse_qsl(url.query))
+        endpoint, query = host if self.server.secure else "identity", dict(parse_qsl(url.query))
         self.reply(Request(endpoint, url.path, query, headers, self.command, body))
 
     do_POST = do_GET
@@ -114,10 +108,10 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def start(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        length = {"Content-Length": str(len(content))}
         self.send_response(status)
-        for name, value in {"Content-Type": "application/json; charset=utf-8", **headers}.items():
+        for name, value in ({"Content-Type": "application/json"} | headers | length).items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -149,14 +143,14 @@ class FakeKeyVault:
     def __init__(self) -> None:
         self.identities: set[str | None] = {None}  # the app's: resource ids, None is the system's
         self.vaults: dict[str, Vault] = {}
-        # Other hosts, and other collections of a vault, such as "contoso.vault.azure.net/keys".
+        # Hosts that end in ".example", and collections of a vault, "contoso.vault.azure.net/keys".
         self.others: dict[str, Callable[[Request], Reply]] = {}
         self.requests: list[Request] = []
         self.strays: list[str] = []
         self.tokens: dict[str, tuple[str | None, str, float]] = {}  # → identity, resource, expiry
         self.token_life = 86_400.0
+        self.lock = threading.Lock()
         self._header = secrets.token_hex(16)
-        self._lock = threading.Lock()
 
     def vault(self, name: str, suffix: str = SUFFIXES[0]) -> Vault:
         """Return the vault of that name, host or URI; it exists from then on."""
@@ -166,12 +160,11 @@ class FakeKeyVault:
 
     def __enter__(self) -> FakeKeyVault:
         """Start both services, and redirect this process to them."""
+        authority = certificate_authority()
         with contextlib.ExitStack() as stack:
             ca_file = Path(stack.enter_context(tempfile.TemporaryDirectory()), "authority.pem")
-            ca_file.write_bytes(authority().cert_pem.bytes())
-            context = tls_context(*(f"*.{suffix}" for suffix in SUFFIXES))
-            context.sni_callback = self.choose_certificate
-            self.vault_port = self._start(stack, context)
+            ca_file.write_bytes(authority.cert_pem.bytes())
+            self.vault_port = self._start(stack, self.tls_context())
             self.identity_port = self._start(stack, None)
             variables = {
                 "IDENTITY_ENDPOINT": f"http://127.0.0.1:{self.identity_port}/msi/token",
@@ -199,10 +192,12 @@ class FakeKeyVault:
         threading.Thread(target=loop, name="fake-key-vault", daemon=True).start()
         return server.server_port
 
-    def choose_certificate(self, connection: ssl.SSLObject, host: str, _: ssl.SSLContext) -> None:
-        """Let a host that is no vault have a certificate too."""
-        if host in self.others:
-            connection.context = tls_context(host)
+    def tls_context(self) -> ssl.SSLContext:
+        """Return a TLS context with the names of all vaults."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        names = [f"*.{suffix}" for suffix in (*SUFFIXES, "example")]
+        certificate_authority().issue_cert(*names).configure_cert(context)
+        return context
 
     def connect(self, connect: Any, address: tuple[str, int], *rest: Any, **how: Any) -> Any:
         """Open a socket to loopback instead of a vault, and to nowhere else."""
@@ -218,42 +213,39 @@ class FakeKeyVault:
 
     def answer(self, request: Request) -> Reply:
         """Answer a request, and record it."""
-        with self._lock:
+        with self.lock:
             reply = self.serve(request)
             self.requests.append(replace(request, status=reply[0]))
         return reply
 
     def serve(self, request: Request) -> Reply:
         """Answer as the service that was asked."""
-        if other := self.others.get(request.endpoint):
-            return other(request)
-        return self._identity(request) if request.endpoint == "identity" else self._vault(request)
+        service = self._identity if request.endpoint == "identity" else self._vault
+        return self.others.get(request.endpoint, service)(request)
 
     def _identity(self, request: Request) -> Reply:
-        query = request.query
         if request.headers.get("x-identity-header") != self._header:
             return 401, {"statusCode": 401, "message": "Unauthorized"}, {}
-        if query.get("api-version") != "2019-08-01" or not query.get("resource"):
-            return 400, {"statusCode": 400, "message": "api-version or resource is missing"}, {}
-        wanted = query.get("mi_res_id", "").lower()
+        resource, wanted = request.query["resource"], request.query.get("mi_res_id", "").lower()
         found = [one for one in self.identities if (one or "").lower() == wanted]
         if not found:
             kind = "User Assigned or Delegated Managed Identity" if wanted else "Managed Identity"
             text = f"No {kind} found for specified ClientId/ResourceId/PrincipalId."
             return 400, {"statusCode": 400, "message": text, "correlationId": TENANT}, {}
-        token = f"eyJ0eXAiOiJKV1QifQ.{secrets.token_urlsafe(96)}.{secrets.token_urlsafe(32)}"
-        expires = time.time() + self.token_life
-        self.tokens[token] = (found[0], query["resource"], expires)
+        token, expires = f"eyJ0.{secrets.token_urlsafe(96)}", time.time() + self.token_life
+        self.tokens[token] = (found[0], resource, expires)
         body = {"access_token": token, "expires_on": str(int(expires)), "token_type": "Bearer"}
-        return 200, body | {"resource": query["resource"], "client_id": TENANT.upper()}, {}
+        return 200, body | {"resource": resource, "client_id": TENANT.upper()}, {}
 
     def _vault(self, request: Request) -> Reply:
-        vault = self.vaults[request.endpoint]
+        vault, suffix = self.vaults[request.endpoint], request.endpoint.partition(".")[2]
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         identity, resource, expires = self.tokens.get(token, (None, "", 0.0))
-        if resource != f"https://{vault.host.partition('.')[2]}" or time.time() > expires:
-            return challenge(request)
-        return self.read(vault, identity, request)
+        if resource == f"https://{suffix}" and time.time() < expires:
+            return self.read(vault, identity, request)
+        where = f'authorization="https://login.windows.net/{TENANT}", resource="https://{suffix}"'
+        status, body, _ = refusal(401, "Unauthorized", "AKV10000: Request is missing a token.")
+        return status, body, {"WWW-Authenticate": f"Bearer {where}"}
 
     def read(self, vault: Vault, identity: str | None, request: Request) -> Reply:
         """Answer an identity that has shown a valid token."""
@@ -278,23 +270,4 @@ def refusal(status: int, code: str, text: str, inner: str = "") -> Reply:
     return status, {"error": error | ({"innererror": {"code": inner}} if inner else {})}, {}
 
 
-def challenge(request: Request) -> Reply:
-    """Say where to get a token."""
-    status, body, _ = refusal(401, "Unauthorized", "AKV10000: Request is missing a Bearer token.")
-    where = f'authorization="https://login.windows.net/{TENANT}"'
-    resource = f'resource="https://{request.endpoint.partition(".")[2]}"'
-    return status, body, {"WWW-Authenticate": f"Bearer {where}, {resource}"}
-
-
-@functools.cache
-def authority() -> trustme.CA:
-    """Return the certificate authority of this process."""
-    return trustme.CA()
-
-
-@functools.cache
-def tls_context(*hosts: str) -> ssl.SSLContext:
-    """Return the TLS context of a server with these names."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority().issue_cert(*hosts).configure_cert(context)
-    return context
+certificate_authority = functools.cache(trustme.CA)

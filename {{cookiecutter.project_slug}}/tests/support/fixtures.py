@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 
-from support import worker
+from support import bicep, worker
 from support.fake_key_vault import FakeKeyVault
 
 
@@ -29,6 +31,9 @@ def fake_key_vault(fresh_worker: None) -> Iterator[FakeKeyVault]:
     with FakeKeyVault() as fake_key_vault:
         yield fake_key_vault
         worker.restart()
+        for thread in threading.enumerate():  # what the app still reads ends with this test
+            if thread.name.startswith("identity-"):
+                thread.join(10)
     assert not fake_key_vault.strays, "the tests must not reach for other machines"
 
 
@@ -68,3 +73,18 @@ def declared(fake_key_vault: FakeKeyVault) -> Declared:
         fake_key_vault.vault(url).set(name, texts[None], version=version)
     values = {parameter: texts[field] for parameter, (texts, field) in parameters.items()}
     return Declared(fake_key_vault, values, identities)
+
+
+@pytest.fixture(scope="session")
+def predicted() -> tuple[list[str], dict[str, Any]]:
+    """Every warning of the Bicep compiler, and what a deployment with main.bicepparam creates."""
+    if command := bicep.find_bicep():
+        return bicep.predict(command)
+    pytest.skip("no Bicep compiler: set BICEP, or install one with `az bicep install`")
+
+
+@pytest.fixture(scope="session")
+def snapshot(predicted: tuple[list[str], dict[str, Any]]) -> dict[str, Any]:
+    """What a deployment creates."""
+    assert predicted[1], predicted[0]
+    return predicted[1]

@@ -32,11 +32,13 @@ def defined() -> dict[str, str]:
 
 
 def local() -> dict[str, str]:
-    """Return the settings of this machine, where it has any: the file is not in the repository."""
-    file = SRC / "local.settings.json"
+    """Return the settings of local.settings.json, which a clone does not have, and its example."""
     parse = import_module("identity_bindings.declarations").parse  # comments are accepted
-    values = parse(file.read_bytes()).get("Values", {}) if file.exists() else {}
-    return {name: str(value) for name, value in values.items() if value}
+    found: dict[str, str] = {}
+    for file in (PROJECT / "local.settings.example.json", SRC / "local.settings.json"):
+        values = parse(file.read_bytes()).get("Values", {}) if file.exists() else {}
+        found |= {name: str(value) for name, value in values.items() if value}
+    return found
 
 
 def stand_in(name: str) -> str:

@@ -14,8 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 from unittest import mock
 from urllib.parse import urlencode
@@ -201,59 +199,3 @@ def _converted(kind: str, sent: Sent) -> Any:
     if (converter := registry().get(kind)) is None:
         return sent.data.python_value
     return converter.decode(sent.data, trigger_metadata=sent.metadata)
-
-
-class Message(SimpleNamespace):
-    """A protocol message: what it was made with, and the name of the one field that is set."""
-
-    def WhichOneof(self, _group: str) -> str | None:
-        return next(iter(vars(self)), None)
-
-
-class Protos:
-    """The messages that pass between host and worker, as far as the runtime makes them."""
-
-    class StatusResult(Message):
-        Failure, Success = 0, 1
-
-    class BindingInfo(Message):
-        undefined, out, inout = 0, 1, 2
-
-    def __getattr__(self, name: str) -> type[Message]:
-        return type(name, (Message,), {})
-
-
-class Runtime:
-    """Microsoft's own runtime for Python 3.13 and later, driven through its request handlers."""
-
-    def __init__(self) -> None:
-        self._runtime = importlib.import_module("azure_functions_runtime")
-        self._loop = asyncio.new_event_loop()
-        self._runtime.start_threadpool_executor()
-
-    def close(self) -> None:
-        """Stop its thread pool and its loop."""
-        self._runtime.stop_threadpool_executor()
-        self._loop.close()
-
-    def ask(self, request: str, **content: Any) -> Any:
-        """Send a request, and return the answer."""
-        message = Message(
-            request=Message(**{request: Message(**content)}),
-            properties={"host": "127.0.0.1", "protos": Protos()},
-        )
-        handler = getattr(self._runtime, request)
-        return self._loop.run_until_complete(handler(message))
-
-    def start(self, project: Path = SRC) -> Any:
-        """Start the worker: it imports and indexes the app."""
-        return self.ask("worker_init_request", capabilities={}, function_app_directory=str(project))
-
-    def index(self) -> dict[str, Any]:
-        """Return what it tells the host about each function, by name."""
-        answer = self.ask("functions_metadata_request")
-        return {one.name: one for one in answer.function_metadata_results or ()}
-
-    def load(self, function_id: str) -> Any:
-        """Load a function."""
-        return self.ask("function_load_request", function_id=function_id)

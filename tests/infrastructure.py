@@ -102,6 +102,6 @@ def all_grants(forecast: Forecast) -> list[Any]:
     found = [one._replace(what=ROLES.get(one.what, one.what)) for one in bicep.grants(forecast)]
     for one in bicep.resources(forecast, COSMOS_ROLE):
         role = one["properties"]["roleDefinitionId"].rpartition("/")[2]
-        who = bicep._who(one["properties"]["principalId"])
+        who = bicep.identity_of(one["properties"]["principalId"])
         found.append(bicep.Grant(who, ROLES.get(role, role), one["properties"]["scope"]))
     return found

@@ -23,8 +23,8 @@ ORDER = {"id": "4711", "address": "Am Kai 1", "lines": [{"article": "chair", "qu
 
 @pytest.fixture
 def host(declared, monkeypatch):
-    monkeypatch.setenv("API_URL", "https://api.example/me")
-    declared.fake_key_vault.others["api.example"] = lambda request: (
+    monkeypatch.setenv("API_URL", "https://api.contoso.example/me")
+    declared.fake_key_vault.others["api.contoso.example"] = lambda request: (
         200, {"known": request.headers["authorization"][7:] in declared.fake_key_vault.tokens}, {}
     )
     registered = worker.load_app().keys()

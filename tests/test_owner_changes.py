@@ -19,18 +19,18 @@ OTHER_IDENTITY = (
     "/subscriptions/00000000-0000-0000-0000-00000000a110/resourceGroups/rg-test/providers"
     "/Microsoft.ManagedIdentity/userAssignedIdentities/id-other"
 )
-HTTP = [
+HTTP: list[dict[str, Any]] = [
     {"name": "req", "type": "httpTrigger", "authLevel": "function", "methods": ["get"]},
     {"name": "$return", "type": "http", "direction": "out"},
 ]
-TIMER = {"name": "timer", "type": "timerTrigger", "schedule": "0 0 5 * * *"}
-QUEUE = {
+TIMER: dict[str, Any] = {"name": "timer", "type": "timerTrigger", "schedule": "0 0 5 * * *"}
+QUEUE: dict[str, Any] = {
     "name": "message",
     "type": "queueTrigger",
     "queueName": "orders",
     "connection": "AzureWebJobsStorage",
 }
-BLOB = {
+BLOB: dict[str, Any] = {
     "name": "blob",
     "type": "blobTrigger",
     "path": "uploads/{name}",

@@ -10,7 +10,7 @@ from support import worker
 from support.fake_key_vault import Reply, Request
 from support.fixtures import Declared
 
-URL = "https://api.example/me"
+URL = "https://api.contoso.example/me"
 AUDIENCE = "{{ facts.api_scope }}".removesuffix("/.default")  # fmt: skip
 
 
@@ -21,7 +21,7 @@ class Api:
         self.tokens = declared.fake_key_vault.tokens
         self.status = 200
         self.requests: list[Request] = []
-        declared.fake_key_vault.others["api.example"] = self.answer
+        declared.fake_key_vault.others["api.contoso.example"] = self.answer
 
     def answer(self, request: Request) -> Reply:
         """Answer with the caller's identity."""
@@ -66,7 +66,7 @@ def test_it_says_what_the_api_refuses(api: Api, status: int, text: bytes) -> Non
     assert len(api.requests) == 1, "the token must not follow a redirection"
 
 
-@pytest.mark.parametrize("url", ["", "http://api.example/me"])
+@pytest.mark.parametrize("url", ["", "http://api.contoso.example/me"])
 def test_a_token_is_sent_over_tls_only(api: Api, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("API_URL", url)
 

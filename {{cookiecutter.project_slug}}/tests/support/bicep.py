@@ -117,25 +117,25 @@ def grants(snapshot: dict[str, Any]) -> list[Grant]:
     # Cosmos DB has roles of its own.
     for one in resources(snapshot, "Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments"):
         role = one["properties"]["roleDefinitionId"].rpartition("/")[2]
-        who = _who(one["properties"]["principalId"])
+        who = identity_of(one["properties"]["principalId"])
         found.append(Grant(who, ROLES.get(role, role), one["properties"]["scope"]))
     for one in resources(snapshot, "Microsoft.Authorization/roleAssignments"):
         role = one["properties"]["roleDefinitionId"].rpartition("/")[2]
         scope = re.match(r"\[extensionResourceId\('([^']+)'", one["id"])
         where = scope[1] if scope else one["id"].partition("/providers/Microsoft.Authorization")[0]
-        found.append(Grant(_who(one["properties"]["principalId"]), ROLES.get(role, role), where))
+        found.append(Grant(identity_of(one["properties"]["principalId"]), ROLES.get(role, role), where))
     for kind in ("Microsoft.KeyVault/vaults", "Microsoft.KeyVault/vaults/accessPolicies"):
         for one in resources(snapshot, kind):
             where = one["id"].partition("/accessPolicies/")[0]
             for policy in one["properties"].get("accessPolicies", []):
                 for of, permissions in policy["permissions"].items():
                     for permission in permissions:
-                        grant = Grant(_who(policy["objectId"]), f"{of}: {permission}", where)
+                        grant = Grant(identity_of(policy["objectId"]), f"{of}: {permission}", where)
                         found.append(grant)
     return found
 
 
-def _who(principal: str) -> str:
+def identity_of(principal: str) -> str:
     """Read whose principal it is from an expression like `[reference('<id>', …).principalId]`."""
     referred = re.fullmatch(r"\[reference\('([^']+)'.*\)(\.identity)?\.principalId\]", principal)
     if not referred:

@@ -143,7 +143,7 @@ class FakeKeyVault:
     def __init__(self) -> None:
         self.identities: set[str | None] = {None}  # the app's: resource ids, None is the system's
         self.vaults: dict[str, Vault] = {}
-        # Hosts that end in ".example", and collections of a vault, "contoso.vault.azure.net/keys".
+        # Hosts below "contoso.example", and collections of a vault, "contoso.vault.azure.net/keys".
         self.others: dict[str, Callable[[Request], Reply]] = {}
         self.requests: list[Request] = []
         self.strays: list[str] = []
@@ -195,7 +195,7 @@ class FakeKeyVault:
     def tls_context(self) -> ssl.SSLContext:
         """Return a TLS context with the names of all vaults."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        names = [f"*.{suffix}" for suffix in (*SUFFIXES, "example")]
+        names = [f"*.{suffix}" for suffix in (*SUFFIXES, "contoso.example")]
         certificate_authority().issue_cert(*names).configure_cert(context)
         return context
 

@@ -58,6 +58,9 @@ OPTIONAL: dict[str, Callable[["Facts"], object]] = {
     "src/identity_bindings/access_tokens.py": lambda facts: facts.api_scope,
     "tests/test_call_api.py": lambda facts: facts.api_scope,
     "tests/test_grant_api_role.py": lambda facts: facts.api_scope,
+    # vault_access
+    "infra/modules/vault-access.bicep": lambda facts: not facts.granted,
+    "infra/modules/vault-mode.bicep": lambda facts: not facts.granted,
     # vault_source, network
     "infra/modules/network.bicep": lambda facts: facts.private,
     "infra/modules/private-endpoint.bicep": lambda facts: facts.private,

@@ -319,3 +319,13 @@ def test_the_python_version_is_the_same_everywhere(bake: Bake) -> None:
 
     assert "python:3.11" in (project / ".devcontainer/devcontainer.json").read_text("utf-8")
     assert "'3.11'" in (project / "infra/modules/app.bicep").read_text("utf-8")
+
+
+@pytest.mark.parametrize("network", ["public", "private"])
+def test_granted_deploys_no_access_to_the_vault(bake: Bake, network: str) -> None:
+    existing = {"vault_source": "existing", "vault": "my-kv", "network": network, "key": "k"}
+    project = bake(vault_access="granted", vault_resource_group="rg-vaults", **existing)
+    infra = "".join(file.read_text("utf-8") for file in (project / "infra").rglob("*.bicep"))
+
+    assert not re.search("accessPolicies|keyVault(Secrets|Crypto)|vault-access", infra)
+    assert "az role assignment create" in (project / "README.md").read_text("utf-8")

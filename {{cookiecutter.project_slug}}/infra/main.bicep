@@ -122,7 +122,7 @@ param identityId string
 
 var vaultName = '{{ facts.vault_name }}'
 {%- endif %}
-{%- if facts.vault_group %}
+{%- if facts.vault_group and (facts.private or not facts.granted) %}
 var vaultGroup = '{{ facts.vault_group }}'
 var vaultSubscription = {{ "'%s'" % facts.vault_subscription if facts.vault_subscription else 'subscription().subscriptionId' }}
 {%- endif %}

@@ -11,7 +11,7 @@ from typing import Any
 
 from .boundary import ContextIn
 from .credentials import in_azure, is_emulator
-from .errors import BindingUnavailableError, Failure, Problem, ReadError, Reading
+from .errors import BindingUnavailableError, Failure, Problem, ReadError
 from .exceptions import without_secrets
 from .masking import mask
 from .secret import Secret
@@ -29,37 +29,32 @@ class Injection:
         binding: The declared binding; its `name` is the handler's parameter.
         source: Where the value comes from.
         is_secret: The handler receives a `Secret`, not a ``str``.
+        json_field: The declared field of the value; None where the whole value is declared.
     """
 
     function: str
     binding: Any
     source: Source
     is_secret: bool = False
+    json_field: str | None = None
 
     @property
     def failure(self) -> Failure | None:
         """Why the last read failed, or why its value has no such field."""
-        found = self._found(self.source.reading)
+        reading = self.source.reading
+        found = reading.field(self.json_field) if reading and self.json_field else None
         return self.source.failure or (found if isinstance(found, Failure) else None)
 
-    def give(self, reading: Reading | None) -> Any:
+    def give(self, reading: Any) -> Any:
         """Make what the handler receives.
 
         Raises:
             BindingUnavailableError: The value has no such field.
         """
-        found = self._found(reading)
+        found = reading.field(self.json_field) if self.json_field else reading.value
         if isinstance(found, Failure):
             raise self._unavailable(found)
         return Secret(found, self) if self.is_secret else found
-
-    def _found(self, reading: Reading | None) -> Any:
-        return reading and (reading.field(self.json_field) if self.json_field else reading.value)
-
-    @property
-    def json_field(self) -> str | None:
-        """The declared field of the value; None where the whole value is declared."""
-        return getattr(self.binding, "json_field", None)
 
     def wait(self) -> Any:
         """Return the value, waiting for a read if need be.
@@ -110,12 +105,17 @@ def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> 
 
     def is_secret(name: str) -> bool:
         # What is imported for type checkers only cannot be resolved: then its name decides.
-        unresolved = hints.get(name) is Parameter.empty
-        return hints.get(name) is Secret or (unresolved and str(written.get(name)) == "Secret")
+        unresolved = hints.get(name) is Parameter.empty and str(written.get(name))
+        return hints.get(name) is Secret or str(unresolved).rpartition(".")[2] == "Secret"
 
-    sources = [pool.source(getattr(own, "whole", own)) for own in declared]
-    pairs = zip(declared, sources, strict=True)
-    return [Injection(function, own, source, is_secret(own.name)) for own, source in pairs]
+    return [
+        Injection(
+            *(function, own, pool.source(getattr(own, "whole", own))),
+            is_secret(own.name),
+            getattr(own, "json_field", None),
+        )
+        for own in declared
+    ]
 
 
 @dataclass(frozen=True)
@@ -173,15 +173,14 @@ def inject(
         outermost: No other function of the app is above this one: an exception that would show a
             secret is replaced here.
     """
+    first, *others = values
     # One plain value is what most functions have: it is filled in without a loop.
-    first = values[0]
+    plain = not (first.is_secret or first.json_field or first.source in {o.source for o in others})
     name, source = first.binding.name, first.source
     # What comes from one source is of one version, such as the name and the password in a secret.
     by_source: dict[Source, list[Injection]] = {}
-    for item in values:
+    for item in others if plain else values:
         by_source.setdefault(item.source, []).append(item)
-    if by_source[source] == [first] and not (first.is_secret or first.json_field):
-        del by_source[source]
     groups = [*by_source.items()]
     hidden = {item.binding.name for item in values}
     names = [*Signature.from_callable(handler).parameters]
@@ -189,17 +188,18 @@ def inject(
     by_position = names[: len(visible)] == visible  # else a value would take a caller's place
     more = bool(groups) or folder is not None or not by_position
 
-    def missing(kwargs: dict[str, Any]) -> list[tuple[Source, list[Injection]]]:
-        """What is to be filled in: a test may pass values of its own, the worker passes none."""
-        left = ((one, [i for i in items if i.binding.name not in kwargs]) for one, items in groups)
-        return [(one, items) for one, items in left if items]
+    def is_stale(one: Source, items: list[Injection], kwargs: dict[str, Any]) -> bool:
+        """Whether to wait. A test may pass values of its own; the worker passes none."""
+        if monotonic() < one.current[0]:
+            return False
+        return any(item.binding.name not in kwargs for item in items)
 
-    def complete(
-        filled: list[tuple[Source, list[Injection]]], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[Any, ...]:
-        for one, items in filled:
+    def complete(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        for one, items in groups:
             reading = one.reading
-            kwargs.update({item.binding.name: item.give(reading) for item in items})
+            for item in items:
+                if item.binding.name not in kwargs:
+                    kwargs[item.binding.name] = item.give(reading)
         if folder is not None and "context" in kwargs:
             kwargs["context"] = ContextIn(folder, kwargs["context"])
         if by_position:
@@ -210,16 +210,15 @@ def inject(
     @functools.wraps(handler)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
-            left = missing(kwargs) if more else []
-            if name not in kwargs:
+            if plain and name not in kwargs:
                 good_until, kwargs[name] = source.current
                 if good_until <= monotonic():
                     kwargs[name] = first.wait()
             if more:
-                for one, items in left:
-                    if one.current[0] <= monotonic():
+                for one, items in groups:
+                    if is_stale(one, items, kwargs):
                         items[0].wait()
-                args = complete(left, args, kwargs)
+                args = complete(args, kwargs)
             return handler(*args, **kwargs)
         except Exception as error:
             if not outermost or (clean := without_secrets(error, mask)) is error:
@@ -229,16 +228,15 @@ def inject(
     @functools.wraps(handler)
     async def call_async(*args: Any, **kwargs: Any) -> Any:
         try:
-            left = missing(kwargs) if more else []
-            if name not in kwargs:
+            if plain and name not in kwargs:
                 good_until, kwargs[name] = source.current
                 if good_until <= monotonic():
                     kwargs[name] = await first.wait_async()
             if more:
-                for one, items in left:
-                    if one.current[0] <= monotonic():
+                for one, items in groups:
+                    if is_stale(one, items, kwargs):
                         await items[0].wait_async()
-                args = complete(left, args, kwargs)
+                args = complete(args, kwargs)
             return await handler(*args, **kwargs)
         except Exception as error:
             if not outermost or (clean := without_secrets(error, mask)) is error:

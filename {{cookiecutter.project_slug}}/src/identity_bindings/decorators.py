@@ -63,15 +63,15 @@ def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handl
         watch()
         handler = handler_of(function) if is_registered(function) else function
         name, shown = str(properties["name"]), name_of(handler)
-        known, visible, found = _known(handler)
+        known, visible, unreadable = _known(handler)
         binding, problems = declare({**properties, "type": kind}, os.environ)
-        found += problems
+        found = unreadable + problems
         if is_registered(function):
             right = f"put it below @app.…, next to 'def {shown}'"
             found.append(("order of decorators", f"@… of {name} above @app.…", right))
         elif name in known.hidden:
             found.append(("name", name, "names of bindings must differ"))
-        elif is_parameter(name):
+        elif is_parameter(name) and not unreadable:
             found += [("name", *one) for one in unfillable(visible, [name])]
         new = [Problem(f"{module_of(handler)}.{shown}", *one) for one in found]
         report.add_problems(shown, new)

@@ -114,8 +114,10 @@ def by_name(handler: Handler) -> Handler:
     is_async = any(map(iscoroutinefunction, (handler, type(handler).__call__)))
     made: Any = call_async if is_async else call
     made.__name__ = name_of(handler)
+    given = getattr(handler, "keywords", {})  # those of a `partial`
     named = [
         one.replace(kind=Parameter.POSITIONAL_OR_KEYWORD) if one.name in first else one
         for one in signature_of(handler).parameters.values()
+        if one.name not in given
     ]
     return present(made, signature_of(handler).replace(parameters=named))

@@ -1,0 +1,288 @@
+"""What leaves the app, and what the app itself sees: of exceptions, of contexts, of callables."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from apps import FUNCTION_APP, HTTP, RES, Project, needs_runtime, told
+from folders import call, key_vault
+from support.fake_key_vault import FakeKeyVault
+
+VALUE = "the-value-of-it"
+SECRET = """
+def secret(name="api_key", vault="contoso"):
+    return key_vault_secret(name, secret_name="api-key", vault_name=vault, identity="system")
+
+class Refused(Exception):
+    def __init__(self, text, code):
+        super().__init__(text)
+        self.code = code
+"""
+
+
+@pytest.fixture
+def project(fake_key_vault: FakeKeyVault, tmp_path: Path) -> Iterator[Project]:
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
+    with Project(tmp_path) as project:
+        (project.folder / "functions").mkdir()
+        yield project
+
+
+def write(project: Project, *functions: str) -> None:
+    project.write(
+        "function_app.py", "\n".join([FUNCTION_APP, "import functools", SECRET, *functions])
+    )
+
+
+MAPPED = """
+seen = []
+
+def mapped(function):
+    @functools.wraps(function)
+    {0}def call(*args, **kwargs):
+        try:
+            return {1}function(*args, **kwargs)
+        except Refused as error:
+            seen.append(error)
+            return f"code {{error.code}}"
+    return call
+
+@app.route("maps")
+@mapped
+@secret()
+{0}def maps(req: func.HttpRequest, api_key: str) -> str:
+    raise Refused(f"with {{api_key}}", 409)
+"""
+
+
+@pytest.mark.parametrize("words", [("", ""), ("async ", "await ")])
+def test_a_decorator_of_the_owner_sees_the_original(
+    project: Project, words: tuple[str, str]
+) -> None:
+    write(project, MAPPED.format(*words))
+
+    assert call(project.load()["maps"]) == "code 409"
+
+    import function_app  # type: ignore[import-not-found]
+
+    (error,) = function_app.seen
+    assert type(error) is function_app.Refused
+    assert (str(error), error.code) == (f"with {VALUE}", 409)
+
+
+RAISES = """
+@app.route("{0}")
+{1}
+{2}def {0}(req: func.HttpRequest{3}) -> str:
+    {4}
+"""
+
+
+def raised(project: Project, name: str) -> BaseException:
+    functions = project.load()
+    with pytest.raises(BaseException) as caught:
+        call(functions[name])
+    return caught.value
+
+
+@pytest.mark.parametrize("way", ["", "async "])
+def test_the_stand_in_leaves_alone(project: Project, way: str) -> None:
+    body = "raise Refused(f'with {api_key}', 7) from KeyError(api_key)"
+    write(project, RAISES.format("fails", "@secret()", way, ", api_key: str", body))
+
+    error = raised(project, "fails")
+
+    assert (type(error).__name__, str(error)) == ("Refused", "with ***")
+    assert error.__cause__ is error.__context__ is None
+    assert error.__traceback__ is not None
+    assert not hasattr(error, "code")
+
+
+@pytest.mark.parametrize("way", ["", "async "])
+def test_every_function_has_the_boundary_once_a_secret_is_declared(
+    project: Project, way: str
+) -> None:
+    plain = RAISES.format("plain", "", way, "", f"raise ValueError('{VALUE}')")
+    write(project, plain)
+    assert str(raised(project, "plain")) == VALUE  # no secret is declared: nothing is wrapped
+    project.forget()
+
+    write(
+        project, plain, RAISES.format("reads", "@secret()", way, ", api_key: str", "return api_key")
+    )
+    functions = project.load()
+    assert call(functions["reads"]) == VALUE
+    with pytest.raises(Exception, match=r"^\*\*\*$") as caught:
+        call(functions["plain"])
+    assert type(caught.value).__name__ == "ValueError"
+
+
+@pytest.mark.parametrize("way", ["", "async "])
+@pytest.mark.parametrize(
+    "kind", ["asyncio.CancelledError", "SystemExit", "KeyboardInterrupt", "GeneratorExit"]
+)
+def test_what_is_no_exception_passes_unchanged(project: Project, kind: str, way: str) -> None:
+    body = f"import asyncio; errors.append({kind}(str(api_key))); raise errors[-1]"
+    reads = RAISES.format("reads", "@secret()", "", ", api_key: str", "return api_key")
+    ends = RAISES.format("ends", "@secret()", way, ", api_key: str", body)
+    write(project, "errors = []", reads, ends)
+    functions = project.load()
+    call(functions["reads"])  # from here on the value is known, and nothing waits
+    handler = functions["ends"].get_user_function()
+
+    with pytest.raises(BaseException) as caught:
+        made = handler(req=None)
+        made.send(None)  # in no loop: asyncio would end itself
+
+    import function_app
+
+    assert caught.value is function_app.errors[0]
+
+
+@needs_runtime
+def test_microsofts_runtime_shows_the_stand_in(project: Project) -> None:
+    write(
+        project,
+        RAISES.format("fails", "@secret()", "", ", api_key: str", "raise KeyError(api_key)"),
+    )
+
+    with project.host() as host:
+        status, text = host.get("fails")
+
+    assert (status, text) == ("exception", "KeyError: '***'")
+
+
+def test_the_directory_of_the_context_is_the_functions(project: Project) -> None:
+    where = "return context.function_directory"
+    declared = RAISES.format("declared", "@secret()", "", ", context, api_key: str", where)
+    plain = RAISES.format("plain", "", "", ", context", where)
+    kept = "def kept(function):\n    @functools.wraps(function)\n    def call(*a, **k): return function(*a, **k)\n    return call\n"
+    below = RAISES.format("below", "@kept\n@secret()", "async ", ", context, api_key: str", where)
+    write(project, declared, plain, kept, below.replace("async def", "def"))
+    source = "def main(req, context, mySecret): return context.function_directory\n"
+    project.function("folder", HTTP, RES, key_vault(), source=source)
+    project.function("no_secret", HTTP, RES, source=source.replace(", mySecret", ""))
+    functions = project.load()
+
+    context = SimpleNamespace(function_directory="of the engine", invocation_id="7")
+    for name, folder in (
+        ("declared", project.folder),
+        ("plain", project.folder),
+        ("below", project.folder),
+        ("folder", project.folder / "functions/folder"),
+        ("no_secret", project.folder / "functions/no_secret"),
+    ):
+        assert call(functions[name], context=context) == str(folder), name
+
+
+CALLABLES = """
+class Handler:
+    def __call__(self, req, mySecret): return mySecret
+class Later:
+    async def __call__(self, req, mySecret): return mySecret
+def positional(req, mySecret, /): return mySecret
+async def positional_async(mySecret, req, /): return mySecret
+def partly(prefix, req, mySecret): return mySecret
+async def keywords(*, mySecret, req): return mySecret
+def wrapped(function):
+    @functools.wraps(function)
+    def call(*args, **kwargs): return function(*args, **kwargs)
+    return call
+CASES = {
+    "object": Handler(), "later": Later(), "method": Handler().__call__, "positional": positional,
+    "positional_async": positional_async, "partial": functools.partial(partly, "x"),
+    "partial_object": functools.partial(Handler()), "keywords": keywords,
+    "wrapped": wrapped(wrapped(positional)), "lambda": lambda mySecret, req: mySecret,
+    "partial_named": functools.partial(partly, prefix="x"),
+}
+"""
+NAMES = [*("object", "later", "method", "positional", "positional_async", "partial"), "lambda"]
+NAMES += ["partial_object", "keywords", "partial_named"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_callables_of_every_kind(
+    project: Project, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = f"import functools\n{CALLABLES}\nmain = CASES['{name}']\n"
+    project.function("declared", HTTP, RES, key_vault(), source=source)
+    write(
+        project,
+        CALLABLES,
+        f"main = secret('mySecret')(CASES['{name}'])\n"
+        "app.function_name('decorated')(app.route('decorated')(main))\n",
+    )
+
+    functions = project.load()
+
+    assert told(caplog) == []
+    for function in (functions["declared"], functions["decorated"]):
+        handler = function.get_user_function()
+        assert inspect.isfunction(handler)
+        assert {*inspect.signature(handler).parameters} == {"req"}
+        assert call(function) == VALUE
+
+
+def test_a_chain_that_has_no_end_harms_nobody(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    loop = "def main(req, mySecret): return mySecret\nmain.__wrapped__ = main\n"
+    project.function("declared", HTTP, RES, key_vault(), source=loop)
+    text = RAISES.format("good", "@secret()", "", ", api_key: str", "return api_key")
+    write(
+        project,
+        text,
+        f"{loop}app.function_name('loop')(app.route('loop')(secret('mySecret')(main)))\n",
+    )
+
+    functions = project.load()
+
+    assert call(functions["good"]) == VALUE
+    assert call(functions["declared"]).status_code == call(functions["loop"]).status_code == 500
+    assert all("loop when unwrapping" in line for line in told(caplog) if "in error" not in line)
+
+
+def test_one_event_is_one_line(
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The host keeps the records of a call, and what is on stderr: each line is to be in one of them."""
+    monkeypatch.setenv("AZURE_FUNCTIONS_ENVIRONMENT", "Production")
+    caplog.set_level(logging.ERROR)
+    wrong = RAISES.format("wrong", "@secret(vault='no vault')", "", ", api_key: str", "return ''")
+    write(project, wrong)
+
+    functions = project.load()
+
+    # While the app loads the host keeps what is on stderr only.
+    assert capsys.readouterr().err.count("function_app.wrong: api_key.vaultName") == 1
+    caplog.clear()
+    assert call(functions["wrong"]).status_code == 500
+    assert len(told(caplog)) == 1
+    assert capsys.readouterr().err == ""
+    thread = logging.makeLogRecord({"name": "x", "threadName": "identity-read", "msg": "later"})
+    (handler,) = logging.getLogger("identity_bindings").handlers
+    assert handler.filter(thread)
+
+
+def test_two_calls_at_once_have_their_own_exceptions(project: Project) -> None:
+    body = "import asyncio; await asyncio.sleep(0); raise ValueError(f'{id(req)} {api_key}')"
+    write(project, RAISES.format("fails", "@secret()", "async ", ", api_key: str", body))
+    handler: Any = project.load()["fails"].get_user_function()
+
+    async def both() -> list[Any]:
+        requests = [object(), object()]
+        calls = [handler(req=one) for one in requests]
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        return [str(error) == f"{id(one)} ***" for one, error in zip(requests, found, strict=True)]
+
+    assert asyncio.run(both()) == [True, True]

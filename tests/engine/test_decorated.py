@@ -438,6 +438,7 @@ def test_in_azure_without_an_identity_the_start_tells_it(
     project: Project, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("IDENTITY_ENDPOINT")
+    monkeypatch.setenv("WEBSITE_SKU", "FlexConsumption")
     app(project, f'@app.route("good")\n{secret()}\n{HANDLER.format(name="good")}')
 
     project.load()

@@ -21,7 +21,7 @@ param apiUrl = readEnvironmentVariable('API_URL', '')
 {%- endif %}
 {%- if facts.new_vault %}
 
-// Who may set the secrets. Not AZURE_PRINCIPAL_ID: azd always sets that one, and nobody would be asked.
+// Who may set the secrets. Not AZURE_PRINCIPAL_ID: azd always sets it, also for people who did not ask for it.
 param setterObjectId = readEnvironmentVariable('SECRET_SETTER_OBJECT_ID', '')
 
 // 'true' for the first deployment after the vault was deleted.

@@ -31,8 +31,8 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
   }
 }
 
-// Looks for the words of the one line that the engine logs when it is denied what it has read before.
-// No identity: the rule may read what whoever deploys it may read at that time.
+// Looks for the line that the app logs when it loses access to a secret.
+// Without an identity, the rule has the permissions of whoever deploys it, at that time.
 // https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule#configure-the-alert-rule-details
 resource denied 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (!empty(alertActionGroupId)) {
   name: 'alert-denied-${project}'
@@ -40,8 +40,8 @@ resource denied 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (!empty
   tags: tags
   kind: 'LogAlert'
   properties: {
-    displayName: '${project} is denied a secret'
-    description: 'The message says what is denied, why, and after "Repair:" the command to run. Until the time in it has passed, the app works on with the last value; then the functions that need it fail. Once it is repaired, the app reads by itself: no restart is needed.'
+    displayName: '${project} lost access to a secret'
+    description: 'The message names the secret, the reason, and after "Repair:" the command to run. The app uses the last value until the time in the message has passed; then the functions that need the secret fail. After the repair, the app reads it again without a restart.'
     severity: 1
     scopes: [insights.id]
     evaluationFrequency: 'PT5M'
@@ -53,12 +53,12 @@ resource denied 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (!empty
           timeAggregation: 'Count'
           operator: 'GreaterThan'
           threshold: 0
-          // Each message is an alert of its own, and stands in it.
+          // Each message is a separate alert, which contains it.
           dimensions: [{ name: 'message', operator: 'Include', values: ['*'] }]
         }
       ]
     }
-    // The line is logged once. That it does not come again does not mean that the secret can be read.
+    // The line is logged once. Its absence later does not mean that the app has access again.
     autoMitigate: false
     actions: { actionGroups: [alertActionGroupId] }
   }

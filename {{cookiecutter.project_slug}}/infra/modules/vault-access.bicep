@@ -11,7 +11,7 @@ resource vault 'Microsoft.KeyVault/vaults@2026-02-01' existing = {
 }
 {%- if facts.vault_access == 'access-policy' %}
 
-// 'add' merges into the vault's policies and replaces nobody's.
+// 'add' merges into the vault's access policies and replaces none.
 resource policy 'Microsoft.KeyVault/vaults/accessPolicies@2026-02-01' = {
   parent: vault
   name: 'add'

@@ -1,4 +1,4 @@
-// The vault, the log of who uses it, and, if asked for, somebody who may set its secrets.
+// The vault, its audit log, and the permission to set secrets for setterObjectId.
 {%- if cookiecutter.vault_access == 'rbac' %}
 import { roles } from '../roles.bicep'
 {% endif %}
@@ -10,8 +10,8 @@ param recover bool
 param setterObjectId string
 
 {% if cookiecutter.vault_access == 'access-policy' -%}
-// Written once. Written again, it would take away every policy that people and other apps were given since.
-// The price: a later change here does not reach a vault that stands already.
+// Created once. A second deployment would remove the access policies that others have added since.
+// The price: a later change here does not reach an existing vault.
 @onlyIfNotExists()
 {% endif -%}
 resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
@@ -39,7 +39,7 @@ resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
 }
 {%- if cookiecutter.key.strip() %}
 
-// The private half never leaves the vault. A key that stands already keeps its versions.
+// The private key never leaves the vault. An existing key keeps its versions.
 resource key 'Microsoft.KeyVault/vaults/keys@2026-02-01' = {
   parent: vault
   name: '{{ cookiecutter.key.strip() }}'

@@ -86,3 +86,12 @@ def figures(record_testsuite_property: Callable[[str, object], None]) -> Iterato
     yield figures
     for name, number in figures.items():
         record_testsuite_property(f"combinations.{name}", number)
+
+
+@pytest.fixture(scope="session")
+def package_index(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Skips the test where packages cannot be had."""
+    folder = tmp_path_factory.mktemp("index")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "azure-functions"]
+    if subprocess.run(command, cwd=folder, capture_output=True).returncode:
+        pytest.skip("the package index cannot be reached")

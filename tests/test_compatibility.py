@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 from answers import SETS
-from baking import TEMPLATE, Bake
-from test_generated_suites import run_tests
-from test_interpreters import VERSIONS, interpreter, run
+from baking import TEMPLATE, Bake, run_tests
+from interpreters import VERSIONS, interpreter, run
 
 EVERYTHING = SETS["everything-by-a-created-identity"]
 
@@ -32,15 +31,6 @@ def passed(record_testsuite_property: Record) -> Iterator[Counter[str]]:
     yield counts
     for releases, number in counts.items():
         record_testsuite_property(f"compatibility.{releases}.passed", number)
-
-
-@pytest.fixture(scope="module")
-def package_index(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Skips the test where packages cannot be had."""
-    folder = tmp_path_factory.mktemp("index")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "azure-functions"]
-    if subprocess.run(command, cwd=folder, capture_output=True).returncode:
-        pytest.skip("the package index cannot be reached")
 
 
 def install(made: str, project: Path, resolution: str) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 from baking import Bake
-from test_compatibility import package_index  # noqa: F401
-from test_interpreters import VERSIONS, interpreter, run
+from interpreters import VERSIONS, interpreter, run
 
 # The answers that add packages.
 ANSWERS: dict[str, dict[str, str]] = {

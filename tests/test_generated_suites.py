@@ -1,36 +1,19 @@
 """The rendered projects' own tests pass: every choice in the ordinary run, every pair in the slow."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from answers import PAIRS, SETS
-from baking import Bake
+from baking import Bake, run_tests
 
 # The sets that everybody runs hold every choice.
 SUITES = [
     pytest.param(answers, id=name, marks=() if name in SETS else pytest.mark.slow)
     for name, answers in PAIRS.items()
 ]
-
-
-def run_tests(project: Path, *names: str) -> None:
-    """Run a project's tests, or those of some files, as its owner would."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *names],
-        cwd=project,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-        capture_output=True,
-        text=True,
-    )
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert " passed" in done.stdout
 
 
 @pytest.mark.parametrize("answers", SUITES)

@@ -18,6 +18,7 @@ import azure.functions as func
 import pytest
 from support import worker
 
+AZURE = ("WEBSITE_SITE_NAME", "WEBSITE_POD_NAME", "CONTAINER_NAME")  # set where the app is hosted
 FUNCTION_APP = """
 from pathlib import Path
 import azure.functions as func

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, count
 from typing import Any
 
+from faults import ROWS, Row
 from faulty_key_vault import Fault, FaultyKeyVault
 from folders import IDENTITY
 from load_model import History
 from support.fake_key_vault import Secret
-from test_faults import ROWS, Row
 
 MARK = "Zq7Kx"
 """What every value begins with: letters stay what they are in JSON, in URLs and in a repr."""

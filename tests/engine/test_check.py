@@ -13,13 +13,12 @@ from typing import Any
 
 import folders
 import pytest
-from apps import FUNCTION_APP
+from apps import AZURE, FUNCTION_APP
 from folders import IDENTITY, declare, key_vault
 from support.fake_key_vault import FakeKeyVault
 
 ECHO = "def main(req, mySecret):\n    return mySecret\n"
 VALUE = "the-value-of-it"
-AZURE = ("WEBSITE_SITE_NAME", "WEBSITE_POD_NAME", "CONTAINER_NAME")  # set where the app is hosted
 Check = Callable[..., tuple[int, str, str]]
 
 

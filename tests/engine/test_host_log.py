@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from apps import HTTP, RES, Project
+from apps import AZURE, HTTP, RES, Project
 from folders import key_vault
-from test_check import AZURE
 
 # In a project of both models, so that both ways in are taken.
 DECORATED = """

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from faults import ROWS
 from load_model import Call, History, Promise, crowd, mistake
 from load_world import plan
-from test_faults import ROWS
 
 PROMISE = Promise(refresh=1.0, grace=3.0, late=2.0, wait=1.9, back_off=1.0)
 NOTICE = 2.9  # a read that hangs for 1.9 s, and a pause of 1 s

@@ -21,12 +21,12 @@ from pathlib import Path
 import folders
 import pytest
 from apps import engine_threads, hasten
+from faults import ROWS, Row
 from folders import declare, key_vault
 from load_callers import FUNCTIONS, Callers, Pulse, Watch
 from load_model import Promise, crowd, mistake
 from load_world import DECLARED, MARK, QUICK, SYSTEM, World, identity_of, plan
 from support import worker
-from test_faults import ROWS, Row
 
 SLACK = 1.0
 """The one tolerance, in seconds: between the fake Key Vault's answer and the engine's taking note of it lie

@@ -13,9 +13,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from faults import CLOSED
 from folders import IDENTITY
 from support.fake_key_vault import FakeKeyVault
-from test_faults import CLOSED
 
 VALUE = "the-value-of-it"
 DAY = 86_400

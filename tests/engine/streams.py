@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
-from support import worker
+from apps import Message, Protos
 
 HAS_WORKER = sys.version_info < (3, 13) and bool(find_spec("azure_functions_worker"))
 HAS_RUNTIME = sys.version_info >= (3, 13) and bool(find_spec("azure_functions_runtime"))
@@ -114,7 +114,7 @@ class Streams:
 
     async def _invoke(self, name: str, trigger: str, invocation: str) -> Any:
         if HAS_RUNTIME:
-            message = worker.Message
+            message = Message
             body = message(bytes=b"")
             http = message(
                 method="GET",
@@ -148,9 +148,9 @@ class Streams:
 
     async def _call(self, request: str, **content: Any) -> Any:
         if HAS_RUNTIME:
-            message = worker.Message(
-                request=worker.Message(**{request: worker.Message(**content)}),
-                properties={"host": "127.0.0.1", "protos": worker.Protos()},
+            message = Message(
+                request=Message(**{request: Message(**content)}),
+                properties={"host": "127.0.0.1", "protos": Protos()},
             )
             return await getattr(self._runtime, request)(message)
         kinds = {
@@ -162,7 +162,7 @@ class Streams:
         return await getattr(self._worker, f"_handle__{request}")(message)
 
 
-class _Input(worker.Message):
+class _Input(Message):
     def WhichOneof(self, _group: str) -> str:
         return "data"
 

@@ -27,7 +27,7 @@ import requests
 import sqlalchemy
 import sqlalchemy.exc
 import starlette.exceptions
-from support import worker
+from apps import Protos
 from yarl import URL
 
 Boundary = Callable[[BaseException], BaseException]
@@ -52,7 +52,7 @@ def rendered(error: BaseException) -> str:
         text = "it cannot be shown"
     if sys.version_info >= (3, 13):
         tracing: Any = importlib.import_module("azure_functions_runtime.utils.tracing")
-        sent = tracing.serialize_exception(error, worker.Protos())
+        sent = tracing.serialize_exception(error, Protos())
         text += sent.message + sent.stack_trace
     text += "".join(traceback.format_tb(error.__traceback__))
     return text + "".join(traceback.format_exception(error))

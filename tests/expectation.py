@@ -50,7 +50,7 @@ class Expected:
     declared: set[Declared]
     makes_vault: bool
     makes_identity: bool
-    by_role: bool
+    access: str  # access-policy, rbac or granted
     setter: str = ""  # who may set secrets, by object id
     recovers: bool = False
     action_group: str = ""  # whom an alert goes to, by resource id
@@ -58,6 +58,12 @@ class Expected:
     services: tuple[str, ...] = ()
     key: str = ""
     private: bool = False
+    queues_and_tables: bool = False
+
+    @property
+    def by_role(self) -> bool:
+        """Whether access to the vault is given by roles."""
+        return self.access == "rbac"
 
 
 # What each service brings: resources, and rights by the end of what they reach.
@@ -119,6 +125,7 @@ def expected(
     setter: str = "",
     recovers: bool = False,
     action_group: str = "",
+    queues_and_tables: bool = False,
 ) -> Expected:
     """Say what the answers ask for; only the names that Bicep chooses come from the forecast."""
     asked = answers.get
@@ -144,7 +151,7 @@ def expected(
         settings["KEY_VAULT_IDENTITY_ID"] = identity
     elif identity.startswith("%"):
         name = identity.strip("%")
-        identity = settings[name] = VARIABLES[name]
+        identity = settings[name] = bicep.SURROUNDINGS["identityId"].strip("'")
 
     functions = {asked("function_name", "read_secret")}
     secrets = asked("secrets", "my-application-secret").split(",")
@@ -166,11 +173,12 @@ def expected(
         declared=declared,
         makes_vault=made,
         makes_identity=created,
-        by_role=asked("vault_access") == "rbac",
+        access=asked("vault_access", "access-policy"),
         setter=setter if made else "",
         recovers=recovers,
         action_group=action_group,
         services=services,
         key=key,
         private=asked("network") == "private",
+        queues_and_tables=queues_and_tables,
     )

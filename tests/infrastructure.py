@@ -27,17 +27,8 @@ NETWORK = "Microsoft.Network/virtualNetworks"
 ZONE = "Microsoft.Network/privateDnsZones"
 LINK = f"{ZONE}/virtualNetworkLinks"
 ENDPOINT = "Microsoft.Network/privateEndpoints"
-ENTRY = f"{ENDPOINT}/privateDnsZoneGroups"
-
-# Beside those that the generated tests know.
-ROLES = {
-    "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1": "Storage Blob Data Reader",
-    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
-    "4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0": "Azure Service Bus Data Receiver",
-    "69a216fc-b8fb-44d8-bc22-1f3c2cd27a39": "Azure Service Bus Data Sender",
-    "00000000-0000-0000-0000-000000000001": "Cosmos DB Built-in Data Reader",
-    "12338af0-0e69-4776-bea7-57ae8d297424": "Key Vault Crypto User",
-}
+RECORD = f"{ENDPOINT}/privateDnsZoneGroups"
+SUBNET = f"{NETWORK}/subnets"
 
 
 def start_compiler(variables: dict[str, str]) -> Iterator[Any]:
@@ -95,13 +86,3 @@ def service(forecast: Forecast, name: str) -> dict[str, Any]:
         (account,) = [one for one in accounts if one != host]
         return account
     return only(forecast, {"cosmos-db": COSMOS, "service-bus": BUS}[name])
-
-
-def all_grants(forecast: Forecast) -> list[Any]:
-    """List every right that the deployment gives, those of Cosmos DB's own roles too."""
-    found = [one._replace(what=ROLES.get(one.what, one.what)) for one in bicep.grants(forecast)]
-    for one in bicep.resources(forecast, COSMOS_ROLE):
-        role = one["properties"]["roleDefinitionId"].rpartition("/")[2]
-        who = bicep.identity_of(one["properties"]["principalId"])
-        found.append(bicep.Grant(who, ROLES.get(role, role), one["properties"]["scope"]))
-    return found

@@ -11,6 +11,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,20 +29,20 @@ from infrastructure import (
     BUS,
     COSMOS,
     ENDPOINT,
-    ENTRY,
     INSIGHTS,
     KEY,
     LINK,
     NETWORK,
     POLICY,
+    RECORD,
     ROLE,
     SITE,
     STORAGE,
+    SUBNET,
     VAULT,
     WORKSPACE,
     ZONE,
     Forecast,
-    all_grants,
     bicep,
     host_storage,
     only,
@@ -50,14 +51,18 @@ from infrastructure import (
 
 Template = dict[str, Any]
 
-# Azure gives these settings a meaning that does not go with Flex Consumption, or they hold a key.
+FLEX_CONSUMPTION = json.loads(
+    Path(__file__).with_name("schemas").joinpath("flex_consumption.json").read_text("utf-8")
+)
+# These hold a key.
 FORBIDDEN_SETTINGS = re.compile(
-    r"AzureWebJobsStorage|FUNCTIONS_.*|WEBSITE_.*|SCM_.*|ENABLE_ORYX_BUILD|APPINSIGHTS_.*"
-    r"|DOCUMENTS|ORDERS_DB|ORDERS_BUS|.*__managedIdentityResourceId"
+    r"AzureWebJobsStorage|AzureWebJobsDashboard|APPINSIGHTS_.*|DOCUMENTS|ORDERS_DB|ORDERS_BUS"
+    r"|.*__managedIdentityResourceId"
 )
 # In the place of what host.json says, where an alert waits for a single line.
 SAMPLING = "AzureFunctionsJobHost__logging__applicationInsights__samplingSettings"
 UNIQUE = re.compile(r"[a-z2-7]{13}")
+QUEUES = ("Queue", "Table")
 
 
 # Who may do what
@@ -67,8 +72,9 @@ def it_makes_nothing_else(forecast: Forecast, want: Expected) -> Iterator[str]:
     """Exactly these resources; a right or a resource more would be one that nobody asked for."""
     kinds = [WORKSPACE, INSIGHTS, STORAGE, f"{STORAGE}/blobServices"]
     kinds += [f"{STORAGE}/blobServices/containers", "Microsoft.Web/serverfarms", SITE]
-    kinds += 2 * [f"{SITE}/basicPublishingCredentialsPolicies"] + [f"{SITE}/config"] + 2 * [ROLE]
-    vaults = 1 + len(want.other_vaults)
+    kinds += [f"{SITE}/basicPublishingCredentialsPolicies", f"{SITE}/config", ROLE, ROLE]
+    kinds += [ROLE, ROLE] if want.queues_and_tables else []
+    vaults = 0 if want.access == "granted" else 1 + len(want.other_vaults)
     kinds += [ROLE if want.by_role else POLICY] * (vaults + bool(want.setter))
     kinds += [ROLE] * vaults if want.key and want.by_role else []
     kinds += [KEY] if want.key and want.makes_vault else []
@@ -98,9 +104,15 @@ def the_rights_are_exactly_these(forecast: Forecast, want: Expected) -> Iterator
         (want.identity, "Storage Blob Data Owner", host_storage(forecast)["id"]),
         (want.identity, "Monitoring Metrics Publisher", only(forecast, INSIGHTS)["id"]),
     }
+    if want.queues_and_tables:
+        account = host_storage(forecast)["id"]
+        rights |= {(want.identity, f"Storage {one} Data Contributor", account) for one in QUEUES}
     if want.setter:
         rights |= {(want.setter, right, want.vault) for right in needs["setter"]}
-    for vault in (want.vault, *want.other_vaults):
+    vaults: tuple[str, ...] = (want.vault, *want.other_vaults)
+    if want.access == "granted":
+        vaults = ()
+    for vault in vaults:
         rights |= {(want.identity, right, vault) for right in needs["keyVault"]}
         if want.key:
             rights |= {(want.identity, right, vault) for right in needs["keyVaultKey"]}
@@ -109,7 +121,7 @@ def the_rights_are_exactly_these(forecast: Forecast, want: Expected) -> Iterator
         rights |= {
             (want.identity, role, f"{where}{end}") for end, role in SERVICE_RIGHTS[name].items()
         }
-    given = all_grants(forecast)
+    given = bicep.grants(forecast)
     for grant in sorted(rights.symmetric_difference(given)):
         yield f"{'lacks' if grant in rights else 'gives'} {tuple(grant)}"
     if len(given) != len(set(given)):
@@ -153,26 +165,6 @@ def a_key_that_is_made_signs_and_no_more(forecast: Forecast, want: Expected) -> 
             yield f"the key is {key['id']}"
         if key["properties"] != {"kty": "RSA", "keySize": 3072, "keyOps": ["sign", "verify"]}:
             yield f"the key is {key['properties']}"
-
-
-def a_vault_in_the_other_mode_is_refused(forecast: Forecast, want: Expected) -> Iterator[str]:
-    """An existing vault may ignore the right that it is given: then the deployment must fail."""
-    uri = forecast["outputs"]["vaultUri"]
-    if want.makes_vault:
-        # The forecast knows the mode of a vault that is made, and has followed the good branch.
-        if not re.fullmatch(rf"\[reference\('{re.escape(want.vault)}', '[^']+'\)\.vaultUri\]", uri):
-            yield f"the vault's URI is {uri}"
-        return
-    mode = "access-policy" if want.by_role else "rbac"
-    by_role = rf"\[if\(equals\(tryGet\(reference\('{re.escape(want.vault)}', '[^']+'\), "
-    by_role += r"'enableRbacAuthorization'\), true\(\)\), "
-    good, bad = (
-        r"reference\([^?]+\.vaultUri",
-        rf"fail\(.*'The vault .+ goes by .+ vault_access={mode}\.'.*\)",
-    )
-    branches = f"{good}, {bad}" if want.by_role else f"{bad}, {good}"
-    if not re.fullmatch(rf"{by_role}{branches}\)\]", uri):
-        yield f"the vault's URI is {uri}"
 
 
 # No key, no password, nothing unencrypted
@@ -220,20 +212,47 @@ def logs_know_no_keys(forecast: Forecast, want: Expected) -> Iterator[str]:
 
 
 def the_site_has_no_other_door(forecast: Forecast, want: Expected) -> Iterator[str]:
-    """HTTPS, TLS 1.2 and up, no FTP, no passwords for publishing."""
+    """HTTPS, TLS 1.2 and up, no passwords for publishing."""
     site = only(forecast, SITE)["properties"]
     if site["httpsOnly"] is not True:
         yield "the site answers without TLS"
     if site["siteConfig"] != {
         "minTlsVersion": "1.2",
         "scmMinTlsVersion": "1.2",
-        "ftpsState": "Disabled",
     }:
         yield f"the site's configuration is {site['siteConfig']}"
     doors = bicep.resources(forecast, f"{SITE}/basicPublishingCredentialsPolicies")
     closed = {one["name"].rpartition("/")[2]: one["properties"]["allow"] for one in doors}
-    if closed != {"ftp": False, "scm": False}:
+    if closed != {"scm": False}:
         yield f"publishing with a password is {closed}"
+
+
+def nothing_that_flex_consumption_refuses_or_ignores(
+    forecast: Forecast, want: Expected
+) -> Iterator[str]:
+    """No such property of the site or its configuration, no such setting, no FTP."""
+    site = only(forecast, SITE)["properties"]
+    for name in (*site, *site["siteConfig"]):
+        if name.lower() in map(str.lower, FLEX_CONSUMPTION["properties"]):
+            yield f"{name} is set"
+    written = {name.upper() for name in bicep.app_settings(forecast)}
+    for entry in site["siteConfig"].get("appSettings", []):
+        written.add(entry["name"].upper())
+    for name in sorted(written.intersection(FLEX_CONSUMPTION["settings"])):
+        yield f"{name} is set"
+    for policy in bicep.resources(forecast, f"{SITE}/basicPublishingCredentialsPolicies"):
+        if policy["name"].endswith("/ftp"):
+            yield "there is no FTP"
+
+
+def no_permission_is_a_wildcard(forecast: Forecast, want: Expected) -> Iterator[str]:
+    """No `*`, `all` or whole internet in permissions, actions, origins and addresses."""
+    wildcard = re.compile(r"""(?<=[\[ ])['"](\*|.*/\*|all|0\.0\.0\.0/0)['"]""", re.IGNORECASE)
+    for one in forecast["predictedResources"]:
+        if one["type"] == ALERT:  # its dimensions include every message
+            continue
+        if found := wildcard.findall(json.dumps(one.get("properties", {}))):
+            yield f"{one['type']} has {found}"
 
 
 # What is told: to the app, and to whoever deploys it
@@ -244,7 +263,10 @@ def the_settings_are_exactly_these(forecast: Forecast, want: Expected) -> Iterat
     settings = bicep.app_settings(forecast)
     account, insights = host_storage(forecast)["id"], only(forecast, INSIGHTS)["id"]
     wanted = {
-        "AzureWebJobsStorage__blobServiceUri": f"[reference('{account}', *).primaryEndpoints.blob]",
+        "AzureWebJobsStorage__accountName": account.rpartition("/")[2],
+        "AzureWebJobsStorage__credential": "managedidentity",
+        "SECRET_REFRESH_SECONDS": "300",
+        "SECRET_GRACE_SECONDS": "900",
         "APPLICATIONINSIGHTS_CONNECTION_STRING": f"[reference('{insights}', *).ConnectionString]",
         "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "Authorization=AAD",
         "KEY_VAULT_DNS_SUFFIX": "[substring(environment().suffixes.keyvaultDns, 1)]",
@@ -258,7 +280,6 @@ def the_settings_are_exactly_these(forecast: Forecast, want: Expected) -> Iterat
     if want.identity != "system":
         client = f"reference('{want.identity}', *).clientId"
         wanted |= {
-            "AzureWebJobsStorage__credential": "managedidentity",
             "AzureWebJobsStorage__clientId": f"[{client}]",
             "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": f"[format('ClientId={{0}};"
             f"Authorization=AAD', {client})]",
@@ -285,7 +306,6 @@ def nothing_secret_leaves(forecast: Forecast, want: Expected) -> Iterator[str]:
         "identityPrincipalId",
         "vaultName",
         "vaultUri",
-        "setSecretCommands",
     }:
         yield f"the outputs are {sorted(forecast['outputs'])}"
     if keys := re.findall(r"list[A-Z]\w*\(|AccountKey=|SharedAccessKey|getSecret", str(forecast)):
@@ -313,7 +333,7 @@ def the_site_runs_on_flex_consumption(forecast: Forecast, want: Expected) -> Ite
         yield f"the package is fetched by {storage['authentication']}"
     account = host_storage(forecast)["id"]
     if f"'{account}'" not in storage["value"] or "'app-package'" not in storage["value"]:
-        yield f"the package lies at {storage['value']}"
+        yield f"the package is at {storage['value']}"
     if config["scaleAndConcurrency"] != {"instanceMemoryMB": 2048, "maximumInstanceCount": 100}:
         yield f"the scale is {config['scaleAndConcurrency']}"
     if site["tags"].get("azd-service-name") != "api":
@@ -378,6 +398,8 @@ ZONES = {
     "vault": "replace(environment().suffixes.keyvaultDns, '.vault.', 'privatelink.vaultcore.')",
     "blob": "format('privatelink.blob.{0}', environment().suffixes.storage)",
     "Sql": "replace(split(environment().portal, '/')[2], 'portal.', 'privatelink.documents.')",
+    "queue": "format('privatelink.queue.{0}', environment().suffixes.storage)",
+    "table": "format('privatelink.table.{0}', environment().suffixes.storage)",
 }
 
 
@@ -387,6 +409,11 @@ def reached(forecast: Forecast, want: Expected) -> set[tuple[str, str]]:
         *((vault, "vault") for vault in (want.vault, *want.other_vaults)),
         *((one["id"], "blob") for one in bicep.resources(forecast, STORAGE)),
         *((one["id"], "Sql") for one in bicep.resources(forecast, COSMOS)),
+        *(
+            (host_storage(forecast)["id"], group)
+            for group in ("queue", "table")
+            if want.queues_and_tables
+        ),
     }
 
 
@@ -414,7 +441,7 @@ def nothing_is_open(forecast: Forecast, want: Expected) -> Iterator[str]:
 def what_is_reached_has_an_endpoint(forecast: Forecast, want: Expected) -> Iterator[str]:
     """One private endpoint each, in the subnet for them, with an entry in the zone of its kind."""
     wanted = reached(forecast, want)
-    zones = {entry["name"].partition("/")[0]: entry for entry in bicep.resources(forecast, ENTRY)}
+    zones = {entry["name"].partition("/")[0]: entry for entry in bicep.resources(forecast, RECORD)}
     made = []
     for endpoint in bicep.resources(forecast, ENDPOINT):
         if (
@@ -440,6 +467,8 @@ def zones_are_linked(forecast: Forecast, want: Expected) -> Iterator[str]:
     names = sorted(f"[{ZONES[kind]}]" for kind in {kind for _, kind in reached(forecast, want)})
     if sorted(zone["name"] for zone in bicep.resources(forecast, ZONE)) != names:
         yield f"the zones are {[zone['name'] for zone in bicep.resources(forecast, ZONE)]}"
+    if tagged := [zone["name"] for zone in bicep.resources(forecast, ZONE) if "tags" in zone]:
+        yield f"tags of one app are on shared zones: {tagged}"
     network = only(forecast, NETWORK)
     links = bicep.resources(forecast, LINK)
     of_zones = sorted(f"[format('{{0}}/{{1}}', {n[1:-1]}, '{network['name']}')]" for n in names)
@@ -458,7 +487,12 @@ def the_app_goes_through_its_subnet(forecast: Forecast, want: Expected) -> Itera
     """A subnet that Flex Consumption takes, for the app alone, and all traffic through it."""
     network = only(forecast, NETWORK)
     (space,) = network["properties"]["addressSpace"]["addressPrefixes"]
-    subnets = {one["name"]: one["properties"] for one in network["properties"]["subnets"]}
+    if "subnets" in network["properties"]:
+        yield "the network lists its subnets, which deletes those of others"
+    subnets = {
+        one["name"].rpartition("/")[2]: one["properties"]
+        for one in bicep.resources(forecast, SUBNET)
+    }
     if subnets.keys() != {"app", "endpoints"} or "_" in "".join(subnets):
         yield f"the subnets are {sorted(subnets)}"
         return
@@ -490,11 +524,64 @@ def no_parameter_is_a_secret(template: Template, want: Expected) -> Iterator[str
         yield f"asks for {secure}"
 
 
-def a_vault_with_policies_is_written_once(template: Template, want: Expected) -> Iterator[str]:
-    """A second deployment would clear the policies of others; no forecast shows that."""
-    once = "onlyIfNotExists" in json.dumps(template)
-    if once != (want.makes_vault and not want.by_role):
-        yield "the vault is written once" if once else "the vault is written again and again"
+def what_others_write_is_written_once(template: Template, want: Expected) -> Iterator[str]:
+    """A vault with policies, and shared DNS zones: a snapshot does not show that."""
+    written_once = {
+        one["type"]
+        for one in resources_of(template)
+        if "onlyIfNotExists" in str(one.get("@options"))
+    }
+    wanted: set[str] = {VAULT} if want.makes_vault and not want.by_role else set()
+    wanted |= {ZONE} if want.private else set()
+    if written_once != wanted:
+        yield f"{written_once} instead of {wanted} are written once"
+
+
+def a_vault_in_the_other_mode_stops_the_deployment(
+    template: Template, want: Expected
+) -> Iterator[str]:
+    """A module of its own reads the vault's mode and fails, and the grant depends on it."""
+    modules = template["resources"]
+    if want.access == "granted":
+        if {"vaultMode", "vaultAccess"} & modules.keys():
+            yield "a vault that is not granted is looked at"
+        return
+    sentence = "render the project with vault_access=" + (
+        "access-policy" if want.by_role else "rbac"
+    )
+    for mode, access in (("vaultMode", "vaultAccess"), ("otherVaultMode", "otherVaultAccess")):
+        output = modules[mode]["properties"]["template"]["outputs"]["mode"]["value"]
+        if "'enableRbacAuthorization'), true()" not in output or sentence not in output:
+            yield f"{mode} is {output}"
+        if mode not in modules[access]["dependsOn"]:
+            yield f"{access} does not depend on {mode}"
+
+
+def what_if_sees_everything(template: Template, want: Expected) -> Iterator[str]:
+    """Only principal ids reach a module at run time; what-if skips modules that know less.
+
+    https://learn.microsoft.com/azure/azure-resource-manager/templates/deploy-what-if#short-circuiting
+    """
+    for name, module in modules_of(template).items():
+        for parameter, given in module["properties"].get("parameters", {}).items():
+            if "reference(" in json.dumps(given) and parameter != "principalId":
+                yield f"{name} gets {parameter} from {given}"
+        if module["name"].find("parameters('project')") == -1 and "ofThisApp" not in module["name"]:
+            yield f"the deployment {module['name']} does not have the project in its name"
+
+
+def modules_of(template: Template) -> dict[str, Any]:
+    """The modules of a template, by their symbolic names."""
+    kind = "Microsoft.Resources/deployments"
+    return {name: one for name, one in template["resources"].items() if one["type"] == kind}
+
+
+def resources_of(template: Template) -> Iterator[dict[str, Any]]:
+    """Every resource of a template and of its modules."""
+    for one in template["resources"].values():
+        yield one
+        if one["type"] == "Microsoft.Resources/deployments":
+            yield from resources_of(one["properties"]["template"])
 
 
 # The app and its declarations
@@ -526,7 +613,7 @@ def one_identity_is_declared_carried_and_granted(
     site = only(forecast, SITE)["identity"]
     carried = set(site.get("userAssignedIdentities", ()))
     carried |= {"system"} if "SystemAssigned" in site["type"] else set()
-    granted = {grant.who for grant in all_grants(forecast)} - {want.setter}
+    granted = {grant.who for grant in bicep.grants(forecast)} - {want.setter}
     declared = {one.identity for one in app.declared}
     if not declared == carried == granted or len(declared) != 1:
         yield f"{declared} is declared, {carried} is carried, {granted} is granted"
@@ -536,6 +623,8 @@ def what_is_declared_is_granted_and_no_more(
     app: App, forecast: Forecast, want: Expected
 ) -> Iterator[str]:
     """Each vault that a function names lets in the identity that it names, for what it names."""
+    if want.access == "granted":
+        return
     needs = BY_ROLE if want.by_role else BY_POLICY
     declared = {
         (one.identity, right, urlsplit(one.vault).netloc.partition(".")[0])
@@ -545,7 +634,7 @@ def what_is_declared_is_granted_and_no_more(
     }
     granted = {
         (who, right, vault.rpartition("/")[2])
-        for who, right, vault in all_grants(forecast)
+        for who, right, vault in bicep.grants(forecast)
         if f"/{VAULT}/" in vault and who != want.setter
     }
     for one in sorted(declared ^ granted):
@@ -558,10 +647,11 @@ INFRASTRUCTURE = (
     the_rights_are_exactly_these,
     the_vault_is_safe,
     a_key_that_is_made_signs_and_no_more,
-    a_vault_in_the_other_mode_is_refused,
     storage_knows_no_keys,
     services_know_no_keys,
     logs_know_no_keys,
+    nothing_that_flex_consumption_refuses_or_ignores,
+    no_permission_is_a_wildcard,
     the_site_has_no_other_door,
     the_settings_are_exactly_these,
     nothing_secret_leaves,
@@ -578,7 +668,9 @@ PRIVATE = (
 )
 TEMPLATE = (
     no_parameter_is_a_secret,
-    a_vault_with_policies_is_written_once,
+    what_others_write_is_written_once,
+    a_vault_in_the_other_mode_stops_the_deployment,
+    what_if_sees_everything,
 )
 APP = (
     the_app_is_what_was_asked_for,

@@ -207,6 +207,19 @@ def _write_the_vault_again(app: App, forecast: Forecast, template: Template) -> 
     del vault["@options"]
 
 
+def _grant_without_a_look_at_the_mode(app: App, forecast: Forecast, template: Template) -> None:
+    template["resources"]["vaultAccess"]["dependsOn"].remove("vaultMode")
+
+
+def _pass_a_name_at_run_time(app: App, forecast: Forecast, template: Template) -> None:
+    given = template["resources"]["access"]["properties"]["parameters"]
+    given["insightsName"] = {"value": "[reference('monitoring').outputs.name.value]"}
+
+
+def _name_a_deployment_as_others_do(app: App, forecast: Forecast, template: Template) -> None:
+    template["resources"]["storage"]["name"] = "storage"
+
+
 BREAKAGES: list[tuple[Callable[[App, Forecast, Template], None], str]] = [
     (_declare_another_vault, "what_is_declared_is_granted_and_no_more"),
     (_declare_another_vault, "the_app_is_what_was_asked_for"),
@@ -223,7 +236,13 @@ BREAKAGES: list[tuple[Callable[[App, Forecast, Template], None], str]] = [
     (_let_in_elsewhere, "what_is_declared_is_granted_and_no_more"),
     (_ask_for_a_password, "no_parameter_is_a_secret"),
     (_ask_for_a_password_in_a_module, "no_parameter_is_a_secret"),
-    (_write_the_vault_again, "a_vault_with_policies_is_written_once"),
+    (_write_the_vault_again, "what_others_write_is_written_once"),
+    (
+        _grant_without_a_look_at_the_mode,
+        "a_vault_in_the_other_mode_stops_the_deployment",
+    ),
+    (_pass_a_name_at_run_time, "what_if_sees_everything"),
+    (_name_a_deployment_as_others_do, "what_if_sees_everything"),
 ]
 
 

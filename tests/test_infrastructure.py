@@ -1,32 +1,30 @@
-"""Every infrastructure that can be rendered compiles, and gives exactly the rights asked for."""
+"""Every infrastructure that can be rendered compiles, and deploys exactly what the answers ask for."""
 
 import copy
+import itertools
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import infrastructure
+import jinja2
 import pytest
-from answers import (
-    COMBINATIONS,
-    IDENTITIES,
-    LITERAL_ID,
-    OPTION_COMBINATIONS,
-    OPTIONS,
-    VARIABLES,
-    VAULT_SUBSCRIPTION,
-)
-from baking import Bake
+from answers import DEFAULTS, IDENTITIES, LITERAL_ID, SERVICES, VARIABLES, VAULT_SUBSCRIPTION
+from baking import TEMPLATE, Bake
 from expectation import expected
-from infrastructure import SITE, bicep, compiled, host_storage, only, start_compiler, unformatted
+from infrastructure import SITE, bicep, host_storage, only, start_compiler
 from invariants import wrong, wrong_template
+
+from local_extensions.facts import Facts, facts_of
 
 SETTER = "44444444-4444-4444-4444-444444444444"
 ACTION_GROUP = (
@@ -40,6 +38,112 @@ GIVEN = {
     "RECOVER_VAULT": "true",
     "AZURE_ENV_NAME": "prod",
 }
+NEW = {"vault_source": "new"}
+EXISTING = {
+    "vault_source": "existing",
+    "vault": "contoso-vault",
+    "vault_resource_group": f"{VAULT_SUBSCRIPTION}/rg-vaults",
+    "vault_access": "rbac",
+    **IDENTITIES["literal"],
+}
+EVERYTHING = {
+    **NEW,
+    **IDENTITIES["created"],
+    "vault_access": "rbac",
+    "services": ",".join(SERVICES),
+    "key": "signing-key",
+    "api_scope": "api://contoso/.default",
+}
+PRIVATE = {**NEW, "network": "private", "services": "blob-storage,cosmos-db"}
+
+
+def combinations() -> Iterator[dict[str, str]]:
+    """Each identity, vault, place, access, network and set of services that go together."""
+    uri = "https://contoso-vault.vault.azure.net/"
+    vaults = [("new", vault, "") for vault in ("%KEY_VAULT_NAME%", "contoso-vault", uri)]
+    places = ("", "rg-vaults", f"{VAULT_SUBSCRIPTION}/rg-vaults")
+    vaults += [("existing", vault, place) for vault in ("contoso-vault", uri) for place in places]
+    every_service = [
+        ",".join(some) for n in range(4) for some in itertools.combinations(SERVICES, n)
+    ]
+    for identity, (source, vault, place), access, network, services in itertools.product(
+        IDENTITIES.values(),
+        vaults,
+        ("access-policy", "rbac", "granted"),
+        ("public", "private"),
+        every_service,
+    ):
+        if (source, access) == ("new", "granted"):
+            continue
+        if network == "private" and "service-bus" in services:
+            continue
+        yield {
+            **identity,
+            "vault_source": source,
+            "vault": vault,
+            "vault_resource_group": place,
+            "vault_access": access,
+            "network": network,
+            "services": services,
+        }
+
+
+def render_infra(answers: dict[str, str], folder: Path) -> Path:
+    """Render infra/ alone, as `cookiecutter` does, which renders much more."""
+    raw = {**DEFAULTS, **answers}
+    facts: Facts = facts_of(raw)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATE),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters["facts"] = lambda _: facts
+    root = "{{cookiecutter.project_slug}}"
+    for file in sorted((TEMPLATE / root / "infra").rglob("*")):
+        path = file.relative_to(TEMPLATE / root)
+        if file.is_dir() or path.as_posix() in facts.left_out:
+            continue
+        template = environment.get_template(f"{root}/{path.as_posix()}")
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(template.render(cookiecutter=raw), "utf-8")
+    return folder / "infra"
+
+
+def files_of(infra: Path) -> dict[str, str]:
+    """The Bicep files of a project's infrastructure, by their paths."""
+    return {
+        file.relative_to(infra).as_posix(): file.read_text("utf-8")
+        for file in sorted(infra.rglob("*.bicep*"))
+    }
+
+
+@pytest.mark.parametrize("answers", [NEW, EXISTING, EVERYTHING, PRIVATE])
+def test_rendering_infra_alone_makes_no_difference(
+    bake: Bake, answers: dict[str, str], tmp_path: Path
+) -> None:
+    assert files_of(render_infra(answers, tmp_path)) == files_of(bake(**answers) / "infra")
+
+
+@pytest.mark.slow
+def test_every_combination(compiler: Any, figures: Counter[str], tmp_path: Path) -> None:
+    """Compile, lint and predict each; combinations with the same files are compiled once."""
+    seen: dict[str, list[str]] = {}
+    started = time.monotonic()
+    for number, answers in enumerate(combinations()):
+        infra = render_infra(answers, tmp_path / str(number))
+        text = json.dumps(files_of(infra))
+        if text not in seen:
+            warnings, template = compiler.compile(infra / "main.bicep")
+            warnings += compiler.compile(infra / "main.bicepparam")[0]
+            forecast = compiler.snapshot(infra / "main.bicepparam")
+            want = expected(answers, forecast)
+            seen[text] = [*warnings, *wrong(forecast, want), *wrong_template(template, want)]
+            figures["infrastructure.warnings"] += len(warnings)
+        assert seen[text] == [], answers
+        figures["infrastructure.combinations"] += 1
+        shutil.rmtree(tmp_path / str(number))
+    figures["infrastructure.compiled"] = len(seen)
+    figures["infrastructure.seconds"] = round(time.monotonic() - started)
 
 
 @pytest.fixture(scope="module")
@@ -48,55 +152,8 @@ def generous_compiler() -> Iterator[Any]:
     yield from start_compiler(VARIABLES | GIVEN)
 
 
-def _name(answers: dict[str, str]) -> str:
-    identity = answers.get("identity_id", "") or answers["identity"]
-    return "-".join(
-        (
-            identity.rpartition("/")[2],
-            answers["vault_source"],
-            answers["vault"].replace("https://", "uri ").partition(".")[0],
-            answers["vault_resource_group"][-14:] or "same group",
-            answers["vault_access"],
-            *filter(None, (answers.get(one) for one in ("services", "key", "api_scope"))),
-        )
-    )
-
-
-ALL_COMBINATIONS = COMBINATIONS + OPTION_COMBINATIONS
-# Every identity with every vault, always. Of the options, test_combinations.py has every pair.
-RUN = [
-    *(pytest.param(answers, id=_name(answers)) for answers in COMBINATIONS),
-    *(
-        pytest.param(answers, id=_name(answers), marks=pytest.mark.slow)
-        for answers in OPTION_COMBINATIONS
-    ),
-]
-
-
-@pytest.mark.parametrize("answers", RUN)
-def test_a_combination(bake: Bake, compiler: Any, answers: dict[str, str]) -> None:
-    infra = bake(**answers) / "infra"
-
-    warnings, template = compiled(compiler, infra)
-    assert warnings == []
-    assert unformatted(compiler, infra) == []
-    forecast = compiler.snapshot(infra / "main.bicepparam")
-    want = expected(answers, forecast)
-    assert wrong(forecast, want) == []
-    assert wrong_template(template, want) == []
-
-
-NEW = [answers for answers in COMBINATIONS if answers["vault_source"] == "new"]
-EXISTING = [answers for answers in COMBINATIONS if answers["vault_source"] == "existing"]
-EVERYTHING = next(
-    answers
-    for answers in OPTION_COMBINATIONS
-    if all(answers[option] for option in ("key", "api_scope")) and "," in answers["services"]
-)
-
-
-@pytest.mark.parametrize("answers", NEW, ids=map(_name, NEW))
-def test_who_is_named_may_set_secrets_and_hears_of_denials_and_the_vault_comes_back(
+@pytest.mark.parametrize("answers", [NEW, EVERYTHING, PRIVATE])
+def test_who_is_named_may_set_secrets_and_is_notified_and_the_vault_is_recovered(
     bake: Bake, generous_compiler: Any, answers: dict[str, str]
 ) -> None:
     forecast = generous_compiler.snapshot(bake(**answers) / "infra" / "main.bicepparam")
@@ -106,48 +163,133 @@ def test_who_is_named_may_set_secrets_and_hears_of_denials_and_the_vault_comes_b
 
 
 def test_nobody_sets_secrets_in_a_vault_of_others(bake: Bake, generous_compiler: Any) -> None:
-    for answers in EXISTING[::7]:
-        forecast = generous_compiler.snapshot(bake(**answers) / "infra" / "main.bicepparam")
+    forecast = generous_compiler.snapshot(bake(**EXISTING) / "infra" / "main.bicepparam")
 
-        assert wrong(forecast, expected(answers, forecast, SETTER, action_group=ACTION_GROUP)) == []
-
-
-def test_denials_are_told_from_a_private_network_too(bake: Bake, generous_compiler: Any) -> None:
-    answers = {**NEW[0], "network": "private"}
-
-    forecast = generous_compiler.snapshot(bake(**answers) / "infra" / "main.bicepparam")
-
-    assert wrong(forecast, expected(answers, forecast, SETTER, True, ACTION_GROUP)) == []
+    assert wrong(forecast, expected(EXISTING, forecast, SETTER, action_group=ACTION_GROUP)) == []
 
 
-def test_an_identity_that_is_not_given_stops_the_deployment_with_a_sentence(
-    bake: Bake, compiler: Any
+@pytest.mark.parametrize("answers", [NEW, EVERYTHING, PRIVATE])
+def test_one_parameter_adds_queues_and_tables(
+    bake: Bake, compiler: Any, answers: dict[str, str]
 ) -> None:
-    infra = bake(identity="user", identity_id="%ANOTHER_IDENTITY%") / "infra"
+    parameters = bake(**answers) / "infra" / "main.bicepparam"
 
-    with pytest.raises(RuntimeError, match="Set ANOTHER_IDENTITY to the resource id"):
-        compiler.snapshot(infra / "main.bicepparam")
+    forecast = compiler.snapshot(parameters, storageQueuesAndTables="true")
+
+    assert wrong(forecast, expected(answers, forecast, queues_and_tables=True)) == []
+
+
+@pytest.mark.parametrize("cloud", ["AzureCloud", "AzureUSGovernment", "AzureChinaCloud"])
+def test_outside_of_the_public_cloud_the_host_has_all_addresses_of_its_storage(
+    bake: Bake, compiler: Any, cloud: str
+) -> None:
+    forecast = compiler.snapshot(bake() / "infra" / "main.bicepparam", cloud=f"'{cloud}'")
+
+    settings = bicep.app_settings(forecast)
+    account = host_storage(forecast)
+    addresses = {
+        name: value for name, value in settings.items() if re.search("Storage__.*ServiceUri", name)
+    }
+    assert settings["AzureWebJobsStorage__accountName"] == account["name"]
+    assert settings["AzureWebJobsStorage__credential"] == "managedidentity"
+    if cloud == "AzureCloud":
+        assert addresses == {}
+    else:
+        assert addresses == {
+            f"AzureWebJobsStorage__{service}ServiceUri": f"[reference('{account['id']}',"
+            f" '2026-04-01').primaryEndpoints.{service}]"
+            for service in ("blob", "queue", "table")
+        }
+
+
+PROBLEMS = [
+    (PRIVATE, "networkAddresses", "'10.0.0.0/26'", "a /25 or larger is expected"),
+    (PRIVATE, "networkAddresses", "'10.0.0.0'", "a /25 or larger is expected"),
+    (PRIVATE, "networkAddresses", "'10.0.0.0/x'", "a /25 or larger is expected"),
+    (PRIVATE, "networkAddresses", "'300.0.0.0/24'", "a /25 or larger is expected"),
+    (PRIVATE, "networkAddresses", "'fd00::/24'", "a /25 or larger is expected"),
+    (NEW, "alertActionGroupId", "'on-call'", "actionGroups/… is expected"),
+    (NEW, "alertActionGroupId", f"'{LITERAL_ID}'", "actionGroups/… is expected"),
+    (NEW, "setterObjectId", "'ann@example.com'", "an object id is expected"),
+    (NEW, "otherVaults", "[{ name: 'kv-a' }, { name: 'KV-A' }]", "each vault is expected once"),
+    (EXISTING, "otherVaults", "[{ name: 'Contoso-vault' }]", "the app's own vault is expected in"),
+    (EVERYTHING, "documentsAccountName", "storageAccountName", "a name that differs from"),
+    (IDENTITIES["setting"], "identityId", "''", "set SHARED_IDENTITY to /subscriptions/…"),
+    (IDENTITIES["setting"], "identityId", f"'{ACTION_GROUP}'", "set SHARED_IDENTITY to"),
+]
+
+
+@pytest.mark.parametrize(("answers", "name", "value", "sentence"), PROBLEMS)
+def test_a_parameter_that_cannot_work_ends_the_deployment_with_its_name(
+    bake: Bake, compiler: Any, answers: dict[str, str], name: str, value: str, sentence: str
+) -> None:
+    parameters = bake(**answers) / "infra" / "main.bicepparam"
+    given = {name: value}
+    if value == "storageAccountName":
+        given = {name: "'sttaken'", value: "'sttaken'"}
+
+    with pytest.raises(RuntimeError) as caught:
+        compiler.snapshot(parameters, **given)
+
+    assert re.search(rf"'allTags' is not valid: {name}: .*{re.escape(sentence)}", str(caught.value))
+
+
+def test_every_wrong_parameter_is_named_at_once(bake: Bake, compiler: Any) -> None:
+    with pytest.raises(RuntimeError, match=r"alertActionGroupId: 'x': .*; setterObjectId: 'y': "):
+        compiler.snapshot(
+            bake() / "infra" / "main.bicepparam", alertActionGroupId="'x'", setterObjectId="'y'"
+        )
 
 
 @pytest.mark.parametrize("slug", ["ab", "a-b-c-d-e-f-g-h-i-j-k-l-m-n-o-p9"])
 def test_names_fit_whatever_the_slug(bake: Bake, compiler: Any, slug: str) -> None:
     forecast = compiler.snapshot(bake(project_slug=slug) / "infra" / "main.bicepparam")
 
-    assert wrong(forecast, expected(NEW[0], forecast)) == []
+    assert wrong(forecast, expected(NEW, forecast)) == []
 
 
-def test_two_projects_in_one_group_share_nothing(bake: Bake, compiler: Any) -> None:
+SHARED_ZONES = "Microsoft.Network/privateDnsZones"
+
+
+@pytest.mark.parametrize("answers", [NEW, PRIVATE], ids=["public", "private"])
+def test_two_apps_in_one_group_touch_nothing_of_each_other(
+    bake: Bake, compiler: Any, answers: dict[str, str]
+) -> None:
+    """They share the DNS zones alone, which neither of them changes once they exist."""
     first, second = (
         {
-            one["id"]
-            for one in compiler.snapshot(bake(project_slug=slug) / "infra" / "main.bicepparam")[
-                "predictedResources"
-            ]
+            one["id"]: one
+            for one in compiler.snapshot(
+                bake(**answers, project_slug=slug) / "infra" / "main.bicepparam"
+            )["predictedResources"]
         }
         for slug in ("secure-function-app", "secure-function-api")
     )
 
-    assert first.isdisjoint(second)
+    shared = first.keys() & second.keys()
+    assert {first[one]["type"] for one in shared} <= {SHARED_ZONES}
+    assert all(first[one] == second[one] for one in shared)
+    assert len(shared) == (3 if answers == PRIVATE else 0)
+
+
+def test_two_apps_in_one_group_have_deployments_of_their_own(bake: Bake, compiler: Any) -> None:
+    _, template = compiler.compile(bake(**PRIVATE) / "infra" / "main.bicep")
+
+    names = [
+        one["name"]
+        for one in template["resources"].values()
+        if one["type"] == "Microsoft.Resources/deployments"
+    ]
+    assert len(names) > 5
+    assert all("parameters('project')" in one or "ofThisApp" in one for one in names)
+    assert "parameters('project')" in template["variables"]["ofThisApp"]
+
+
+def test_a_second_deployment_predicts_the_same(bake: Bake, compiler: Any) -> None:
+    """So nothing has a name of chance, and nothing is made anew."""
+    parameters = bake(**PRIVATE) / "infra" / "main.bicepparam"
+
+    assert compiler.snapshot(parameters) == compiler.snapshot(parameters)
 
 
 @pytest.mark.parametrize("python_version", ["3.11", "3.12", "3.13", "3.14"])
@@ -175,55 +317,58 @@ def test_azd_finds_the_app_by_its_tag(bake: Bake) -> None:
     assert services == tags == ["api"]
 
 
-@pytest.mark.parametrize("answers", [NEW[0], EXISTING[-1], EVERYTHING], ids=_name)
-def test_other_vaults_get_the_same_grant(
-    bake: Bake, compiler: Any, answers: dict[str, str], tmp_path: Path
+@pytest.mark.parametrize("answers", [NEW, EXISTING, EVERYTHING, PRIVATE])
+def test_other_vaults_get_the_same_grant_and_endpoint(
+    bake: Bake, compiler: Any, answers: dict[str, str]
 ) -> None:
-    infra = Path(shutil.copytree(bake(**answers) / "infra", tmp_path / "infra"))
-    others = [
-        "{ name: 'kv-near' }",
-        "{ name: 'kv-next', resourceGroup: 'rg-next' }",
-        f"{{ name: 'kv-far', resourceGroup: 'rg-far', subscription: '{VAULT_SUBSCRIPTION}' }}",
-    ]
-    parameters = infra / "main.bicepparam"
-    with parameters.open("a", encoding="utf-8") as file:
-        file.write("\n".join(["", "param otherVaults = [", *others, "]", ""]))
+    parameters = bake(**answers) / "infra" / "main.bicepparam"
+    far = f"{{ name: 'kv-far', resourceGroup: 'rg-far', subscription: '{VAULT_SUBSCRIPTION}' }}"
+    others = f"[{{ name: 'kv-near' }}, {{ name: 'kv-next', resourceGroup: 'rg-next' }}, {far}]"
 
-    diagnostics, _ = compiler.compile(parameters)
-    forecast = compiler.snapshot(parameters)
+    forecast = compiler.snapshot(parameters, otherVaults=others)
 
-    assert diagnostics == []
     places = (
         bicep.GROUP_ID,
         f"/subscriptions/{bicep.SUBSCRIPTION}/resourceGroups/rg-next",
         f"/subscriptions/{VAULT_SUBSCRIPTION}/resourceGroups/rg-far",
     )
-    others = [
+    ids = [
         f"{place}/providers/{infrastructure.VAULT}/{name}"
         for place, name in zip(places, ("kv-near", "kv-next", "kv-far"), strict=True)
     ]
-    want = replace(expected(answers, forecast), other_vaults=tuple(others))
+    want = replace(expected(answers, forecast), other_vaults=tuple(ids))
     assert wrong(forecast, want) == []
 
 
-def test_every_secret_has_its_command(bake: Bake, compiler: Any) -> None:
-    infra = bake(secrets="one, Two-2", vault="contoso-vault") / "infra"
+def test_roles_are_exactly_those_that_are_assigned(bake: Bake, generous_compiler: Any) -> None:
+    for answers in (NEW, EVERYTHING, EXISTING):
+        project = bake(**answers)
+        listed = re.findall(r": '([0-9a-f-]{36})'", (project / "infra/roles.bicep").read_text())
 
-    forecast = compiler.snapshot(infra / "main.bicepparam")
+        forecast = generous_compiler.snapshot(
+            project / "infra" / "main.bicepparam", storageQueuesAndTables="true"
+        )
 
-    assert forecast["outputs"]["setSecretCommands"] == [
-        f'az keyvault secret set --vault-name contoso-vault --name {name} --value "$VALUE"'
-        for name in ("one", "Two-2")
-    ]
+        assigned = {
+            one["properties"]["roleDefinitionId"].rpartition("/")[2].rstrip("')]")
+            for one in bicep.resources(forecast, infrastructure.ROLE)
+        }
+        assert set(listed) == assigned
 
 
 def test_no_file_names_a_cloud(bake: Bake) -> None:
-    for answers in (NEW[-1], EXISTING[-1]):
-        for file in (bake(**answers) / "infra").rglob("*.bicep"):
-            text = "".join(
-                line for line in file.read_text("utf-8").splitlines() if "//" not in line[:4]
-            )
-            assert not [word for word in ("azure.net", "windows.net", "azure.com") if word in text]
+    for answers in (EVERYTHING, PRIVATE):
+        for name, text in files_of(bake(**answers) / "infra").items():
+            code = re.sub(r"//.*", "", text)
+            found = re.findall(r"azure\.net|windows\.net|azure\.com|usgovcloudapi", code)
+            assert not found or name.startswith("github"), name
+
+
+def test_the_vaults_network_appears_in_private_projects_only(bake: Bake) -> None:
+    words = re.compile("private(?! half)|virtual ?network|subnet", re.IGNORECASE)
+    for answers in ({}, EVERYTHING):
+        for name, text in files_of(bake(**answers) / "infra").items():
+            assert not words.findall(text) or name.startswith("github"), name
 
 
 # What must not slip through: each breaks a good forecast in one place, and names who must notice.
@@ -269,7 +414,16 @@ def _allow_shared_keys(forecast: dict[str, Any]) -> None:
 
 
 def _allow_ftp(forecast: dict[str, Any]) -> None:
-    only(forecast, SITE)["properties"]["siteConfig"]["ftpsState"] = "AllAllowed"
+    only(forecast, SITE)["properties"]["siteConfig"]["ftpsState"] = "Disabled"
+
+
+def _set_what_flex_ignores(forecast: dict[str, Any]) -> None:
+    only(forecast, f"{SITE}/config")["properties"]["FUNCTIONS_WORKER_RUNTIME"] = "python"
+
+
+def _grant_all(forecast: dict[str, Any]) -> None:
+    (policy,) = only(forecast, infrastructure.POLICY)["properties"]["accessPolicies"]
+    policy["permissions"]["secrets"] = ["all"]
 
 
 def _allow_http(forecast: dict[str, Any]) -> None:
@@ -338,11 +492,6 @@ def _connect_with_a_key(forecast: dict[str, Any]) -> None:
     settings["ORDERS_BUS"] = "Endpoint=sb://x/;SharedAccessKeyName=x;SharedAccessKey=x"
 
 
-def _ignore_the_vaults_mode(forecast: dict[str, Any]) -> None:
-    uri = forecast["outputs"]["vaultUri"]
-    forecast["outputs"]["vaultUri"] = uri.replace(".vaultUri", ".properties.vaultUri")
-
-
 def _move_to_another_plan(forecast: dict[str, Any]) -> None:
     only(forecast, "Microsoft.Web/serverfarms")["sku"] = {"name": "Y1", "tier": "Dynamic"}
 
@@ -365,7 +514,9 @@ BREAKAGES: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     (_widen_a_scope, "the_rights_are_exactly_these"),
     (_carry_a_second_identity, "the_site_carries_the_one_identity"),
     (_allow_shared_keys, "storage_knows_no_keys"),
-    (_allow_ftp, "the_site_has_no_other_door"),
+    (_allow_ftp, "nothing_that_flex_consumption_refuses_or_ignores"),
+    (_set_what_flex_ignores, "nothing_that_flex_consumption_refuses_or_ignores"),
+    (_grant_all, "no_permission_is_a_wildcard"),
     (_allow_http, "the_site_has_no_other_door"),
     (_allow_passwords, "the_site_has_no_other_door"),
     (_allow_telemetry_of_anybody, "logs_know_no_keys"),
@@ -374,7 +525,6 @@ BREAKAGES: list[tuple[Callable[[dict[str, Any]], None], str]] = [
     (_name_another_vault, "the_settings_are_exactly_these"),
     (_add_a_resource, "it_makes_nothing_else"),
     (_tell_a_key, "nothing_secret_leaves"),
-    (_ignore_the_vaults_mode, "a_vault_in_the_other_mode_is_refused"),
     (_move_to_another_plan, "the_site_runs_on_flex_consumption"),
     (_fetch_the_package_with_a_key, "the_site_runs_on_flex_consumption"),
     (_take_a_name_of_others, "names_are_unique_and_short"),
@@ -394,7 +544,7 @@ OPTION_BREAKAGES: list[tuple[Callable[[dict[str, Any]], None], str]] = [
 
 @pytest.mark.parametrize(
     ("answers", "breaks", "noticed_by"),
-    [(NEW[0], *one) for one in BREAKAGES] + [(EVERYTHING, *one) for one in OPTION_BREAKAGES],
+    [(NEW, *one) for one in BREAKAGES] + [(EVERYTHING, *one) for one in OPTION_BREAKAGES],
 )
 def test_the_invariants_notice(
     bake: Bake,
@@ -434,8 +584,8 @@ def _tell_nobody(alert: dict[str, Any]) -> None:
 def test_the_invariants_notice_an_alert_of_no_use(
     bake: Bake, generous_compiler: Any, breaks: Callable[[dict[str, Any]], None]
 ) -> None:
-    forecast = generous_compiler.snapshot(bake(**NEW[0]) / "infra" / "main.bicepparam")
-    want = expected(NEW[0], forecast, SETTER, True, ACTION_GROUP)
+    forecast = generous_compiler.snapshot(bake(**NEW) / "infra" / "main.bicepparam")
+    want = expected(NEW, forecast, SETTER, True, ACTION_GROUP)
 
     breaks(only(forecast, infrastructure.ALERT)["properties"])
 
@@ -443,110 +593,137 @@ def test_the_invariants_notice_an_alert_of_no_use(
     assert found.startswith("the_alert_hears_of_a_denial_in_time: ")
 
 
-def _generated_test(project: Path, **variables: str) -> str:
-    """Run the project's own test of its infrastructure, as its owner would."""
+# The contract tests of a rendered project: what its owner reads after a change.
+
+
+def contract(project: Path, **variables: str) -> str:
+    """Run the project's own tests of its infrastructure, as its owner would."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    tests = ("tests/contract/test_infrastructure.py", "tests/contract/test_connections.py")
     run = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "tests/test_infrastructure.py",
-        ],
+        [*command, *tests],
         cwd=project,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **variables},
         capture_output=True,
         text=True,
         check=False,
     )
-    return run.stdout
+    return run.stdout + run.stderr
 
 
 @pytest.fixture
-def changed(bake: Bake, compiler: Any, tmp_path: Path) -> Callable[..., str]:
-    """Change the default project's declaration, and give what its own test says then."""
+def change(bake: Bake, compiler: Any, tmp_path: Path) -> Callable[..., str]:
+    """Change the first declaration of a project or add a function; what its own tests say then."""
 
-    def change(**properties: str | None) -> str:
+    def change(
+        declaration: dict[str, str] | None = None,
+        binding: dict[str, str] | None = None,
+        parameters: str = "",
+    ) -> str:
         project = Path(shutil.copytree(bake(), tmp_path / "project"))
-        file = project / "functions" / "read_secret" / "function.json"
-        declaration = json.loads(file.read_text("utf-8"))
-        for binding in declaration["bindings"]:
-            if binding["type"] == "keyVault":
-                binding.update(properties)
-        if not properties:
-            declaration["bindings"] = [
-                b for b in declaration["bindings"] if b["type"] != "keyVault"
-            ]
-            handler = file.with_name("__init__.py")
-            text = handler.read_text("utf-8").replace(", my_application_secret: str", "")
-            handler.write_text(text.replace(": my_application_secret", ': ""'), "utf-8")
-        file.write_text(json.dumps(declaration), "utf-8")
-        return _generated_test(project)
+        file = project / "src" / "functions" / "read_secret" / "function.json"
+        content = json.loads(file.read_text("utf-8"))
+        for one in content["bindings"]:
+            if one["type"] == "keyVault":
+                one.update(declaration or {})
+        file.write_text(json.dumps(content), "utf-8")
+        if binding:
+            folder = file.parent.with_name("another")
+            folder.mkdir()
+            trigger = {"name": "item", "direction": "in", **binding}
+            (folder / "function.json").write_text(json.dumps({"bindings": [trigger]}), "utf-8")
+            (folder / "__init__.py").write_text("def main(item) -> None: ...\n", "utf-8")
+        if parameters:
+            bicepparam = project / "infra" / "main.bicepparam"
+            text = bicepparam.read_text("utf-8")
+            name = parameters.partition("=")[0]
+            text = re.sub(rf"^{name}= .*$", parameters, text, flags=re.M)
+            bicepparam.write_text(text, "utf-8")
+        return contract(project)
 
     return change
 
 
-@pytest.mark.parametrize("answers", ALL_COMBINATIONS[::7], ids=map(_name, ALL_COMBINATIONS[::7]))
-def test_the_programming_model_makes_no_difference(bake: Bake, answers: dict[str, str]) -> None:
-    """So what holds for the combinations above holds for both models."""
-
-    def infra(**model: str) -> dict[str, bytes]:
-        project = bake(**answers, **model)
-        files = [file for file in (project / "infra").rglob("*") if file.is_file()]
-        return {file.relative_to(project).as_posix(): file.read_bytes() for file in files}
-
-    assert infra(programming_model="decorators") == infra()
+@pytest.mark.parametrize(
+    "answers",
+    [{}, EVERYTHING, PRIVATE, {**EXISTING, "vault_access": "granted"}, IDENTITIES["setting"]],
+)
+def test_the_contract_holds_as_rendered(bake: Bake, compiler: Any, answers: dict[str, str]) -> None:
+    assert re.search(r"\n\d+ passed in ", contract(bake(**answers)))
 
 
-@pytest.mark.parametrize("model", ["function.json", "decorators"])
-def test_the_generated_test_passes_as_rendered(bake: Bake, compiler: Any, model: str) -> None:
-    for identity in IDENTITIES.values():
-        assert "\n6 passed in " in _generated_test(bake(**identity, programming_model=model))
-
-
-def test_the_generated_test_tells_what_infra_lacks(changed: Callable[..., str]) -> None:
-    said = changed(vaultName="another-vault")
+def test_the_contract_names_what_infra_lacks(change: Callable[..., str]) -> None:
+    said = change({"vaultName": "another-vault"})
 
     assert (
         "a function (read_secret, my_application_secret) needs the right to 'get secrets' in the"
         " vault 'another-vault' as 'system', and infra/ does not give it" in said
     )
+    assert "infra/ gives 'system' the right to 'get secrets' in the vault 'kv-" in said
+    assert "and no function declares that: remove it from infra/" in said
 
 
-def test_the_generated_test_reads_decorators_too(bake: Bake, compiler: Any, tmp_path: Path) -> None:
-    made = bake(programming_model="decorators", **OPTIONS[-1])
-    project = Path(shutil.copytree(made, tmp_path / "project"))
-    for name in ("function_app.py", "blueprints/sign_document.py"):
-        text = (project / name).read_text("utf-8").replace("%KEY_VAULT_NAME%", "another-vault")
-        (project / name).write_text(text, "utf-8")
-
-    said = _generated_test(project)
-
-    assert (
-        "a function (sign_document, key) needs the right to 'get keys' in the vault 'anot" in said
-    )
-    assert "infra/ gives 'system' the right to 'get keys' in the vault 'kv-" in said
-
-
-def test_the_generated_test_tells_of_another_identity(changed: Callable[..., str]) -> None:
-    said = changed(identity="user", identityId=LITERAL_ID)
+def test_the_contract_names_another_identity(change: Callable[..., str]) -> None:
+    said = change({"identity": "user", "identityId": LITERAL_ID})
 
     assert f"as {LITERAL_ID.lower()!r}, and infra/ does not give it" in said
-    assert "infra/ gives 'system' the right to 'get secrets' in the vault 'kv-" in said
-    assert "test_the_app_carries_the_identities_that_its_functions_declare" in said
+    assert "test_the_app_has_the_identities_that_its_functions_declare" in said
 
 
-def test_the_generated_test_tells_what_infra_gives_in_vain(changed: Callable[..., str]) -> None:
-    said = changed()
+QUEUES = "set `param storageQueuesAndTables = true` in infra/main.bicepparam"
+TRIGGERS = {
+    "timer": ({"type": "timerTrigger", "schedule": "0 0 * * * *"}, ""),
+    "Event Grid": ({"type": "eventGridTrigger"}, ""),
+    "queue": ({"type": "queueTrigger", "queueName": "orders"}, QUEUES),
+    "queue of the host": (
+        {"type": "queueTrigger", "queueName": "orders", "connection": "AzureWebJobsStorage"},
+        QUEUES,
+    ),
+    "blob": ({"type": "blobTrigger", "path": "c/{n}", "source": "EventGrid"}, QUEUES),
+    "Durable": ({"type": "activityTrigger"}, QUEUES),
+    "blob by polling": ({"type": "blobTrigger", "path": "c/{n}"}, "needs source EventGrid"),
+    "queue elsewhere": (
+        {"type": "queueTrigger", "queueName": "orders", "connection": "ORDERS"},
+        "the connection 'ORDERS' of queueTrigger has no app setting: add ORDERS__…",
+    ),
+    "Service Bus": (
+        {"type": "serviceBusTrigger", "queueName": "orders", "connection": "BUS"},
+        "another, serviceBusTrigger needs Azure Service Bus Data Receiver on …/queues/orders",
+    ),
+    "Cosmos DB": (
+        {
+            "type": "cosmosDBTrigger",
+            "databaseName": "shop",
+            "containerName": "orders",
+            "connection": "DB",
+        },
+        "the connection 'DB' of cosmosDBTrigger has no app setting: add DB__…",
+    ),
+}
 
-    assert "infra/ gives 'system' the right to 'get secrets' in the vault 'kv-" in said
-    assert "and no function declares that: take it out of infra/" in said
+
+@pytest.mark.parametrize(("binding", "sentence"), TRIGGERS.values(), ids=TRIGGERS)
+def test_the_contract_knows_what_each_trigger_needs(
+    change: Callable[..., str], binding: dict[str, str], sentence: str
+) -> None:
+    on = "needs source" in sentence
+    said = change(binding=binding, parameters="param storageQueuesAndTables = true" if on else "")
+
+    if sentence:
+        assert sentence in said
+    else:
+        assert re.search(r"\n\d+ passed in ", said)
 
 
-def test_without_a_compiler_the_generated_test_says_so(bake: Bake, tmp_path: Path) -> None:
-    said = _generated_test(bake(), BICEP="", PATH="", HOME=str(tmp_path), AZURE_CONFIG_DIR="")
+@pytest.mark.parametrize("trigger", ["queue", "blob", "Durable"])
+def test_with_the_parameter_the_trigger_is_served(change: Callable[..., str], trigger: str) -> None:
+    said = change(binding=TRIGGERS[trigger][0], parameters="param storageQueuesAndTables = true")
 
-    assert "\n6 skipped in " in said
+    assert re.search(r"\n\d+ passed in ", said)
+
+
+def test_without_a_compiler_the_contract_says_so(bake: Bake, tmp_path: Path) -> None:
+    said = contract(bake(), BICEP="", PATH="", HOME=str(tmp_path), AZURE_CONFIG_DIR="")
+
+    assert re.search(r"\n\d+ skipped in ", said)
     assert "no Bicep compiler: set BICEP, or install one with `az bicep install`" in said

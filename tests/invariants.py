@@ -137,7 +137,7 @@ def the_rights_are_exactly_these(forecast: Forecast, want: Expected) -> Iterator
 def the_vault_is_safe(forecast: Forecast, want: Expected) -> Iterator[str]:
     """A vault that is made cannot be purged, has one access mode, and its use is logged."""
     for vault in bicep.resources(forecast, VAULT):
-        wanted = {
+        wanted: dict[str, Any] = {
             "createMode": "recover" if want.recovers else "default",
             "tenantId": bicep.DEPLOYMENT["tenantId"],
             "sku": {"family": "A", "name": "standard"},
@@ -541,7 +541,7 @@ def a_vault_in_the_other_mode_stops_the_deployment(
     template: Template, want: Expected
 ) -> Iterator[str]:
     """A module of its own reads the vault's mode and fails, and the grant depends on it."""
-    modules = template["resources"]
+    modules = named_resources(template)
     if want.access == "granted":
         if {"vaultMode", "vaultAccess"} & modules.keys():
             yield "a vault that is not granted is looked at"
@@ -570,15 +570,21 @@ def what_if_sees_everything(template: Template, want: Expected) -> Iterator[str]
             yield f"the deployment {module['name']} does not have the project in its name"
 
 
+def named_resources(template: Template) -> dict[str, Any]:
+    """The resources of a template by symbolic names; an older template has a list of them."""
+    found = template["resources"]
+    return found if isinstance(found, dict) else {one["name"]: one for one in found}
+
+
 def modules_of(template: Template) -> dict[str, Any]:
-    """The modules of a template, by their symbolic names."""
+    """The modules of a template."""
     kind = "Microsoft.Resources/deployments"
-    return {name: one for name, one in template["resources"].items() if one["type"] == kind}
+    return {name: one for name, one in named_resources(template).items() if one["type"] == kind}
 
 
 def resources_of(template: Template) -> Iterator[dict[str, Any]]:
     """Every resource of a template and of its modules."""
-    for one in template["resources"].values():
+    for one in named_resources(template).values():
         yield one
         if one["type"] == "Microsoft.Resources/deployments":
             yield from resources_of(one["properties"]["template"])

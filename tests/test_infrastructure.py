@@ -656,7 +656,7 @@ def change(bake: Bake, compiler: Any, tmp_path: Path) -> Callable[..., str]:
     ],
 )
 def test_the_contract_holds_as_rendered(bake: Bake, compiler: Any, answers: dict[str, str]) -> None:
-    assert re.search(r"\n\d+ passed in ", contract(bake(**answers)))
+    assert re.search(r"\n\d+ passed", contract(bake(**answers)))
 
 
 def test_the_contract_names_what_infra_lacks(change: Callable[..., str]) -> None:
@@ -725,7 +725,7 @@ def test_the_contract_knows_what_each_trigger_needs(
     if sentence:
         assert sentence in said
     else:
-        assert re.search(r"\n\d+ passed in ", said)
+        assert re.search(r"\n\d+ passed", said)
 
 
 @pytest.mark.slow
@@ -733,7 +733,7 @@ def test_the_contract_knows_what_each_trigger_needs(
 def test_with_the_parameter_the_trigger_is_served(change: Callable[..., str], trigger: str) -> None:
     said = change(binding=TRIGGERS[trigger][0], parameters="param storageQueuesAndTables = true")
 
-    assert re.search(r"\n\d+ passed in ", said)
+    assert re.search(r"\n\d+ passed", said)
 
 
 def test_without_a_compiler_the_contract_says_so(bake: Bake, tmp_path: Path) -> None:

@@ -1,14 +1,15 @@
 """A table that finds any of many texts in a line, at a cost that does not grow with their number."""
 
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from struct import Struct
 
 GRAM = 4
 WINDOW = 2 * GRAM - 1
 """The shortest text that the table takes, in bytes and in characters."""
 
-_MOST_WINDOWS = 64
+_WINDOWS = 12  # so many are compared
+_gram_at = Struct("=I").unpack_from
 # How common a byte is in logs: a rare one makes a better window.
 _COMMON = bytes(
     2 if chr(byte).islower() or chr(byte) in " \"':,/.=-_{}[]()" else int(chr(byte).isdigit())
@@ -26,7 +27,8 @@ class GramTable:
     Several threads may search while one adds or removes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, replacement: str) -> None:
+        self._replacement = replacement
         self._uses: Counter[bytes] = Counter()
         self._windows: dict[bytes, int] = {}
         self._grams: dict[int, tuple[tuple[bytes, int], ...]] = {}  # gram → (text, its offset)
@@ -57,8 +59,8 @@ class GramTable:
                         del self._grams[gram]
                 del self._windows[text]
 
-    def replace(self, line: str, replacement: str) -> str:
-        """Return `line` with `replacement` for each text in it; the same object if there is none."""
+    def replace(self, line: str) -> str:
+        """Return `line` with the replacement for each text in it; itself where there is none."""
         clean = self._clean
         if line == clean[0] or len(line) < WINDOW:
             return line
@@ -69,7 +71,7 @@ class GramTable:
             return line
         parts, end = [], 0
         for start, stop in _merged(self._find(data, grams)):
-            parts += [data[end:start].decode("utf-8", "surrogatepass"), replacement]
+            parts += [data[end:start].decode("utf-8", "surrogatepass"), self._replacement]
             end = stop
         return "".join((*parts, data[end:].decode("utf-8", "surrogatepass"))) if parts else line
 
@@ -83,21 +85,20 @@ class GramTable:
     def _grams_of(self, text: bytes) -> Iterator[tuple[int, int]]:
         window = self._windows[text]
         for offset in range(window, window + GRAM):
-            yield _gram(text, offset), offset
+            yield _gram_at(text, offset)[0], offset
 
     def _rarest_window(self, text: bytes) -> int:
         """Where the four grams begin that fewest other texts and fewest lines have."""
-        windows = min(len(text) - WINDOW + 1, _MOST_WINDOWS)
-        shared = [len(self._grams.get(_gram(text, at), ())) for at in range(windows + GRAM - 1)]
+        last = len(text) - WINDOW
         common = text.translate(_COMMON)
-        return min(
-            range(windows),
-            key=lambda at: 16 * sum(shared[at : at + GRAM]) + sum(common[at : at + WINDOW]),
-        )
 
+        def cost(window: int) -> int:
+            shared = 0
+            for offset in range(window, window + GRAM):
+                shared += len(self._grams.get(_gram_at(text, offset)[0], ()))
+            return 16 * shared + sum(common[window : window + WINDOW])
 
-def _gram(text: bytes, offset: int) -> int:
-    return int.from_bytes(text[offset : offset + GRAM], sys.byteorder)
+        return min(range(0, last + 1, last // _WINDOWS + 1), key=cost)
 
 
 def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -24,13 +24,24 @@ MASK = "***"
 _GENERATIONS = 32  # of a secret that is rotated: those before the newest stay masked too
 _STREAMS = ("stdout", "stderr", "__stdout__", "__stderr__")
 _STANDARD = frozenset(vars(logging.makeLogRecord({})))
-_NUMBERS = (int, float, bool, type(None))
+_NUMBERS = frozenset({int, float, bool, type(None)})
+_NAME = logger.name
 _FOLDER = os.path.dirname((lambda: None).__code__.co_filename)
 _lock = Lock()
 _values: dict[Hashable, dict[str, set[bytes]]] = {}  # owner → value → forms
-_table = GramTable()
-_own = local()  # `message`: what the engine is logging in this thread
+_table = GramTable(MASK)
 _undo: list[Callable[[], object]] = []
+
+mask = _table.replace
+"""Return a text with every registered value, in any of its forms, replaced by ``***``."""
+
+
+class _Own(local):
+    message = ""
+
+
+_own = _Own()
+"""What the engine is logging in this thread."""
 
 
 def register(value: str, owner: Hashable = None) -> None:
@@ -54,11 +65,6 @@ def register(value: str, owner: Hashable = None) -> None:
         values[value] = known
         if len(values) > _GENERATIONS:
             _table.remove(values.pop(next(iter(values))))
-
-
-def mask(text: str) -> str:
-    """Return `text` with every registered value, in any of its forms, replaced by ``***``."""
-    return _table.replace(text, MASK)
 
 
 def install() -> None:
@@ -99,7 +105,7 @@ def _replace(owner: Any, name: str, masked: Any) -> None:
 
 def _masked_handle(original: Callable[[logging.Logger, logging.LogRecord], None]) -> Any:
     def handle(self: logging.Logger, record: logging.LogRecord) -> None:
-        if record.name != logger.name or os.path.dirname(record.pathname) != _FOLDER:
+        if record.name != _NAME or os.path.dirname(record.pathname) != _FOLDER:
             _mask_message(record)
             _mask_rest(record)
             return original(self, record)
@@ -136,7 +142,7 @@ def _masked_write(original: Callable[[str], int]) -> Any:
 
 
 def _mask_all_but_own(text: str) -> str:
-    own = getattr(_own, "message", "")
+    own = _own.message
     return own.join(map(mask, text.split(own))) if own else mask(text)
 
 
@@ -168,9 +174,10 @@ def _mask_message(record: logging.LogRecord) -> None:
 def _is_clean(args: Any, message: str) -> bool:
     """Whether no argument shows a value. `message`, which does not, is made of them."""
     for arg in args if isinstance(args, tuple) else (args,):
-        kind = type(arg)
-        known = kind in _NUMBERS or (kind is str and (arg in message or mask(arg) is arg))
-        if not known and _mask_object(arg) is not arg:
+        if type(arg) is str:
+            if arg not in message and mask(arg) is not arg:
+                return False
+        elif type(arg) not in _NUMBERS and _mask_object(arg) is not arg:
             return False
     return True
 

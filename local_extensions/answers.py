@@ -48,8 +48,8 @@ LISTS = ("secrets", "services")  # names, separated by commas
 # Words that YAML reads as a boolean.
 SWITCH = {"no": False, "off": False, "false": False, "yes": True, "on": True, "true": True}
 
-# Names to which the platform, azd, GitHub, a shell, or this project's own files give a meaning, be it
-# as app settings or as the variables of a deployment; in upper case.
+# App settings and environment variables that the platform, azd, GitHub, a shell or the project's own
+# files use; in upper case.
 RESERVED_BEGINNINGS = (
     *("AZUREWEBJOBS", "AZUREFUNCTIONSJOBHOST", "AZURE_", "WEBSITE_", "WEBSITES_", "FUNCTIONS_"),
     *("APPLICATIONINSIGHTS_", "APPINSIGHTS_", "APPSETTING_", "IDENTITY_", "MSI_", "SCM_"),
@@ -68,7 +68,7 @@ RESERVED_SETTINGS = frozenset(
 WINDOWS_DEVICE = "(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])"
 # Azure refuses these in the name of anything that has a public address.
 TRADEMARK = "(?i:login.*|.*(?:microsoft|windows).*)"
-# A function's folder is importable beside these; one of the same name would hide them.
+# A function's folder of such a name would hide the module.
 TAKEN_MODULES = sys.stdlib_module_names | {
     "azure",
     "function_app",
@@ -76,7 +76,7 @@ TAKEN_MODULES = sys.stdlib_module_names | {
     "identity_bindings",
     "tests",
 }
-# What function_app.py holds beside the first function, where that is written there.
+# Names that function_app.py uses, where the first function is in it.
 TAKEN_NAMES = {"app", "func", "key_vault_secret", "blueprints", "bytes", "dict", "str"}
 # Characters that change the direction of text, and tags, which no screen shows.
 MISLEADING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e0fff]")
@@ -98,7 +98,8 @@ class Problem(NamedTuple):
         """Say in one line which answer is wrong, why, and what is accepted."""
         # Outside free text only ASCII is right, and ascii() shows a look-alike for what it is.
         shown = (repr if self.prompt in ("project_name", "description") else ascii)(self.value)
-        return f"{self.prompt}: {_short(shown)} {self.what}"
+        name = self.prompt if self.prompt in QUESTIONS else ascii(self.prompt)[1:-1]
+        return f"{_short(name)}: {_short(shown)} {self.what}"
 
 
 def _short(text: str) -> str:

@@ -28,8 +28,10 @@ def before_the_prompts() -> None:
             "--accept-hooks no: this template needs its hooks, which remove the files of other"
             " answers; accepted: yes"
         )
-    if unknown := call.unknown_arguments():
-        raise refusal(unknown + ([] if call.asks else problems(call.answers())))
+    if found := call.problems():
+        named = {problem.prompt for problem in found}
+        others = [] if call.asks else problems(call.answers())
+        raise refusal(found + [problem for problem in others if problem.prompt not in named])
     if not click.get_current_context().meta.setdefault(f"{__name__}.warned", False):
         click.get_current_context().meta[f"{__name__}.warned"] = True
         for name, prompt in call.near_misses().items():
@@ -44,6 +46,8 @@ def checked(answers: MutableMapping[str, Any]) -> Facts:
     """Turn the answers into facts, or refuse them: the filter `facts`."""
     call = current_call()
     at_prompts = "_output_dir" not in answers  # cookiecutter adds it when the prompts are over
+    if call and at_prompts and call.replays:  # without the answers that the replay has
+        return facts_of(call.answers())
     if call and at_prompts and not call.asks:
         answers.update(call.answers())
     for prompt in QUESTIONS:

@@ -50,6 +50,11 @@ class Call:
         return not self.params["no_input"]
 
     @property
+    def replays(self) -> bool:
+        """Whether the answers are those of an earlier call."""
+        return bool(self.params["replay"] or self.params["replay_file"])
+
+    @property
     def given(self) -> dict[str, Any]:
         """The value that each prompt is given, by an argument or else by the config."""
         given = {**self.config, **self.arguments}
@@ -79,19 +84,27 @@ class Call:
                 lost[prompt] = rendered(prompt, value, answers)
         return lost
 
-    def unknown_arguments(self) -> list[Problem]:
-        """List the arguments, and the private entries of the config, that are no prompt."""
-        private = CONFIGURATION.keys() - QUESTIONS
-        forged = [Problem(n, v, "is not a prompt") for n, v in self.config.items() if n in private]
-        forged += [
-            Problem(n, v, "is not a prompt") for n, v in self.arguments.items() if n[:1] == "_"
+    def problems(self) -> list[Problem]:
+        """List what is wrong whatever is answered at the prompts."""
+        private = CONFIGURATION.keys() - QUESTIONS | {n for n in self.arguments if n[:1] == "_"}
+        return [
+            *(
+                Problem(name, value, "is not a prompt")
+                for name, value in {**self.config, **self.arguments}.items()
+                if name in private
+            ),
+            *unknown_names(self.arguments),
+            *(
+                Problem(prompt, value, "is not accepted; accepted: '', or a list of names")
+                for prompt, value in self.given.items()
+                if value == []  # cookiecutter raises a ValueError
+            ),
         ]
-        return forged + unknown_names(self.arguments)
 
     def near_misses(self) -> dict[str, str]:
         """Find names in the config that are a prompt's but for upper case and one edit."""
         return {
-            name: prompt
+            ascii(name)[1:-1]: prompt
             for name in self.config
             for prompt in QUESTIONS
             if name not in QUESTIONS and one_edit_apart(name.lower(), prompt)
@@ -103,9 +116,8 @@ def current_call() -> Call | None:
     context = click.get_current_context(silent=True)
     if context is None or context.command is not cookiecutter_command:
         return None
-    if context.params["replay"] or context.params["replay_file"]:
-        return Call(context.params, {}, {})
-    return Call(context.params, context.params["extra_context"] or {}, _config(context.params))
+    call = Call(context.params, context.params["extra_context"] or {}, _config(context.params))
+    return Call(context.params, {}, {}) if call.replays else call
 
 
 def unknown_names(given: Mapping[str, Any]) -> list[Problem]:

@@ -361,6 +361,8 @@ def right_answers(draw: st.DrawFn) -> Answers:
     offered = [one for one in SERVICES if (one, answers["network"]) != ("service-bus", "private")]
     setting, *other = draw(st.lists(SETTINGS, min_size=2, max_size=2, unique_by=str.lower))
     new, by_user = answers["vault_source"] == "new", answers["identity"] == "user"
+    if new and answers["vault_access"] == "granted":
+        answers["vault_access"] = "rbac"
     vaults = VAULT_NAMES | VAULT_URIS
     answers |= {
         "project_name": draw(NAMES),

@@ -46,7 +46,7 @@ from local_extensions.answers import QUESTIONS, problems
 REFUSED = "Some answers are not valid:\n"
 # Of a pair that cannot go together, only one answer is named.
 RELATED = (
-    {"identity", "identity_id", "vault", "vault_source", "vault_resource_group"},
+    {"identity", "identity_id", "vault", "vault_source", "vault_resource_group", "vault_access"},
     {"function_name", "programming_model", "key", "services", "api_scope", "network"},
     {"project_name", "project_slug"},
 )

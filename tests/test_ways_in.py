@@ -118,6 +118,7 @@ CONFIGURED_WRONG = [
     ("{identity: [system, user]}", [r"identity: \['system', 'user'\] .* accepted: system"]),
     ("{project_name: ''}", ["project_name: '' must be one line"]),
     ("{__check: passed}", ["__check: 'passed' is not a prompt"]),
+    ("{services: [], secrets: a_b}", [r"services: \[\] is not accepted", "secrets: 'a_b' "]),
 ]
 
 
@@ -227,6 +228,7 @@ def test_an_argument_arrives(desk: Desk, word: str, prompt: str, text: str | Non
         ("Identity=user", "Identity: 'user' .* did you mean identity?"),
         ("slug=app", "slug: 'app' .* did you mean project_slug?"),
         ("full_name=Ann", "full_name: 'Ann' is not a prompt; "),
+        ("vau\x1blt=x", r"vau\\x1blt: 'x' is not a prompt; did you mean vault"),
         ("__check=passed", "__check: 'passed' is not a prompt"),
         ("_new_lines=x", "_new_lines: 'x' is not a prompt"),
         ("function_name=call_api", "function_name: 'call_api' is the name of a sample function"),
@@ -330,6 +332,19 @@ def test_a_prompt_that_a_replay_lacks_is_asked(desk: Desk) -> None:
     assert "Continuous integration" in result.output
     assert result.exit_code == 0
     desk.answers()
+
+
+@pytest.mark.parametrize("secrets", ["one", "a_b"])
+def test_a_replay_can_have_a_few_answers(desk: Desk, secrets: str) -> None:
+    few = desk.folder / "few.json"
+    few.write_text(json.dumps({"cookiecutter": {"secrets": secrets}}))
+
+    result = desk.call("--replay-file", str(few), typed="\n" * 40)
+
+    if secrets == "a_b":
+        assert_refused(desk, result, "secrets: 'a_b' is not a secret name")
+    else:
+        assert_arrived(desk, result, {"secrets": "one"})
 
 
 # From Python, and by cruft

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 import recipes
 from folders import call, declare, key_vault, load_folder
-from support import fake_key_vault as fake_key_vault_module
 from support.fake_key_vault import FakeKeyVault, Request
 
 ECHO = "def main(req, mySecret):\n    return mySecret\n"
@@ -53,6 +52,10 @@ class Emulator:
 
 @pytest.fixture
 def at_home(fake_key_vault: FakeKeyVault, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_azure(monkeypatch)
+
+
+def leave_azure(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave Azure: no identity endpoint, no site, and no CLI with a login."""
     for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "WEBSITE_SITE_NAME", "CONTAINER_NAME"):
         monkeypatch.delenv(name, raising=False)
@@ -204,12 +207,7 @@ def test_nothing_else_is_an_emulator(at_home: None, address: str) -> None:
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
 def test_the_documented_certificate_is_trusted(
-    at_home: None,
-    emulator: Emulator,
-    functions: Callable[..., dict[str, Any]],
-    fake_key_vault: FakeKeyVault,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    functions: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The commands of docs/recipes.md make a certificate that the SDK accepts for localhost."""
     blocks = re.findall(r"^   ```sh\n(.*?)^   ```", recipes.PAGE.read_text("utf-8"), re.M | re.S)
@@ -220,8 +218,12 @@ def test_the_documented_certificate_is_trusted(
     folder = tmp_path / "key-vault-emulator"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "emulator.crt", folder / "emulator.key")
-    monkeypatch.setattr(fake_key_vault_module, "tls_context", lambda *_: context)
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder / "bundle.pem"))
+
+    monkeypatch.setattr(FakeKeyVault, "tls_context", lambda _: context)
+    with FakeKeyVault() as fake_key_vault:
+        fake_key_vault.others["localhost"] = Emulator()
+        leave_azure(monkeypatch)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder / "bundle.pem"))
+        assert call(functions()["echo"]) == "first-value"
 
     assert (folder / "emulator.pfx").stat().st_size > 1_000
-    assert call(functions()["echo"]) == "first-value"

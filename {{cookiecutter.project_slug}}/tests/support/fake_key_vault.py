@@ -195,7 +195,7 @@ class FakeKeyVault:
     def tls_context(self) -> ssl.SSLContext:
         """Return a TLS context with the names of all vaults."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        names = [f"*.{suffix}" for suffix in (*SUFFIXES, "contoso.example")]
+        names = ["localhost", *(f"*.{suffix}" for suffix in (*SUFFIXES, "contoso.example"))]
         certificate_authority().issue_cert(*names).configure_cert(context)
         return context
 

@@ -127,6 +127,7 @@ SETS: dict[str, dict[str, str]] = {
         "project_name": 'It\'s {{ another }} "cloud"',
         "vault": "https://contoso-vault.vault.usgovcloudapi.net/",
         "vault_source": "existing",
+        "vault_access": "granted",
     },
 }
 # Every two choices that go together stand in one of these: the sets above, and what they miss.

@@ -46,9 +46,12 @@ def render(folder: Path, answers: Sequence[str]) -> Path:
     return next(folder.iterdir())
 
 
-def under(condition: str, text: str) -> str:
-    """Put lines that begin with a line break under a condition."""
-    return f"\n{{%- if {condition} %}}{text}\n{{%- endif %}}"
+def wrap(pattern: str, condition: str, text: str, count: int = 1) -> str:
+    """Put what a pattern matches, which begins with a line break, under a condition."""
+    template = rf"\n{{%- if {condition} %}}\g<0>\n{{%- endif %}}"
+    text, found = re.subn(pattern, template, text, flags=re.DOTALL)
+    assert found == count, f"found {found} times: {pattern}"
+    return text
 
 
 def lock_template(lock: str) -> str:
@@ -57,14 +60,11 @@ def lock_template(lock: str) -> str:
     root, end, after = rest.partition("\n[[package]]\n")
     for package, condition in CONDITIONS.items():
         line = rf'\n    {{ name = "{package}"(?:, specifier = "[^"]+")? }},'
-        root, found = re.subn(line, lambda line, c=condition: under(c, line[0]), root)
-        assert found == 2, f"{package} is not a dependency of the project"
+        root = wrap(line, condition, root, count=2)
     lock = before + head + root + end + after
     for package in ADDED:
         block = rf'\n\n\[\[package\]\]\nname = "{package}"\n.*?(?=\n\n\[\[package\]\])'
-        condition = CONDITIONS[package]
-        lock, found = re.subn(block, lambda b, c=condition: under(c, b[0]), lock, flags=re.DOTALL)
-        assert found == 1, package
+        lock = wrap(block, CONDITIONS[package], lock)
     return lock
 
 
@@ -72,9 +72,7 @@ def requirements_template(requirements: str) -> str:
     """Make the template of src/requirements.txt."""
     for package in ADDED:
         block = rf"\n{package}==[^\n]*(?:\n    [^\n]*)*"
-        condition = CONDITIONS[package]
-        requirements, found = re.subn(block, lambda b, c=condition: under(c, b[0]), requirements)
-        assert found == 1, package
+        requirements = wrap(block, CONDITIONS[package], requirements)
     return requirements
 
 

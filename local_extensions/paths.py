@@ -68,8 +68,17 @@ OPTIONAL: dict[str, Callable[["Facts"], object]] = {
     # ci
     ".checkov.yaml": lambda facts: facts.ci == "github",
     ".github/": lambda facts: facts.ci == "github",
+    ".pre-commit-config.yaml": lambda facts: facts.ci == "github",
+    "SECURITY.md": lambda facts: facts.ci == "github",
+    "infra/github.bicep": lambda facts: facts.ci == "github",
+    "infra/github.bicepparam": lambda facts: facts.ci == "github",
+    "infra/modules/github-access.bicep": lambda facts: facts.ci == "github",
+    "infra/modules/github-condition.bicep": lambda facts: facts.ci == "github",
+    "infra/modules/github-elsewhere.bicep": lambda facts: facts.ci == "github",
+    "infra/modules/github-identities.bicep": lambda facts: facts.ci == "github",
     "scripts/connect-github.sh": lambda facts: facts.ci == "github",
-    "scripts/forecast.py": lambda facts: facts.ci == "github",
+    "tests/contract/azure_permissions.json": lambda facts: facts.ci == "github",
+    "tests/contract/test_github.py": lambda facts: facts.ci == "github",
 }
 
 

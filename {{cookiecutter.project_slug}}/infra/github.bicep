@@ -1,0 +1,181 @@
+{%- set facts = cookiecutter | facts -%}
+// Connects this repository's workflow to Azure without a stored credential: two identities that trust GitHub's tokens,
+// and their roles. scripts/connect-github.sh deploys it, and again when infra/ assigns another role.
+targetScope = 'subscription'
+
+@description('Resource group of the app.')
+param appGroup string
+
+@description('Region of the identities.')
+param location string
+
+@description('The repository, with the ids that never change.')
+param repository { owner: string, ownerId: int, name: string, id: int }
+
+@description('What GitHub answers to GET /repos/OWNER/NAME/actions/oidc/customization/sub. Empty for a server without it.')
+param subjectFormat { use_default: bool?, include_claim_keys: string[]?, sub_claim_prefix: string? }
+
+@description('Principal ids of the app. Without them, every service principal but these identities can get the roles of infra/.')
+param appPrincipalIds string[] = []
+
+@description('The same vaults as in main.bicepparam.')
+param otherVaults { name: string, resourceGroup: string?, subscription: string? }[] = []
+
+@description('The same action group as in main.bicepparam.')
+param alertActionGroupId string = ''
+{%- if facts.identity_by_setting %}
+
+@description('The same identity as in main.bicepparam.')
+param identityId string
+{%- elif facts.identity_exists %}
+
+var identityId = '{{ facts.identity_id }}'
+{%- endif %}
+{%- if facts.new_vault and facts.vault_access == 'rbac' %}
+
+@description('The same person, group or application as in main.bicepparam.')
+param setterObjectId string = ''
+{%- endif %}
+
+@description('False if the owners of other resource groups assign the roles there: the notes have their commands.')
+param assignElsewhere bool = true
+
+// The subject of a token, as GitHub composes it of claims. The prefix that GitHub names is right, whatever else it says.
+var claims = {
+  repo: subjectFormat.?sub_claim_prefix ?? 'repo:${repository.owner}/${repository.name}'
+  repository: 'repository:${repository.owner}/${repository.name}'
+  repository_id: 'repository_id:${repository.id}'
+  repository_owner: 'repository_owner:${repository.owner}'
+  repository_owner_id: 'repository_owner_id:${repository.ownerId}'
+}
+var customKeys = subjectFormat.?use_default == false ? subjectFormat.?include_claim_keys ?? [] : []
+var claimKeys = empty(customKeys) ? ['repo', 'context'] : customKeys
+var subjects = map(
+  ['plan', 'production'],
+  environment =>
+    join(
+      map(
+        claimKeys,
+        key =>
+          key == 'context'
+            ? 'environment:${environment}'
+            : claims[?key] ?? fail('The OIDC subject of this repository has the claim ${key}, which is not the same in each run: take it out of include_claim_keys.')
+      ),
+      ':'
+    )
+)
+
+// A group of their own: whoever may write in the app's group could change whom the identities trust.
+resource identityGroup 'Microsoft.Resources/resourceGroups@2025-04-01' = {
+  name: '${appGroup}-github'
+  location: location
+}
+
+module identities 'modules/github-identities.bicep' = {
+  name: 'github-identities'
+  scope: identityGroup
+  params: {
+    location: location
+    planSubject: subjects[0]
+    deploySubject: subjects[1]
+  }
+}
+
+module access 'modules/github-access.bicep' = {
+  name: 'github-access'
+  scope: resourceGroup(appGroup)
+  params: {
+    planPrincipalId: identities.outputs.planPrincipalId
+    deployPrincipalId: identities.outputs.deployPrincipalId
+    appPrincipalIds: appPrincipalIds
+    {%- if facts.new_vault and facts.vault_access == 'rbac' %}
+    setterObjectId: setterObjectId
+    {%- endif %}
+  }
+}
+
+// What the app uses in other resource groups; an empty name where that is something else.
+var elsewhere = concat(
+  {%- if facts.vault_group %}
+  [
+    {
+      subscription: {{ "'" ~ facts.vault_subscription ~ "'" if facts.vault_subscription else 'subscription().subscriptionId' }}
+      group: '{{ facts.vault_group }}'
+      vault: '{{ facts.vault_name }}'
+      {%- if facts.identity_exists %}
+      identity: ''
+      {%- endif %}
+      actionGroup: ''
+    }
+  ],
+  {%- endif %}
+  {%- if facts.identity_exists %}
+  [
+    {
+      subscription: split(identityId, '/')[2]
+      group: split(identityId, '/')[4]
+      vault: ''
+      identity: split(identityId, '/')[8]
+      actionGroup: ''
+    }
+  ],
+  {%- endif %}
+  map(filter(otherVaults, vault => vault.?resourceGroup != null), vault => {
+    subscription: vault.?subscription ?? subscription().subscriptionId
+    group: vault.?resourceGroup
+    vault: vault.name
+    {%- if facts.identity_exists %}
+    identity: ''
+    {%- endif %}
+    actionGroup: ''
+  }),
+  map(empty(alertActionGroupId) ? [] : [split(alertActionGroupId, '/')], path => {
+    subscription: path[2]
+    group: path[4]
+    vault: ''
+    {%- if facts.identity_exists %}
+    identity: ''
+    {%- endif %}
+    actionGroup: path[8]
+  })
+)
+
+// One after the other: several may be in the same group, and write the same role definitions.
+@batchSize(1)
+module rolesElsewhere 'modules/github-elsewhere.bicep' = [
+  for (place, index) in elsewhere: if (assignElsewhere) {
+    name: 'github-elsewhere-${index}'
+    scope: resourceGroup(place.subscription, place.group)
+    params: {
+      planPrincipalId: identities.outputs.planPrincipalId
+      deployPrincipalId: identities.outputs.deployPrincipalId
+      {%- if facts.vault_access == 'rbac' %}
+      appPrincipalIds: appPrincipalIds
+      {%- endif %}
+      vaultName: place.vault
+      {%- if facts.identity_exists %}
+      identityName: place.identity
+      {%- endif %}
+      actionGroupName: place.actionGroup
+    }
+  }
+]
+
+output planClientId string = identities.outputs.planClientId
+output deployClientId string = identities.outputs.deployClientId
+output tenantId string = tenant().tenantId
+output subscriptionId string = subscription().subscriptionId
+output planSubject string = subjects[0]
+output deploySubject string = subjects[1]
+output notes string[] = [
+  ...(contains(claimKeys, 'context')
+    ? []
+    : [
+        'The OIDC subject of this repository has no context, so environments do not separate plan from deploy: any workflow run of the repository can sign in as the deploy identity, without approval. Add "context" to include_claim_keys, and run this again.'
+      ])
+  ...map(
+    assignElsewhere ? [] : elsewhere,
+    place =>
+      'The owner of ${place.group} must run: az deployment group create --subscription ${place.subscription} --resource-group ${place.group} --name github --template-file infra/modules/github-elsewhere.bicep --parameters planPrincipalId=${identities.outputs.planPrincipalId} deployPrincipalId=${identities.outputs.deployPrincipalId} vaultName=${place.vault}{{ ' identityName=${place.identity}' if facts.identity_exists }} actionGroupName=${place.actionGroup}'
+  )
+]

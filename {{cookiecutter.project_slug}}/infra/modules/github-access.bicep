@@ -1,0 +1,121 @@
+{%- set facts = cookiecutter | facts -%}
+{%- set setter = facts.new_vault and facts.vault_access == 'rbac' -%}
+// What the workflow's identities may do in the app's resource group.
+import { roles } from '../roles.bicep'
+import { onlyWhere, toApp{{ ', toOne' if setter }} } from 'github-condition.bicep'
+
+param planPrincipalId string
+param deployPrincipalId string
+param appPrincipalIds string[]
+{%- if setter %}
+param setterObjectId string
+{%- endif %}
+
+// What `what-if` reads: each type of infra/, and nothing that returns a key or an app setting. No `*`: `*/read` includes
+// the app's master key. tests/contract/test_github.py says which action a new type needs.
+var planActions = [
+  'Microsoft.Resources/deployments/read'
+  'Microsoft.Resources/deployments/whatIf/action'
+  'Microsoft.Resources/subscriptions/resourceGroups/read'
+  'Microsoft.Authorization/roleAssignments/read'
+  'Microsoft.Insights/components/read'
+  'Microsoft.Insights/scheduledQueryRules/read'
+  {%- if facts.identity == 'user' %}
+  'Microsoft.ManagedIdentity/userAssignedIdentities/read'
+  {%- endif %}
+  'Microsoft.KeyVault/vaults/read'
+  {%- if facts.new_vault %}
+  'Microsoft.Insights/diagnosticSettings/read'
+  {%- if facts.key %}
+  'Microsoft.KeyVault/vaults/keys/read' // the public half
+  {%- endif %}
+  {%- endif %}
+  'Microsoft.OperationalInsights/workspaces/read'
+  'Microsoft.Storage/storageAccounts/read'
+  'Microsoft.Storage/storageAccounts/blobServices/read'
+  'Microsoft.Storage/storageAccounts/blobServices/containers/read'
+  'Microsoft.Web/serverfarms/read'
+  'Microsoft.Web/sites/read'
+  'Microsoft.Web/sites/basicPublishingCredentialsPolicies/read'
+  'Microsoft.Web/sites/basicPublishingCredentialsPolicies/scm/read'
+  'Microsoft.Web/sites/config/read' // not the app settings
+  {%- if facts.cosmos_db %}
+  'Microsoft.DocumentDB/databaseAccounts/read'
+  'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/read'
+  'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/read'
+  'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments/read'
+  {%- endif %}
+  {%- if facts.service_bus %}
+  'Microsoft.ServiceBus/namespaces/read'
+  'Microsoft.ServiceBus/namespaces/queues/read'
+  {%- endif %}
+  {%- if facts.private %}
+  'Microsoft.Network/privateDnsZones/read'
+  'Microsoft.Network/privateDnsZones/virtualNetworkLinks/read'
+  'Microsoft.Network/privateEndpoints/read'
+  'Microsoft.Network/privateEndpoints/privateDnsZoneGroups/read'
+  'Microsoft.Network/virtualNetworks/read'
+  {%- endif %}
+]
+
+resource planRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(resourceGroup().id, '{{ facts.project_slug }}', 'plan')
+  properties: {
+    // Unique in the tenant.
+    roleName: 'Plan {{ facts.project_slug }} ${uniqueString(resourceGroup().id)}'
+    description: 'Predicts what a deployment would change. Reads no key, no secret and no app setting.'
+    type: 'CustomRole'
+    assignableScopes: [resourceGroup().id]
+    permissions: [{ actions: planActions }]
+  }
+}
+
+resource plans 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(resourceGroup().id, planPrincipalId, planRole.id)
+  properties: {
+    principalId: planPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: planRole.id
+    description: 'GitHub: what-if on pull requests'
+  }
+}
+
+var contributor = 'b24988ac-6180-42a0-ab88-20f7382dd24c'
+
+resource deploys 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(resourceGroup().id, deployPrincipalId, contributor)
+  properties: {
+    principalId: deployPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', contributor)
+    description: 'GitHub: deployment'
+  }
+}
+
+// Role Based Access Control Administrator
+var roleAdministrator = 'f58310d9-a9f6-439a-9e8d-f62e7b41a168'
+{%- if setter %}
+var appRoleIds = map(filter(items(roles), role => role.key != 'keyVaultSecretsOfficer'), role => role.value)
+var clauses = map(['Request', 'Resource'], source => [
+  toApp(source, appRoleIds, appPrincipalIds, [planPrincipalId, deployPrincipalId])
+  ...(empty(setterObjectId) ? [] : [toOne(source, roles.keyVaultSecretsOfficer, setterObjectId)])
+])
+{%- else %}
+var appRoleIds = map(items(roles), role => role.value)
+var clauses = map(
+  ['Request', 'Resource'],
+  source => [toApp(source, appRoleIds, appPrincipalIds, [planPrincipalId, deployPrincipalId])]
+)
+{%- endif %}
+
+resource assignsRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(resourceGroup().id, deployPrincipalId, roleAdministrator)
+  properties: {
+    principalId: deployPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleAdministrator)
+    conditionVersion: '2.0'
+    condition: onlyWhere(clauses[0], clauses[1])
+    description: 'GitHub: assigns the roles of infra/, and no others'
+  }
+}

@@ -1,0 +1,181 @@
+{%- set facts = cookiecutter | facts -%}
+// What the workflow's identities may do in another resource group that the app uses.
+{%- if facts.vault_access == 'rbac' %}
+import { roles } from '../roles.bicep'
+import { onlyWhere, toApp } from 'github-condition.bicep'
+{% endif %}
+param planPrincipalId string
+param deployPrincipalId string
+{%- if facts.vault_access == 'rbac' %}
+param appPrincipalIds string[] = []
+{%- endif %}
+
+@description('Existing vault that the app reads. Empty: none.')
+param vaultName string = ''
+{%- if facts.identity_exists %}
+
+@description('Existing identity that the app runs as. Empty: none.')
+param identityName string = ''
+{%- endif %}
+
+@description('Existing action group that alerts notify. Empty: none.')
+param actionGroupName string = ''
+
+resource planRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (!empty(vaultName)) {
+  name: guid(resourceGroup().id, 'plan elsewhere')
+  properties: {
+    roleName: 'Plan elsewhere ${uniqueString(resourceGroup().id)}'
+    description: 'Predicts what a deployment would change in an existing vault. Reads no key and no secret.'
+    type: 'CustomRole'
+    assignableScopes: [resourceGroup().id]
+    permissions: [
+      {
+        actions: [
+          'Microsoft.Authorization/roleAssignments/read'
+          'Microsoft.KeyVault/vaults/read'
+          'Microsoft.Resources/deployments/read'
+          'Microsoft.Resources/deployments/whatIf/action'
+          'Microsoft.Resources/subscriptions/resourceGroups/read'
+        ]
+      }
+    ]
+  }
+}
+
+resource plans 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(vaultName)) {
+  name: guid(resourceGroup().id, planPrincipalId, planRole.id)
+  properties: {
+    principalId: planPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: planRole.id
+    description: 'GitHub: what-if on pull requests'
+  }
+}
+
+resource deployRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (!empty(vaultName)) {
+  name: guid(resourceGroup().id, 'deploy elsewhere')
+  properties: {
+    roleName: 'Deploy elsewhere ${uniqueString(resourceGroup().id)}'
+    description: 'Deploys a module here, and looks at vaults. Changes no resource.'
+    type: 'CustomRole'
+    assignableScopes: [resourceGroup().id]
+    permissions: [
+      {
+        actions: [
+          'Microsoft.KeyVault/vaults/read'
+          'Microsoft.Resources/deployments/read'
+          'Microsoft.Resources/deployments/write'
+          'Microsoft.Resources/deployments/validate/action'
+          'Microsoft.Resources/deployments/operations/read'
+          'Microsoft.Resources/deployments/operationstatuses/read'
+          'Microsoft.Resources/subscriptions/resourceGroups/read'
+        ]
+      }
+    ]
+  }
+}
+
+resource deploys 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(vaultName)) {
+  name: guid(resourceGroup().id, deployPrincipalId, deployRole.id)
+  properties: {
+    principalId: deployPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: deployRole.id
+    description: 'GitHub: deployment'
+  }
+}
+{%- if facts.vault_access != 'granted' or facts.private %}
+
+resource vault 'Microsoft.KeyVault/vaults@2026-02-01' existing = if (!empty(vaultName)) {
+  name: empty(vaultName) ? 'none' : vaultName
+}
+{%- endif %}
+{%- if facts.vault_access == 'access-policy' or facts.private %}
+
+// Writes access policies{{ ', and approves private endpoints' if facts.private }}.
+var keyVaultContributor = 'f25e0fa2-a7c8-4377-a976-54943a77a395'
+
+resource changesVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(vaultName)) {
+  name: guid(vault.id, deployPrincipalId, keyVaultContributor)
+  scope: vault
+  properties: {
+    principalId: deployPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', keyVaultContributor)
+    description: 'GitHub: deployment'
+  }
+}
+{%- endif %}
+{%- if facts.vault_access == 'rbac' %}
+
+// Role Based Access Control Administrator
+var roleAdministrator = 'f58310d9-a9f6-439a-9e8d-f62e7b41a168'
+var vaultRoleIds = [roles.keyVaultSecretsUser{{ ', roles.keyVaultCryptoUser' if facts.key }}]
+var clauses = map(
+  ['Request', 'Resource'],
+  source => [toApp(source, vaultRoleIds, appPrincipalIds, [planPrincipalId, deployPrincipalId])]
+)
+
+resource assignsRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(vaultName)) {
+  name: guid(vault.id, deployPrincipalId, roleAdministrator)
+  scope: vault
+  properties: {
+    principalId: deployPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleAdministrator)
+    conditionVersion: '2.0'
+    condition: onlyWhere(clauses[0], clauses[1])
+    description: 'GitHub: assigns the app the roles that it needs on the vault, and no others'
+  }
+}
+{%- endif %}
+{%- if facts.identity_exists %}
+
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = if (!empty(identityName)) {
+  name: empty(identityName) ? 'none' : identityName
+}
+
+var managedIdentityOperator = 'f1a07417-d97a-45cb-824c-7a7467783830'
+
+resource assignsIdentity 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(identityName)) {
+  name: guid(identity.id, deployPrincipalId, managedIdentityOperator)
+  scope: identity
+  properties: {
+    principalId: deployPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', managedIdentityOperator)
+    description: 'GitHub: deployment'
+  }
+}
+{%- endif %}
+
+// An identity or an action group has no keys to read.
+var reader = 'acdd72a7-3385-48ef-bd42-f606fba81ae7'
+{%- if facts.identity_exists %}
+
+resource readsIdentity 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(identityName)) {
+  name: guid(identity.id, planPrincipalId, reader)
+  scope: identity
+  properties: {
+    principalId: planPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', reader)
+    description: 'GitHub: what-if on pull requests'
+  }
+}
+{%- endif %}
+
+resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' existing = if (!empty(actionGroupName)) {
+  name: empty(actionGroupName) ? 'none' : actionGroupName
+}
+
+resource readsActionGroup 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(actionGroupName)) {
+  name: guid(actionGroup.id, deployPrincipalId, reader)
+  scope: actionGroup
+  properties: {
+    principalId: deployPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', reader)
+    description: 'GitHub: deployment'
+  }
+}

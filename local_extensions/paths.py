@@ -68,7 +68,6 @@ OPTIONAL: dict[str, Callable[["Facts"], object]] = {
     # ci
     ".checkov.yaml": lambda facts: facts.ci == "github",
     ".github/": lambda facts: facts.ci == "github",
-    ".pre-commit-config.yaml": lambda facts: facts.ci == "github",
     "SECURITY.md": lambda facts: facts.ci == "github",
     "infra/github.bicep": lambda facts: facts.ci == "github",
     "infra/github.bicepparam": lambda facts: facts.ci == "github",

@@ -19,7 +19,7 @@ class Bicep:
 
     def __init__(self, command: str, variables: Mapping[str, str]) -> None:
         """Start the compiler; of the variables that infra/ reads, it sees only `variables`."""
-        parameters = (INFRA / "main.bicepparam").read_text("utf-8")
+        parameters = "".join(file.read_text("utf-8") for file in INFRA.glob("*.bicepparam"))
         read_by_infra = re.findall(r"readEnvironmentVariable\('(\w+)'", parameters)
         inherited = {name: v for name, v in os.environ.items() if name not in read_by_infra}
         self._process = subprocess.Popen(
@@ -51,17 +51,21 @@ class Bicep:
         return str(self._ask("format", path=str(file))["contents"])
 
     def snapshot(self, file: Path, **parameters: str) -> dict[str, Any]:
-        """Predict the deployment of main.bicepparam.
+        """Predict the deployment of a .bicepparam file.
 
         Args:
             file: The parameters file.
-            parameters: Bicep expressions that replace its values.
+            parameters: Bicep expressions that replace the values of main.bicepparam.
         """
-        text = with_parameters(file.parent, **parameters)
+        text = file.read_text("utf-8")
+        if file.name == "main.bicepparam":
+            text = with_parameters(file.parent, **parameters)
+        of_subscription = file.name == "github.bicepparam"
+        where = {k: v for k, v in DEPLOYMENT.items() if k != "resourceGroup" or not of_subscription}
         with tempfile.TemporaryDirectory() as folder:
             infra = Path(shutil.copytree(file.parent, Path(folder, "infra")))
             (infra / file.name).write_text(text, "utf-8")
-            metadata = {"metadata": DEPLOYMENT, "externalInputs": []}
+            metadata = {"metadata": where, "externalInputs": []}
             answer = self._ask("getSnapshot", path=str(infra / file.name), **metadata)
         return dict(json.loads(answer["snapshot"]))
 

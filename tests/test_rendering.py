@@ -317,7 +317,7 @@ def test_local_settings_name_what_the_declarations_need(
 def test_the_python_version_is_the_same_everywhere(bake: Bake) -> None:
     project = bake(python_version="3.11")
 
-    assert "python:3.11" in (project / ".devcontainer/devcontainer.json").read_text("utf-8")
+    assert "-3.11-bookworm" in (project / ".devcontainer/devcontainer.json").read_text("utf-8")
     assert "'3.11'" in (project / "infra/modules/app.bicep").read_text("utf-8")
 
 

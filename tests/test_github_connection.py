@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import bicep
 import pytest
 from answers import IDENTITY_ID
 from baking import Bake
 from infrastructure import start_compiler, unformatted
 from stand_ins import Machine
-from support import bicep
 
 ELSEWHERE = "99999999-8888-7777-6666-555555555555"
 SETTER = "33333333-2222-3333-4444-555555555555"

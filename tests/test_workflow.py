@@ -277,7 +277,7 @@ def test_the_workflow_and_the_code_have_no_findings(project: Path) -> None:
     for job in workflow(project)["jobs"]:
         for one in steps(project, job):
             if "run" in one:
-                shellcheck = [BIN / "shellcheck", "--shell=bash", "-"]
+                shellcheck: list[str | Path] = [BIN / "shellcheck", "--shell=bash", "-"]
                 subprocess.run(shellcheck, input=one["run"], text=True, check=True)
     run(BIN / "shellcheck", *project.glob("scripts/*.sh"), cwd=project)
 

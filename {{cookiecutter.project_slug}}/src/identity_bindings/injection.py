@@ -174,19 +174,17 @@ def inject(
             secret is replaced here.
     """
     first, *others = values
-    # One plain value is what most functions have: it is filled in without a loop.
-    plain = not (first.is_secret or first.json_field or first.source in {o.source for o in others})
-    name, source = first.binding.name, first.source
-    # What comes from one source is of one version, such as the name and the password in a secret.
-    by_source: dict[Source, list[Injection]] = {}
-    for item in others if plain else values:
-        by_source.setdefault(item.source, []).append(item)
-    groups = [*by_source.items()]
     hidden = {item.binding.name for item in values}
     names = [*Signature.from_callable(handler).parameters]
     visible = [name for name in names if name not in hidden]
     by_position = names[: len(visible)] == visible  # else a value would take a caller's place
-    more = bool(groups) or folder is not None or not by_position
+    if not (others or first.is_secret or first.json_field or folder) and by_position:
+        return _inject_one(handler, first, outermost)
+    # What comes from one source is of one version, such as the name and the password in a secret.
+    by_source: dict[Source, list[Injection]] = {}
+    for item in values:
+        by_source.setdefault(item.source, []).append(item)
+    groups = [*by_source.items()]
 
     def is_stale(one: Source, items: list[Injection], kwargs: dict[str, Any]) -> bool:
         """Whether to wait. A test may pass values of its own; the worker passes none."""
@@ -210,16 +208,10 @@ def inject(
     @functools.wraps(handler)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
-            if plain and name not in kwargs:
-                good_until, kwargs[name] = source.current
-                if good_until <= monotonic():
-                    kwargs[name] = first.wait()
-            if more:
-                for one, items in groups:
-                    if is_stale(one, items, kwargs):
-                        items[0].wait()
-                args = complete(args, kwargs)
-            return handler(*args, **kwargs)
+            for one, items in groups:
+                if is_stale(one, items, kwargs):
+                    items[0].wait()
+            return handler(*complete(args, kwargs), **kwargs)
         except Exception as error:
             if not outermost or (clean := without_secrets(error, mask)) is error:
                 raise
@@ -228,15 +220,42 @@ def inject(
     @functools.wraps(handler)
     async def call_async(*args: Any, **kwargs: Any) -> Any:
         try:
-            if plain and name not in kwargs:
+            for one, items in groups:
+                if is_stale(one, items, kwargs):
+                    await items[0].wait_async()
+            return await handler(*complete(args, kwargs), **kwargs)
+        except Exception as error:
+            if not outermost or (clean := without_secrets(error, mask)) is error:
+                raise
+        raise clean
+
+    return call_async if iscoroutinefunction(handler) else call
+
+
+def _inject_one(handler: Handler, value: Injection, outermost: bool) -> Handler:
+    """What `inject` does for one plain value, which is all that most functions have."""
+    name, source = value.binding.name, value.source
+
+    @functools.wraps(handler)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            if name not in kwargs:  # a test may pass a value of its own
                 good_until, kwargs[name] = source.current
                 if good_until <= monotonic():
-                    kwargs[name] = await first.wait_async()
-            if more:
-                for one, items in groups:
-                    if is_stale(one, items, kwargs):
-                        await items[0].wait_async()
-                args = complete(args, kwargs)
+                    kwargs[name] = value.wait()
+            return handler(*args, **kwargs)
+        except Exception as error:
+            if not outermost or (clean := without_secrets(error, mask)) is error:
+                raise
+        raise clean
+
+    @functools.wraps(handler)
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        try:
+            if name not in kwargs:
+                good_until, kwargs[name] = source.current
+                if good_until <= monotonic():
+                    kwargs[name] = await value.wait_async()
             return await handler(*args, **kwargs)
         except Exception as error:
             if not outermost or (clean := without_secrets(error, mask)) is error:

@@ -215,7 +215,9 @@ IN_SHELLS = [
 def calls(tmp_path: Path, shell: str) -> Callable[[Path, str], list[list[str]]]:
     """Run shell code in a project with stubs of Azure's command lines; give what was called."""
     stubs = tmp_path / "stubs"
-    environment = stub(stubs, "az", "azd", "func", "curl", "gh", "make", "python3", script=AZURE)
+    environment = stub(
+        stubs, "az", "azd", "func", "curl", "gh", "make", "python3", "xargs", script=AZURE
+    )
 
     def calls(project: Path, script: str) -> list[list[str]]:
         done = subprocess.run(
@@ -404,7 +406,7 @@ def test_what_is_set_in_bicep_as_documented(
     parameters = project / "infra/main.bicepparam"
     text = parameters.read_text("utf-8")
     for heading in (
-        "### Use queues, tables or Durable Functions",
+        "### Triggers and their storage",
         "### Change the refresh interval",
         "### Use another vault",
     ):

@@ -219,7 +219,9 @@ def test_the_alert_hears_a_denial_and_no_outage(
     while told.count("The last value is kept") < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
         told += capsys.readouterr().err
-    (heard,) = (line for line in told.splitlines() if bicep.alert_words() in line)
+    sources: Any = importlib.import_module("identity_bindings.sources")
+    assert bicep.alert_words() == sources.ALERT_TEXT
+    (heard,) = (line for line in told.splitlines() if sources.ALERT_TEXT in line)
     assert heard.startswith("WARNING identity_bindings: secret 'api-key' of vault 'https://contoso")
     assert "Repair: az keyvault show --name contoso" in heard
 

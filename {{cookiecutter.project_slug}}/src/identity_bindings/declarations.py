@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from .errors import Problem
-from .grammar import Mistake, declare, direction, is_ours, is_parameter
+from .grammar import PropertyProblem, declare, direction, is_ours, is_parameter
 
 FILE = "function.json"
 FOLDER = "folder"
-"""The property of a mistake in a function's own name: nothing can be registered under it."""
+"""The property of a problem of a function's own name: nothing can be registered under it."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
 # A JSON string, kept; or a comment, dropped.
@@ -38,7 +38,7 @@ class FunctionDeclaration:
         declared: The bindings that this package provides.
         settings: The properties at the top, such as ``scriptFile``, ``entryPoint``, ``retry``.
         disabled: Whether the declaration disables it.
-        problems: Every mistake in it.
+        problems: Every problem in it.
     """
 
     name: str
@@ -76,42 +76,44 @@ def is_trigger(binding: Mapping[str, Any]) -> bool:
 
 
 def _read(file: Path, settings: Mapping[str, str]) -> FunctionDeclaration:
-    name, mistakes = file.parent.name, list[Mistake]()
+    name, problems = file.parent.name, list[PropertyProblem]()
     content: Any = None
     properties: dict[str, Any] = {}
     if not _NAME.fullmatch(name) or name.lower() == "host":
-        mistakes.append((FOLDER, name, "a letter, then letters, digits, _ and -; not 'host'"))
+        problems.append((FOLDER, name, "a letter, then letters, digits, _ and -; not 'host'"))
     try:
         content = parse(file.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        mistakes.append(("file", file.name, f"JSON is expected: {error}"))
+        problems.append(("file", file.name, f"JSON is expected: {error}"))
     if isinstance(content, dict):
         bindings = content.get("bindings")
         if not isinstance(bindings, list) or not all(isinstance(b, dict) for b in bindings):
-            mistakes.append(("bindings", bindings, "a list of objects is expected"))
+            problems.append(("bindings", bindings, "a list of objects is expected"))
             bindings = []
         elif sum(map(is_trigger, bindings)) != 1:
             triggers = [binding["type"] for binding in bindings if is_trigger(binding)]
-            mistakes.append(("bindings", triggers, "exactly one trigger is expected"))
-        mistakes += _mistakes(content, bindings, name)
+            problems.append(("bindings", triggers, "exactly one trigger is expected"))
+        problems += _problems_of(content, bindings, name)
         declared = [declare(binding, settings) for binding in bindings if is_ours(binding)]
-        mistakes += [mistake for _, found in declared for mistake in found]
+        problems += [problem for _, found in declared for problem in found]
         properties["bindings"] = tuple(one for one in bindings if not is_ours(one))
         properties["declared"] = tuple(own for own, found in declared if not found)
         properties["settings"] = content
         properties["disabled"] = content.get("disabled") is True
-    elif not mistakes:
-        mistakes.append(("file", file.name, "a JSON object with 'bindings' is expected"))
+    elif not problems:
+        problems.append(("file", file.name, "a JSON object with 'bindings' is expected"))
     function = FunctionDeclaration(name, file.parent, **properties)
-    function.problems.extend(Problem(function.file, *mistake) for mistake in mistakes)
+    function.problems.extend(Problem(function.file, *problem) for problem in problems)
     return function
 
 
-def _mistakes(content: Mapping[str, Any], bindings: list[Any], function: str) -> Iterator[Mistake]:
+def _problems_of(
+    content: Mapping[str, Any], bindings: list[Any], function: str
+) -> Iterator[PropertyProblem]:
     """What is wrong with a function's bindings of the platform, and with its other properties."""
     for binding in bindings:
         if not is_ours(binding):
-            yield from _binding_mistakes(binding)
+            yield from _binding_problems(binding)
         if str(binding.get("type")).lower() == "httptrigger":
             route = binding.get("route") or function
             if str(route).lower().startswith("admin"):
@@ -122,10 +124,10 @@ def _mistakes(content: Mapping[str, Any], bindings: list[Any], function: str) ->
     if not isinstance(disabled := content.get("disabled"), bool | None):
         yield "disabled", disabled, "true or false"
     if (retry := content.get("retry")) is not None:
-        yield from _retry_mistakes(retry)
+        yield from _retry_problems(retry)
 
 
-def _binding_mistakes(binding: Mapping[str, Any]) -> Iterator[Mistake]:
+def _binding_problems(binding: Mapping[str, Any]) -> Iterator[PropertyProblem]:
     kind, name, way = binding.get("type"), binding.get("name"), direction(binding)
     if not isinstance(kind, str) or not re.fullmatch(r"[A-Za-z][\w.-]*", kind, re.ASCII):
         yield "type", kind, "the binding's type, such as 'httpTrigger' or 'keyVault'"
@@ -146,7 +148,7 @@ def _binding_mistakes(binding: Mapping[str, Any]) -> Iterator[Mistake]:
         yield f"{kind}.authLevel", binding["authLevel"], "'function', 'anonymous' or 'admin'"
 
 
-def _retry_mistakes(retry: Any) -> Iterator[Mistake]:
+def _retry_problems(retry: Any) -> Iterator[PropertyProblem]:
     strategy = str(retry.get("strategy")).lower() if isinstance(retry, dict) else ""
     if strategy not in RETRY:
         yield "retry", retry, "an object with strategy 'fixedDelay' or 'exponentialBackoff'"

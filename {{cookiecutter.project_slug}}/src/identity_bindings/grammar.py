@@ -13,7 +13,7 @@ from typing import Any
 from .credentials import RESOURCE_ID, Identity
 from .masking import MASK
 
-Mistake = tuple[str, object, str]
+PropertyProblem = tuple[str, object, str]
 """A property, its value, and what is allowed."""
 
 _MODULES = (".key_vault_secrets", ".keys", ".access_tokens")
@@ -81,7 +81,9 @@ def is_ours(binding: Mapping[str, Any]) -> bool:
     return str(binding.get("type")).lower() in kinds()
 
 
-def declare(binding: Mapping[str, Any], settings: Mapping[str, str]) -> tuple[Any, list[Mistake]]:
+def declare(
+    binding: Mapping[str, Any], settings: Mapping[str, str]
+) -> tuple[Any, list[PropertyProblem]]:
     """Check the properties of one binding of this package, and make it.
 
     Args:
@@ -89,27 +91,27 @@ def declare(binding: Mapping[str, Any], settings: Mapping[str, str]) -> tuple[An
         settings: The app settings that ``%NAME%`` stands for.
 
     Returns:
-        The binding, or None where there are mistakes; and the mistakes.
+        The binding, or None where there are problems; and the problems.
     """
     kind, name = kinds()[binding["type"].lower()], binding.get("name")
     rules = dict(kind.properties)
     if binding.get("identity") == "user":
         rules["identityId"] = _IDENTITY_ID
-    mistakes = list(_shape(binding, (*_COMMON, *kind.properties)))
+    problems = list(_shape(binding, (*_COMMON, *kind.properties)))
     values: dict[str, Any] = {}
     for prop, rule in rules.items():
         try:
             values[prop] = _value(binding.get(prop), rule, settings)
         except ValueError as error:
-            mistakes.append((prop, binding.get(prop), str(error)))
-    if mistakes:
-        where = kind.type if mistakes[0][0] == "name" else name
-        return None, [(f"{where}.{prop}", value, allowed) for prop, value, allowed in mistakes]
+            problems.append((prop, binding.get(prop), str(error)))
+    if problems:
+        where = kind.type if problems[0][0] == "name" else name
+        return None, [(f"{where}.{prop}", value, allowed) for prop, value, allowed in problems]
     identity = Identity(values.pop("identityId", None))
     return kind.make(name, *values.values(), identity), []
 
 
-def _shape(binding: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[Mistake]:
+def _shape(binding: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[PropertyProblem]:
     """What is wrong with the properties that all kinds share, and with unknown ones."""
     if not is_parameter(binding.get("name")):
         yield "name", binding.get("name"), "the name of the handler's parameter"

@@ -25,6 +25,9 @@ from .credentials import has_endpoint
 from .errors import Failure, Readable, ReadError, Reading, logger
 from .timing import LATE, READ, WAIT, Timing, budget, jitter
 
+ALERT_TEXT = "The last value is kept for"
+"""What the log says of a denial only: the alert in infra/modules/monitoring.bicep searches for it."""
+
 _COLD_ATTEMPTS = 3
 _COLD_BUDGET = READ - 1.0
 _READ_AGAIN = 10.0  # between two reads that a refusal of the value may cause
@@ -192,9 +195,14 @@ class Source:
             self.due = now + self._timing.back_off(failure, self._failures, value is None)
         self._end(flight)
         if value is not None and news:
-            kept = f"for {grace:g} s" if denied else "until a read succeeds"
-            text = "%s: %s. The last value is kept %s. Repair: %s"
-            logger.warning(text, self._what, failure.reason, kept, failure.repair)
+            kept = (
+                f"{ALERT_TEXT} {grace:g} s"
+                if denied
+                else "The last value is kept until a read succeeds"
+            )
+            logger.warning(
+                "%s: %s. %s. Repair: %s", self._what, failure.reason, kept, failure.repair
+            )
 
     def _end(self, flight: futures.Future[None]) -> None:
         with suppress(futures.InvalidStateError):  # those who waited for it gave up before

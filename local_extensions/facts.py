@@ -16,11 +16,10 @@ from .answers import (
 )
 from .paths import left_out
 
-# Names that a handler's parameters cannot have: they mean something else there.
+# Names that the parameter of a secret cannot have, because a handler uses them otherwise.
 TAKEN_PARAMETERS = frozenset({"req", "res", "context", "func"})
 
-# What begins a block of Markdown that no empty line ends, or that nobody sees: a fence, some HTML,
-# a link's definition.
+# Markdown that could hide the text after it: a fence, some HTML, a link's definition.
 HIDING = re.compile(
     r"^( {0,3})(?=```|~~~|<[!?]|<(?:script|pre|style|textarea)\b|\[[^\]]+\]:)",
     re.MULTILINE | re.IGNORECASE,
@@ -67,7 +66,7 @@ class Facts(NamedTuple):
     services: tuple[str, ...]
     api_scope: str
     network: str  # public or private
-    samples: tuple[str, ...]  # the functions that options bring
+    samples: tuple[str, ...]  # the sample functions of the options
 
     @property
     def blob_storage(self) -> bool:
@@ -101,17 +100,17 @@ class Facts(NamedTuple):
 
     @property
     def closed_vault(self) -> bool:
-        """Whether Bicep creates the vault, and nobody outside of the network reaches it."""
+        """Whether Bicep creates the vault, and only the app's network reaches it."""
         return self.private and self.new_vault
 
     @property
     def identity_by_setting(self) -> bool:
-        """Whether a setting says at deployment which identity it is."""
+        """Whether an environment variable names the identity at deployment."""
         return self.identity_source == "parameter"
 
     @property
     def identity_exists(self) -> bool:
-        """Whether the identity is there already."""
+        """Whether Bicep uses an existing identity."""
         return self.identity_source in ("existing", "parameter")
 
     @property
@@ -126,41 +125,26 @@ class Facts(NamedTuple):
 
     @property
     def left_out(self) -> list[str]:
-        """The paths that belong to other answers."""
+        """The files that belong to other answers."""
         return left_out(self)
 
     @property
     def description_in_markdown(self) -> str:
-        """The description as it was typed, but hiding nothing of itself and of what follows it."""
+        """The description, escaped where it would hide itself or the text after it."""
         return HIDING.sub(r"\1\\", self.description)
 
     @property
     def project_name_quoted(self) -> str:
-        """The name as a double-quoted string, the same in JSON, YAML, TOML and Python."""
+        """The name as a double-quoted string, which JSON, YAML, TOML and Python read alike."""
         return quoted(self.project_name)
 
 
 def facts_of(answers: Mapping[str, Any]) -> Facts:
     """Turn answers without a problem into facts."""
     answer = {key: value.strip() for key, value in answers.items() if isinstance(value, str)}
-
-    identity_id = answer["identity_id"]
-    if answer["identity"] == "system":
-        source, setting, declared_id = "system", "", ""
-    elif not identity_id:
-        source, setting = "created", CREATED_IDENTITY_SETTING
-        declared_id = f"%{setting}%"
-    elif named := re.fullmatch(SETTING, identity_id):
-        source, setting, declared_id = "parameter", named["setting"], identity_id
-    else:
-        source, setting, declared_id = "existing", "", identity_id
-    literal_id = re.fullmatch(IDENTITY_ID, identity_id) if source == "existing" else None
-
-    vault = answer["vault"]
-    vault_setting = re.fullmatch(SETTING, vault)
-    vault_uri = None if vault_setting else re.fullmatch(VAULT_URI, vault)
+    identity = _identity_of(answer["identity"], answer["identity_id"])
+    setting, name = _vault_of(answer["vault"])
     subscription, _, group = answer["vault_resource_group"].rpartition("/")
-
     return Facts(
         project_name=answer["project_name"],
         project_slug=answer["project_slug"],
@@ -170,20 +154,20 @@ def facts_of(answers: Mapping[str, Any]) -> Facts:
         python_version=answer["python_version"],
         ci=answer["ci"],
         identity=answer["identity"],
-        identity_source=source,
-        identity_id=identity_id if literal_id else "",
-        identity_setting=setting,
-        identity_subscription=literal_id["subscription"] if literal_id else "",
-        identity_group=literal_id["group"] if literal_id else "",
-        identity_name=literal_id["name"] if literal_id else "",
-        vault_setting=vault_setting["setting"] if vault_setting else "",
-        vault_name="" if vault_setting else vault_uri["name"] if vault_uri else vault,
+        identity_source=identity.source,
+        identity_id=answer["identity_id"] if identity.source == "existing" else "",
+        identity_setting=identity.setting,
+        identity_subscription=identity.subscription,
+        identity_group=identity.group,
+        identity_name=identity.name,
+        vault_setting=setting,
+        vault_name=name,
         vault_source=answer["vault_source"],
         vault_access=answer["vault_access"],
         vault_subscription=subscription,
         vault_group=group,
-        declared_vault=vault,
-        declared_identity_id=declared_id,
+        declared_vault=answer["vault"],
+        declared_identity_id=f"%{identity.setting}%" if identity.setting else answer["identity_id"],
         secrets=with_parameters(name.strip() for name in answer["secrets"].split(",")),
         key=answer["key"],
         services=tuple(services_of(answer["services"])),
@@ -191,6 +175,33 @@ def facts_of(answers: Mapping[str, Any]) -> Facts:
         network=answer["network"],
         samples=tuple(sorted(samples_of(answer))),
     )
+
+
+class _Identity(NamedTuple):
+    source: str
+    setting: str = ""  # the app setting that holds its resource id
+    subscription: str = ""
+    group: str = ""
+    name: str = ""
+
+
+def _identity_of(identity: str, identity_id: str) -> _Identity:
+    if identity == "system":
+        return _Identity("system")
+    if not identity_id:
+        return _Identity("created", CREATED_IDENTITY_SETTING)
+    if named := re.fullmatch(SETTING, identity_id):
+        return _Identity("parameter", named["setting"])
+    parts = re.fullmatch(IDENTITY_ID, identity_id)
+    return _Identity("existing", **parts.groupdict()) if parts else _Identity("existing")
+
+
+def _vault_of(vault: str) -> tuple[str, str]:
+    """Return the app setting that holds the vault's name, or the name."""
+    if named := re.fullmatch(SETTING, vault):
+        return named["setting"], ""
+    uri = re.fullmatch(VAULT_URI, vault)
+    return "", uri["name"] if uri else vault
 
 
 def with_parameters(names: Iterable[str]) -> tuple[Secret, ...]:
@@ -217,5 +228,5 @@ def parameter_name(secret: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Quote a checked text: its escapes mean the same in JSON, YAML, TOML and Python."""
+    """Quote a text with escapes that JSON, YAML, TOML and Python read alike."""
     return json.dumps(text, ensure_ascii=False)

@@ -5,9 +5,9 @@ import tomllib
 
 import pytest
 import yaml
-from answers import DEFAULTS, IDENTITY_ID
+from answers import DEFAULTS, IDENTITY_ID, PAIRS
 
-from local_extensions.facts import Facts, facts_of, quoted, with_parameters
+from local_extensions.facts import Facts, Secret, facts_of, quoted, with_parameters
 
 
 def facts(**answers: str) -> Facts:
@@ -172,3 +172,17 @@ def test_what_templates_ask(answers: dict[str, str], true: set[str]) -> None:
 )
 def test_what_a_deployment_reads(answers: dict[str, str], variables: tuple[str, ...]) -> None:
     assert facts(**answers).deployment_variables == variables
+
+
+FREE_TEXT = {"project_name", "description", "description_in_markdown", "project_name_quoted"}
+
+
+@pytest.mark.parametrize("answers", PAIRS.values(), ids=PAIRS)
+def test_facts_are_decisions_and_names(answers: dict[str, str]) -> None:
+    """Sentences, commands and code belong in the templates, where a search finds them."""
+    found = facts(**answers)
+    names = [name for name in dir(Facts) if name[0] != "_" and name not in ("count", "index")]
+    for name in set(names) - FREE_TEXT:
+        value = getattr(found, name)
+        for text in value if isinstance(value, list | tuple) else [value]:
+            assert isinstance(text, bool | Secret) or " " not in text, name

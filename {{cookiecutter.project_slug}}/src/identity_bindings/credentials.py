@@ -6,7 +6,7 @@ import logging
 import os
 import re
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from threading import Lock
 from time import monotonic, time
@@ -73,7 +73,7 @@ class Credential:
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
         self._lock = Lock()
-        self._gate = Gate()
+        self._gate = Gate(_no_token("it did not answer in time"))
         self._source: SupportsTokenInfo | None = None
         self._answer: tuple[int, str, float] = (0, "", 0.0)
         self._doubtful: dict[Hashable, tuple[float, AccessTokenInfo]] = {}
@@ -146,9 +146,8 @@ class Credential:
         status, text, seconds = self._answer
         if status == 400 and re.search(r"identity|\bmsi\b", text, re.IGNORECASE):
             return not_assigned(self.identity)
-        answer = f"HTTP {status}" if status else type(error).__name__
-        reason = f"the identity endpoint gave no token ({answer})"
-        return self._gate.close(Failure("transient", reason, repairs.RESTART, seconds))
+        failure = _no_token(f"HTTP {status}" if status else type(error).__name__)
+        return self._gate.close(replace(failure, retry_after=seconds))
 
     def _remember(self, response: Any) -> None:
         """Keep what the endpoint answered: the SDK's exceptions do not carry it."""
@@ -165,6 +164,11 @@ class EmulatorCredential(Credential):
         from azure.core.credentials import AccessTokenInfo
 
         return AccessTokenInfo("eyJhbGciOiJIUzI1NiJ9.e30.AA", int(time()) + 3600)
+
+
+def _no_token(answer: str) -> Failure:
+    reason = f"the identity endpoint gave no token ({answer})"
+    return Failure("transient", reason, repairs.RESTART)
 
 
 def not_assigned(identity: Identity) -> Failure:

@@ -38,11 +38,11 @@ def forms_of(value: str) -> set[str]:
 
 
 def _parts(value: str) -> set[str]:
-    """The lines of a value, and its strings with their lines where it is JSON."""
+    """The lines of a value, and its strings, with their lines, and numbers where it is JSON."""
     texts = [value]
     if value.lstrip()[:1] in ("{", "[", '"'):
         with suppress(ValueError, RecursionError):
-            texts += _strings(json.loads(value))
+            texts += _strings(json.loads(value, parse_int=str, parse_float=str))
     parts = {
         part for text in texts for part in (text, text.strip(), *map(str.strip, text.splitlines()))
     }

@@ -13,7 +13,6 @@ from .errors import Failure, ReadError
 from .timing import LONGEST_BACK_OFF, budget, jitter
 
 _PATIENCE_SECONDS = 4.0  # with a probe that hangs
-_NO_ANSWER = Failure("transient", "no answer to the read that went first", "try again")
 
 
 class Gate:
@@ -21,12 +20,15 @@ class Gate:
 
     When the pause is over, one read goes first, and so does the very first one. When it gets an
     answer, the gate is open for all.
+
+    Args:
+        silence: The failure of those who wait for the first read, if it does not end in time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, silence: Failure) -> None:
         self._changed = Condition()
         self._open = False
-        self._failure = _NO_ANSWER
+        self._failure = silence
         self._failures = 0
         self._closed_at = self._until = self._probe_until = -inf
 

@@ -105,9 +105,11 @@ class _Adapter(HTTPAdapter):
         self._use_pools(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        return self._use_pools(
-            super().proxy_manager_for(proxy, ssl_context=self._context, **options)
-        )
+        options |= {"ssl_context": self._context}
+        if proxy.lower().startswith("socks"):  # it has pools of its own
+            return super().proxy_manager_for(proxy, **options)
+        options |= {"proxy_ssl_context": self._context}
+        return self._use_pools(super().proxy_manager_for(proxy, **options))
 
     def _use_pools(self, manager: Any) -> Any:
         manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}

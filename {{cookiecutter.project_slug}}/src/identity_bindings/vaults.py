@@ -237,4 +237,7 @@ def _is_of_network(error: Exception) -> bool:
     return isinstance(error, kinds)
 
 
-_open_gate = cache(lambda _url: Gate())
+@cache
+def _open_gate(url: str) -> Gate:
+    """Return the one gate of a vault, for all identities."""
+    return Gate(_no_answer("it did not answer in time"))

@@ -98,9 +98,7 @@ class _Handler(socketserver.BaseRequestHandler):
 
 @contextmanager
 def misbehaving(misbehave: Misbehave, tls: bool) -> Iterator[_Server]:
-    with _Server(
-        misbehave, FakeKeyVault().tls_context() if tls else None
-    ) as server:
+    with _Server(misbehave, FakeKeyVault().tls_context() if tls else None) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield server
         server.shutdown()

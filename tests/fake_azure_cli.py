@@ -53,15 +53,21 @@ def _answer(state: dict[str, Any], words: list[str]) -> Any:
         vault["properties"].update(body["properties"])
     if method in ("get", "patch"):
         return vault
-    assert method == "put" and given["--resource"] == "https://vault.azure.net"
+    assert given["--resource"] == "https://vault.azure.net"
     if refusal := _firewall(state):
         state["clients"] = state["clients"][1:] or state["clients"]
         state["slow"] = max(0, state["slow"] - 1)
         _refuse(refusal)
     if state["says"]:
         _refuse(state["says"])
-    name = re.search(r"/secrets/([^?]+)", url)
+    name = re.search(r"/(?:deleted)?secrets/([^?/]+)", url)
     assert name
+    if method == "post" and url.partition("?")[0].endswith("/recover"):
+        state["deleted"].remove(name[1])
+        return {}
+    if name[1] in state["deleted"]:
+        _refuse('Conflict({"error":{"innererror":{"code":"ObjectIsDeletedButRecoverable"}}})')
+    assert method == "put"
     state["values"][name[1]] = body["value"]
     return body
 

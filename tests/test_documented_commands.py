@@ -258,7 +258,7 @@ def test_deploy_set_the_secrets_and_call(
     if way == "azd":
         assert "azd up" in words
     else:
-        create = f"az deployment group create --resource-group {group} --name main"
+        create = f"az deployment group create --resource-group {group} --name secure-function-app"
         files = "--template-file infra/main.bicep --parameters infra/main.bicepparam"
         assert f"{create} {files}" in words
         assert "func azure functionapp publish func-1 --python" in words

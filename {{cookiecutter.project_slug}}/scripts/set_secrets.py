@@ -108,22 +108,31 @@ class Vault:
         """
         for tries in range(TRIES):
             try:
-                az(
-                    *("rest", "--method", "put", "--resource", f"https://{self.domain}"),
-                    *("--url", f"https://{self.host}/secrets/{name}?{VAULT_API}"),
-                    body={"value": value},
-                )
+                self._request("put", f"secrets/{name}", {"value": value})
+                return
             except AzError as error:
                 text = str(error)
-                by_network = re.search("ForbiddenBy(Connection|Firewall)", text)
-                if not by_network or not MAY_OPEN or tries == TRIES - 1:
-                    raise AzError(_explained(text, self.name, name)) from None
-                address = re.search(r"Client address: ([0-9.]+)", text)
-                # Another run may have closed the vault: open it again every minute.
-                self._open(address[1] if address else "", again=tries % 6 == 0)
-                time.sleep(PAUSE_SECONDS)
-            else:
-                return
+            # Another run may have closed the vault: open it again every minute.
+            if tries == TRIES - 1 or not self._may_succeed(text, name, again=tries % 6 == 0):
+                raise AzError(_explained(text, self.name))
+            time.sleep(PAUSE_SECONDS)
+
+    def _request(self, method: str, path: str, body: object = None) -> None:
+        url = f"https://{self.host}/{path}?{VAULT_API}"
+        words = ("--method", method, "--url", url, "--resource", f"https://{self.domain}")
+        az("rest", *words, body=body)
+
+    def _may_succeed(self, text: str, name: str, again: bool) -> bool:
+        """Do what lets the next try succeed, where there is something to do."""
+        if re.search("ForbiddenBy(Connection|Firewall)", text) and MAY_OPEN:
+            address = re.search(r"Client address: ([0-9.]+)", text)
+            self._open(address[1] if address else "", again)
+            return True
+        if "ObjectIsDeletedButRecoverable" in text:
+            print(f"{name} was deleted. Recovering it …", file=sys.stderr)
+            self._request("post", f"deletedsecrets/{name}/recover")
+            return True
+        return bool(re.search("ObjectIsBeing(Deleted|Recovered)", text))
 
     def _state(self) -> dict[str, Any]:
         state: dict[str, Any] = az("rest", "--method", "get", "--url", f"{self.id}?{ARM_API}")
@@ -198,13 +207,11 @@ def _noted(state: dict[str, Any]) -> tuple[str, set[str]]:
     return before, set(addresses)
 
 
-def _explained(text: str, vault: str, name: str) -> str:
+def _explained(text: str, vault: str) -> str:
     """Add to an error of the vault what to do about it."""
     advice = {
         "ForbiddenBy(Connection|Firewall)": "The vault refuses this machine's network: run this"
         " from a network that has access to it.",
-        "ObjectIsDeletedButRecoverable": f"{name} was deleted. Recover it, then set its value:\n"
-        f"  az keyvault secret recover --vault-name {vault} --name {name}",
         "ForbiddenByRbac|ForbiddenByPolicy|AccessDenied": "This login has no right to set secrets in"
         f" {vault}.",
     }

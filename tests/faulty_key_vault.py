@@ -66,6 +66,9 @@ class Fault:
 
 
 class FaultyHandler(Handler):
+    # Without these two, a request on a kept-alive connection waits 40 ms for an acknowledgement.
+    disable_nagle_algorithm = True
+    wbufsize = -1
     server: FaultyServer
 
     def reply(self, request: Request) -> None:
@@ -78,7 +81,11 @@ class FaultyHandler(Handler):
             return
         fake_key_vault.closing.wait(fake_key_vault.latency + fault.delay)
         content = json.dumps(answer).encode() if fault.body is None else fault.body
-        self.start(status, content, headers)
+        self.send_response(status)
+        length = {"Content-Length": str(len(content))}
+        for name, value in ({"Content-Type": "application/json"} | headers | length).items():
+            self.send_header(name, value)
+        self.end_headers()
         if fault.how == "reset":
             content = content[: len(content) // 2]
             self.close_connection = True
@@ -94,6 +101,7 @@ class FaultyHandler(Handler):
 
 
 class FaultyServer(Server):
+    request_queue_size = 256
     handler = FaultyHandler
     fake_key_vault: FaultyKeyVault
 

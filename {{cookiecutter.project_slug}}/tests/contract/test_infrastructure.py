@@ -56,8 +56,7 @@ def test_the_app_may_do_what_its_functions_declare(
             missing = "assign the identity, as README.md says under 'Another identity'"
         pytest.fail(
             f"a function ({declared[who, what, vault]}) needs the right to {what!r} in the vault"
-            f" {vault!r} as {who!r}, and infra/ does not give it: {missing}, or correct the"
-            " declaration"
+            f" {vault!r} as {who!r}, and infra/ does not give it: {missing}"
         )
 
 
@@ -73,8 +72,7 @@ def test_nobody_may_do_what_no_function_declares(
             continue
         message = (
             f"infra/ gives {who!r} the right to {what!r} in the vault {vault!r}, and no function"
-            " declares that: remove it from infra/, otherVaults or the further identity. A right"
-            " that is deployed already stays until you revoke it: README.md has the command"
+            " declares that: remove it from infra/, and revoke it as README.md says"
         )
         if f"'{vault}'" in others or who not in working(snapshot) or what != "get secrets":
             pytest.fail(message)

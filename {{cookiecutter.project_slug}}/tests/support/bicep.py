@@ -68,18 +68,13 @@ def predict(command: str) -> tuple[list[str], dict[str, Any]]:
         words = [command, "snapshot", str(file), "--mode", "overwrite"]
         for name, value in DEPLOYMENT.items():
             words += ["--" + re.sub("([A-Z])", r"-\1", name).lower(), value]
-        done = subprocess.run(words, env=environment(), capture_output=True, text=True)
+        read = re.findall(r"readEnvironmentVariable\('(\w+)'", file.read_text("utf-8"))
+        variables = {name: value for name, value in os.environ.items() if name not in read}
+        done = subprocess.run(words, env=variables, capture_output=True, text=True)
         written = infra / "main.snapshot.json"
         snapshot = json.loads(written.read_text("utf-8")) if written.exists() else {}
     told = [line.removeprefix(folder) for line in (done.stderr + done.stdout).splitlines()]
     return [line for line in told if " : " in line or "rror" in line], snapshot
-
-
-def environment() -> dict[str, str]:
-    """Return this process's variables without those that infra/ reads."""
-    text = (INFRA / "main.bicepparam").read_text("utf-8")
-    read = re.findall(r"readEnvironmentVariable\('(\w+)'", text)
-    return {name: value for name, value in os.environ.items() if name not in read}
 
 
 def with_parameters(infra: Path, **parameters: str) -> str:
@@ -93,8 +88,6 @@ def with_parameters(infra: Path, **parameters: str) -> str:
 
 
 class Grant(NamedTuple):
-    """One grant: who may do what, and where."""
-
     who: str  # 'system', the resource id of a user-assigned identity, or an object id
     what: str  # a role's name, or a permission of an access policy such as 'secrets: get'
     where: str  # the resource's id
@@ -115,23 +108,21 @@ def grants(snapshot: dict[str, Any]) -> list[Grant]:
     """List what the deployment grants, by role and by access policy."""
     found = []
     # Cosmos DB has roles of its own.
-    for one in resources(snapshot, "Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments"):
-        role = one["properties"]["roleDefinitionId"].rpartition("/")[2]
-        who = identity_of(one["properties"]["principalId"])
-        found.append(Grant(who, ROLES.get(role, role), one["properties"]["scope"]))
-    for one in resources(snapshot, "Microsoft.Authorization/roleAssignments"):
-        role = one["properties"]["roleDefinitionId"].rpartition("/")[2]
-        scope = re.match(r"\[extensionResourceId\('([^']+)'", one["id"])
-        where = scope[1] if scope else one["id"].partition("/providers/Microsoft.Authorization")[0]
-        found.append(Grant(identity_of(one["properties"]["principalId"]), ROLES.get(role, role), where))
+    kinds = ("DocumentDB/databaseAccounts/sqlRoleAssignments", "Authorization/roleAssignments")
+    for one in [one for kind in kinds for one in resources(snapshot, f"Microsoft.{kind}")]:
+        properties = one["properties"]
+        role = properties["roleDefinitionId"].rpartition("/")[2]
+        extended = re.match(r"\[extensionResourceId\('([^']+)'", one["id"])
+        where = extended[1] if extended else one["id"].partition("/providers/Microsoft.Auth")[0]
+        who = identity_of(properties["principalId"])
+        found.append(Grant(who, ROLES.get(role, role), properties.get("scope", where)))
     for kind in ("Microsoft.KeyVault/vaults", "Microsoft.KeyVault/vaults/accessPolicies"):
         for one in resources(snapshot, kind):
             where = one["id"].partition("/accessPolicies/")[0]
             for policy in one["properties"].get("accessPolicies", []):
-                for of, permissions in policy["permissions"].items():
-                    for permission in permissions:
-                        grant = Grant(identity_of(policy["objectId"]), f"{of}: {permission}", where)
-                        found.append(grant)
+                who = identity_of(policy["objectId"])
+                for of, names in policy["permissions"].items():
+                    found += [Grant(who, f"{of}: {name}", where) for name in names]
     return found
 
 

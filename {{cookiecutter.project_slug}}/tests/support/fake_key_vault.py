@@ -47,18 +47,15 @@ class Secret(NamedTuple):
 
 @dataclass
 class Vault:
-    """A vault: who may read it, and its secrets, newer versions after older ones."""
-
     host: str
     # Resource ids of identities, and None for the system-assigned one; without a set, everybody.
     readers: set[str | None] | None = None
-    secrets: list[Secret] = field(default_factory=list)
+    secrets: list[Secret] = field(default_factory=list)  # newer versions after older ones
 
     def set(self, name: str, value: str, *, version: str = "", **attributes: Any) -> str:
         """Add a version of a secret (attributes: enabled, exp, nbf) and return the version."""
-        version, now = version or secrets.token_hex(16), int(time.time())
-        known = {"enabled": True, "created": now, "updated": now} | attributes
-        self.secrets.append(Secret(name, version, value, known))
+        version = version or secrets.token_hex(16)
+        self.secrets.append(Secret(name, version, value, {"enabled": True} | attributes))
         return version
 
     def find(self, name: str, version: str = "") -> list[Secret]:
@@ -69,15 +66,13 @@ class Vault:
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it arrived, and the status of its answer (0: none)."""
-
     endpoint: str  # "identity" or the vault's host
     path: str
     query: dict[str, str]
     headers: dict[str, str]
     method: str = "GET"
     body: bytes = b""
-    status: int = 0
+    status: int = 0  # of its answer; 0: none
 
     @property
     def secret(self) -> str:
@@ -87,9 +82,6 @@ class Request:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Without these two, a request on a kept-alive connection waits 40 ms for an acknowledgement.
-    disable_nagle_algorithm = True
-    wbufsize = -1
     server: Server
 
     def do_GET(self) -> None:
@@ -104,24 +96,20 @@ class Handler(BaseHTTPRequestHandler):
 
     def reply(self, request: Request) -> None:
         status, answer, headers = self.server.fake_key_vault.answer(request)
-        self.start(status, content := json.dumps(answer).encode(), headers)
-        self.wfile.write(content)
-
-    def start(self, status: int, content: bytes, headers: dict[str, str]) -> None:
-        length = {"Content-Length": str(len(content))}
+        content = json.dumps(answer).encode()
         self.send_response(status)
+        length = {"Content-Length": str(len(content))}
         for name, value in ({"Content-Type": "application/json"} | headers | length).items():
             self.send_header(name, value)
         self.end_headers()
+        self.wfile.write(content)
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Stay silent: tests look through everything that is printed."""
+    def log_message(self, format: str, *args: Any) -> None: ...
 
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
-    request_queue_size = 256
     handler: type[Handler] = Handler
 
     def __init__(self, fake_key_vault: FakeKeyVault, context: ssl.SSLContext | None) -> None:
@@ -131,8 +119,7 @@ class Server(ThreadingHTTPServer):
             wrap = functools.partial(context.wrap_socket, server_side=True)
             self.socket = wrap(self.socket, do_handshake_on_connect=False)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing about clients that close a connection."""
+    def handle_error(self, request: Any, client_address: Any) -> None: ...
 
 
 class FakeKeyVault:
@@ -160,10 +147,9 @@ class FakeKeyVault:
 
     def __enter__(self) -> FakeKeyVault:
         """Start both services, and redirect this process to them."""
-        authority = certificate_authority()
         with contextlib.ExitStack() as stack:
             ca_file = Path(stack.enter_context(tempfile.TemporaryDirectory()), "authority.pem")
-            ca_file.write_bytes(authority.cert_pem.bytes())
+            ca_file.write_bytes(certificate_authority().cert_pem.bytes())
             self.vault_port = self._start(stack, self.tls_context())
             self.identity_port = self._start(stack, None)
             variables = {

@@ -16,31 +16,20 @@ STAND_INS = {
     "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{}",
     "scope": "api://{}/.default",
 }
-_KEY = re.compile(
-    r"(?:^|[{,])[ \t]*(?:'([^'\n]+)'|(\w+)):[ \t]*(?:'([^'$\n]*)'[ \t]*(?:$|[,}]))?", re.MULTILINE
-)
+# A key of an object in Bicep, and its value where that is a plain text.
+KEY = r"(?:^|[{,])[ \t]*(?:'([^'\n]+)'|(\w+)):[ \t]*(?:'([^'$\n]*)'[ \t]*(?:$|[,}]))?"
 
 
 def defined() -> dict[str, str]:
-    """Return every key in infra/ and in local.settings.json: its text there, or a stand-in."""
-    in_infra: dict[str, str] = {}
-    for file in sorted((PROJECT / "infra").rglob("*.bicep*")):
-        for quoted, plain, text in _KEY.findall(file.read_text("utf-8")):
-            name = quoted or plain
-            in_infra[name] = text or in_infra.get(name) or stand_in(name)
-    return {name: value for name, value in (local() | in_infra).items() if name.upper() not in OWN}
-
-
-def local() -> dict[str, str]:
-    """Return the settings of local.settings.json, which a clone does not have, and its example."""
-    parse = import_module("identity_bindings.declarations").parse  # comments are accepted
+    """Return the settings with their text in infra/, or with a value made of their name."""
     found: dict[str, str] = {}
+    parse = import_module("identity_bindings.declarations").parse  # comments are accepted
     for file in (PROJECT / "local.settings.example.json", SRC / "local.settings.json"):
         values = parse(file.read_bytes()).get("Values", {}) if file.exists() else {}
         found |= {name: str(value) for name, value in values.items() if value}
-    return found
-
-
-def stand_in(name: str) -> str:
-    """Turn a setting's name into a value that is valid for a vault, a secret, a key, a version."""
-    return ("s" + re.sub("[^a-z0-9]", "", name.lower()))[:24]
+    for file in sorted((PROJECT / "infra").rglob("*.bicep*")):
+        for quoted, plain, text in re.findall(KEY, file.read_text("utf-8"), re.MULTILINE):
+            name = quoted or plain
+            # Valid for a vault, a secret, a key and a version.
+            found[name] = text or ("s" + re.sub("[^a-z0-9]", "", name.lower()))[:24]
+    return {name: value for name, value in found.items() if name.upper() not in OWN}

@@ -116,9 +116,7 @@ def bindings(function: Any) -> dict[str, dict[str, Any]]:
     return {binding["name"]: binding for binding in sent}
 
 
-class Sent(NamedTuple):
-    """What the host sends for one parameter."""
-
+class Sent(NamedTuple):  # for one parameter, by the host
     data: Datum
     metadata: dict[str, Datum]
 
@@ -163,16 +161,13 @@ def blob(content: bytes, path: str = "container/blob") -> Sent:
 class Output(func.Out[Any]):
     """What a handler gets for an output that is a parameter."""
 
-    def __init__(self) -> None:
-        self._value: Any = None
+    value: Any = None
 
     def set(self, val: Any) -> None:
-        """Set the value."""
-        self._value = val
+        self.value = val
 
     def get(self) -> Any:
-        """Return the value."""
-        return self._value
+        return self.value
 
 
 def call(function: Any, trigger: Sent | None = None, **others: Any) -> Any:

@@ -155,7 +155,7 @@ class FakeKeyVault:
             variables = {
                 "IDENTITY_ENDPOINT": f"http://127.0.0.1:{self.identity_port}/msi/token",
                 "IDENTITY_HEADER": self._header,
-                "WEBSITE_SITE_NAME": "func-tests",
+                **{"WEBSITE_SITE_NAME": "func-tests", "WEBSITE_SKU": "FlexConsumption"},
                 "REQUESTS_CA_BUNDLE": str(ca_file),
                 **dict.fromkeys(("NO_PROXY", "no_proxy"), "*"),
             }

@@ -1,4 +1,4 @@
-"""What the docs say is tested is tested: every name and every row of theirs is there."""
+"""Every test and every fault that the docs name exists."""
 
 import ast
 import re
@@ -11,7 +11,7 @@ import pytest
 from baking import TEMPLATE
 
 DOCS = {name: TEMPLATE / "docs" / name for name in ("how-it-works.md", "security.md")}
-FAULTS = TEMPLATE / "tests" / "engine" / "test_faults.py"
+FAULTS = TEMPLATE / "tests" / "engine" / "faults.py"
 
 
 def _sources() -> Iterator[Path]:
@@ -29,10 +29,10 @@ def _rows(file: Path) -> Iterator[tuple[str, str]]:
 
 def test_the_table_of_faults_has_the_rows_that_are_tested() -> None:
     text = DOCS["how-it-works.md"].read_text(encoding="utf-8")
-    told = re.findall(r"^\| `([\w-]+)` \|.*\| (denied|transient) \|", text, re.MULTILINE)
+    shown = re.findall(r"^\| `([\w-]+)` \|.*\| (denied|transient) \|", text, re.MULTILINE)
 
-    assert len(told) > 20
-    assert told == list(_rows(FAULTS))
+    assert len(shown) > 20
+    assert shown == list(_rows(FAULTS))
 
 
 @pytest.mark.parametrize("name", DOCS)

@@ -54,7 +54,8 @@ class Machine:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("az", "gh"):
             command = folder / name
-            command.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{COMMANDS}" {name} "$@"\n')
+            run = f'STAND_INS="{folder}" exec "{sys.executable}" "{COMMANDS}" {name} "$@"'
+            command.write_text(f"#!/bin/sh\n{run}\n")
             command.chmod(stat.S_IRWXU)
         self.set(**{**FRESH, **state})
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(os.environ["PATH"].split(":")[0])
+FOLDER = Path(os.environ["STAND_INS"])
 STATE = json.loads((FOLDER / "state.json").read_text("utf-8"))
 NO_REVIEWERS = (
     "gh: Failed to create the environment protection rule. Please ensure the billing plan supports"

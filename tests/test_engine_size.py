@@ -1,4 +1,4 @@
-"""The engine stays small enough to be read: it stands in every project."""
+"""The engine stays small enough to be read: it is in every project."""
 
 import ast
 import io
@@ -8,9 +8,10 @@ from pathlib import Path
 
 from baking import TEMPLATE
 
-ENGINE = TEMPLATE / "{{cookiecutter.project_slug}}" / "identity_bindings"
-MOST_LINES_OF_CODE = 1_500
-MOST_LINES_OF_A_FILE = 250
+ENGINE = TEMPLATE / "{{cookiecutter.project_slug}}" / "src" / "identity_bindings"
+OPTIONAL = {"keys.py", "access_tokens.py"}
+MOST_LINES_OF_CODE = 2_750
+MOST_LINES_OF_A_FILE = 300
 
 _NO_CODE = {
     tokenize.COMMENT,
@@ -43,11 +44,11 @@ def test_lines_of_code() -> None:
 def test_the_engine_is_within_its_budget(
     record_testsuite_property: Callable[[str, object], None],
 ) -> None:
-    # The files of optional bindings, whose names are conditional, come on top where asked for.
+    # The files of optional bindings come on top, where the answers ask for them.
     files: dict[Path, str] = {
         file: file.read_text(encoding="utf-8")
         for file in ENGINE.glob("*.py")
-        if not file.name.startswith("{")
+        if file.name not in OPTIONAL
     }
     code = sum(map(lines_of_code, files.values()))
     longest = max(len(text.splitlines()) for text in files.values())

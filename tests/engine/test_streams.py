@@ -213,6 +213,6 @@ def test_what_the_engine_decides(
     hangs = [line for line in lines if SETTING in line]
     assert len(hangs) == int(sys.version_info < (3, 13))
     report: Any = importlib.import_module("identity_bindings.report").report
-    wrong = {row.function for row in report.rows() if row.result == "declared wrongly"}
+    wrong = {row.function for row in report.rows() if row.result == "wrong declaration"}
     # Two of the decorators are above functions of one name: the decorator does not know the other.
     assert len(wrong) == (4 if model == "function.json" else 3) + len(hangs)

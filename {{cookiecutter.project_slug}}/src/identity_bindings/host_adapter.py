@@ -1,8 +1,6 @@
-"""The host and its worker: what they accept, and the parts of azure.functions that they read.
+"""What the worker accepts, and what it reads that is private to azure.functions and its Durable.
 
-One function that the worker refuses would take the whole app down, so this package judges each one
-before. This module alone knows the worker's rules, and alone touches what is private to
-``azure.functions`` and ``azure.durable_functions``.
+One function that the worker refuses takes the whole app down, so each one is judged before.
 
 Sources: ``functions.py`` and ``http_v2.py`` in github.com/Azure/azure-functions-python-worker. A test
 compares the rules with Microsoft's own runtime.
@@ -25,8 +23,7 @@ from .signatures import NO_HINT, Handler, annotated
 
 Bindings = Sequence[Mapping[str, Any]]
 
-STREAMS_SETTING = "PYTHON_ENABLE_INIT_INDEXING"
-"""The app setting without which streams hang on Python 3.12 and older."""
+STREAMS_SETTING = "PYTHON_ENABLE_INIT_INDEXING"  # without it streams hang on Python 3.12 and older
 
 NOT_IN_REPLAYS = "a replay would see a rotated secret: declare it in an activity instead"
 
@@ -206,15 +203,13 @@ def error_response(text: str) -> Any:
 
 def handler_of(function: Any) -> Handler:
     """What the worker calls."""
-    built = function._function if isinstance(function, FunctionBuilder) else function
-    handler: Handler = built.get_user_function()
+    handler: Handler = getattr(function, "_function", function).get_user_function()
     return handler
 
 
 def set_handler(function: Any, handler: Handler) -> None:
     """Let the worker call `handler`."""
-    built = function._function if isinstance(function, FunctionBuilder) else function
-    built._func = handler
+    getattr(function, "_function", function)._func = handler
 
 
 def bindings_of(function: Function) -> list[dict[str, Any]]:
@@ -241,9 +236,7 @@ def before_indexing(
 ) -> None:
     """Call `judge` when the worker asks an app for its functions: it then gets what `judge` returns.
 
-    Args:
-        judge: Receives every function that can be built, in the order of registration.
-        refuse: Receives every other one, and why it cannot be built. The worker is not given it.
+    `refuse` receives every function that cannot be built, and why: the worker is not given it.
     """
     indexes = FunctionRegister.get_functions
     original = getattr(indexes, "original", indexes)  # else each would wrap the one before
@@ -267,8 +260,7 @@ def before_indexing(
 def index(module: Any) -> list[Function]:
     """Return the functions of the app in a module, as the worker would."""
     apps = (one for one in vars(module).values() if isinstance(one, FunctionRegister))
-    app = next(apps, None)
-    return app.get_functions() if app is not None else []
+    return [function for app in apps for function in app.get_functions()]
 
 
 def durable_kind(handler: Handler) -> str:
@@ -298,9 +290,7 @@ def durable_from(handler: Handler, function: Handler) -> Handler:
         return function
     made: Any = getattr(importlib.import_module(handler.__module__), kind).create(function)
     made.__name__ = handler.__name__
-    input_type = "_df_input_type"
-    if hasattr(handler, input_type):
-        setattr(made, input_type, getattr(handler, input_type))
+    made._df_input_type = getattr(handler, "_df_input_type", None)
     created: Handler = made
     return created
 

@@ -305,10 +305,10 @@ def test_an_answer_of_a_replay_arrives(
     secrets = expected.get("secrets", "my-application-secret").split(",")
     assert list(json.loads((project / "secrets.local.example.json").read_text())) == secrets
     assert (project / ".github").exists() == (expected.get("ci") != "none")
-    container = (project / ".devcontainer/devcontainer.json").read_text("utf-8")
-    assert f'python:{expected.get("python_version", "3.13")}"' in container
-    engine = project / "src/functions/read_secret/function.json"
-    assert f'"identity": "{expected.get("identity", "system")}"' in engine.read_text("utf-8")
+    app = (project / "infra/modules/app.bicep").read_text("utf-8")
+    assert f"version: '{expected.get('python_version', '3.13')}'" in app
+    declared = (project / "src/functions/read_secret/function.json").read_text("utf-8")
+    assert f'"identity": "{expected.get("identity", "system")}"' in declared
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ IDENTITY_ID = (
     r"/(?P<name>[A-Za-z0-9][A-Za-z0-9_-]{2,127}))"
 )
 
-# Where Bicep creates the identity, this setting tells the app its resource id.
+# If Bicep creates the identity, this app setting is its resource id.
 CREATED_IDENTITY_SETTING = "KEY_VAULT_IDENTITY_ID"
 MOST_SECRETS = 20
 
@@ -142,7 +142,7 @@ def problems(answers: Answers) -> list[Problem]:
             what = f"is not text; accepted: text, such as {EXAMPLES.get(prompt, first)!r}"
         if what:
             found[prompt] = Problem(prompt, value, what)
-    # A pair is judged only where each half is right by itself.
+    # A pair is checked only if each half is right.
     for pair in _wrong_pairs(answers):
         if pair.prompt not in found and pair.partner not in found:
             found[pair.prompt] = pair
@@ -171,7 +171,7 @@ def _wrong_pairs(answers: Answers) -> Iterator[Problem]:
         what = "is accepted only with vault_source=existing: a new vault is in the app's own group"
         yield Problem("vault_resource_group", group, what, partner="vault_source")
     if source == "new" and answers.get("vault_access") == "granted":
-        what = "is accepted only with vault_source=existing: nobody has access to a new vault yet"
+        what = "is accepted only with vault_source=existing: a new vault has no grants yet"
         yield Problem("vault_access", "granted", what, partner="vault_source")
     public = [
         name for name in services_of(services) if name in SERVICES and not SERVICES[name].private

@@ -1,4 +1,4 @@
-"""Which paths of a project belong to which answer, and what each service brings."""
+"""Which paths of a project belong to which answer, and what each service consists of."""
 
 from collections.abc import Callable
 from pathlib import Path

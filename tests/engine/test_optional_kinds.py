@@ -257,7 +257,9 @@ def test_what_a_vault_refuses_is_told_as_that_of_a_key(
     keys.held.permissions.clear()
     denied = refusal(key().read)
     assert denied.kind == missing.kind == "denied"
-    assert denied.reason.startswith("no access policy of the vault lets the identity read keys")
+    assert denied.reason.startswith(
+        "no access policy of the vault allows the identity to read keys"
+    )
     assert "permissions:{keys:['get','sign']}" in denied.repair
 
     fake_key_vault.vault("contoso").rbac, fake_key_vault.vault("contoso").readers = True, set()

@@ -148,7 +148,7 @@ def test_the_moment_of_its_end_is_over(vaults: Any, monkeypatch: pytest.MonkeyPa
 REFUSALS: dict[str, tuple[dict[str, Any], str, str]] = {
     "policy": (
         {"readers": set()},
-        "no access policy of the vault lets the identity read secrets (HTTP 403 ForbiddenByPolicy)",
+        "no access policy of the vault allows the identity to read secrets (HTTP 403 ForbiddenByPolicy)",
         "403",
     ),
     "role": (
@@ -158,7 +158,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "firewall": (
         {"firewall": True},
-        "the vault's firewall does not let the app in (HTTP 403 ForbiddenByFirewall)",
+        "the vault's firewall denies the app's network (HTTP 403 ForbiddenByFirewall)",
         "ForbiddenByFirewall",
     ),
     "missing": (
@@ -198,7 +198,7 @@ def test_a_vault_without_public_access(read: Any, fake_key_vault: FakeKeyVault) 
 
     assert (failure.kind, failure.reason) == (
         "denied",
-        "the vault lets nobody in but through its private endpoints"
+        "the vault accepts connections through its private endpoints only"
         " (HTTP 403 ForbiddenByConnection)",
     )
     assert failure.repair == repair_of("ForbiddenByConnection")

@@ -4,7 +4,7 @@
 
 On Flex Consumption the platform uploads the package with the app's own identity. A role that was
 assigned a moment ago may not have reached the storage account yet, and the upload fails with
-InaccessibleStorageException and a 403. Nobody else can test that access, so the deployment itself
+InaccessibleStorageException and a 403. That access cannot be tested from outside, so the deployment itself
 is repeated: only on this error, and for 15 minutes at most. Any other failure ends it at once.
 """
 

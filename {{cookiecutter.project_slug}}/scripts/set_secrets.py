@@ -123,7 +123,7 @@ class Vault:
         az("rest", *words, body=body)
 
     def _may_succeed(self, text: str, name: str, again: bool) -> bool:
-        """Do what lets the next try succeed, where there is something to do."""
+        """Do what makes the next try succeed, if there is something to do."""
         if re.search("ForbiddenBy(Connection|Firewall)", text) and MAY_OPEN:
             address = re.search(r"Client address: ([0-9.]+)", text)
             self._open(address[1] if address else "", again)

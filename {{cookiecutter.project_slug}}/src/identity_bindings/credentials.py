@@ -27,12 +27,12 @@ RESOURCE_ID = (
 """The pattern of a user-assigned identity's resource id."""
 
 _LONGEST_LIFE = 86_400 + 300  # of a managed identity's token, and some minutes for the clocks
-_DOUBTFUL_SECONDS = 300  # how long a token is used whose end cannot be true
+_DOUBTFUL_SECONDS = 300  # how long a token with an impossible end is used
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Whose identity reads: the system-assigned one, or a user-assigned one by resource id."""
+    """The identity that reads: the system-assigned one, or a user-assigned one by resource id."""
 
     resource_id: str | None = None
 

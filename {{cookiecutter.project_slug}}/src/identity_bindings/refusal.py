@@ -12,7 +12,7 @@ def refusal(function: str, problems: Sequence[Problem]) -> Handler:
     """Return a handler that logs the problems and answers an HTTP request with 500.
 
     The caller of the HTTP function gets no reason. For any other trigger the handler raises the
-    reason: there is nobody to answer.
+    reason: there is no caller to answer.
     """
 
     def refuse(**arguments: Any) -> Any:

@@ -90,7 +90,7 @@ def _register(app: App, function: FunctionDeclaration, handler: Handler) -> list
         inner, (*injections,), frozenset(ours), (), function.file, str(function.folder)
     )
     registered = durable_from(handler, attach(filled, known))
-    # By itself first: an error while indexing would take the whole app down.
+    # Separately first: an error during indexing would stop the whole app.
     trial = func.Blueprint()  # type: ignore[no-untyped-call]
     _decorate(trial, function, registered, bindings).build().get_raw_bindings()
     _decorate(app, function, registered, bindings)

@@ -185,7 +185,7 @@ class Source:
             if denied and self._denied_at == inf:
                 self._denied_at, news = now, True
             if self.reading is not None and value is not None:
-                # A denial stands until a read succeeds, whatever else fails in between.
+                # A denial lasts until a read succeeds, whatever else fails in between.
                 ends = min(self._denied_at + grace, self._read_at + self.reading.lifetime)
                 self.current = (ends, value)
                 if ends <= now:

@@ -80,11 +80,11 @@ def vault_name(url: str) -> str:
 # Source: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 _REASONS = {
     "Disabled": "the {noun} is disabled",
-    "ForbiddenByConnection": "the vault lets nobody in but through its private endpoints",
-    "ForbiddenByFirewall": "the vault's firewall does not let the app in",
+    "ForbiddenByConnection": "the vault accepts connections through its private endpoints only",
+    "ForbiddenByFirewall": "the vault's firewall denies the app's network",
     "ForbiddenByRbac": "the identity has no role for the vault's {noun}s",
     "401": "the vault does not accept the identity's token",
-    "403": "no access policy of the vault lets the identity read {noun}s",
+    "403": "no access policy of the vault allows the identity to read {noun}s",
     "404": "the vault has no such {noun} or version",
 }
 
@@ -171,11 +171,11 @@ class Vault:
         return Failure("denied", reason, repairs.OF_DENIAL[kind](read))
 
     def _silent(self, error: Exception) -> Failure:
-        """What happened, told without the SDK's text: that may hold what the vault sent."""
+        """Describe what happened, without the SDK's text: it may contain what the vault sent."""
         if isinstance(error, AnswerRefused):
             return _no_answer(str(error))
         other = ("", f"the connection failed: {type(error).__name__}")
-        kind, reason = next((told for sign, told in _SIGNS.items() if sign in str(error)), other)
+        kind, reason = next((found for sign, found in _SIGNS.items() if sign in str(error)), other)
         return _no_answer(reason, repairs.of_silence(kind, vault_name(self.url)))
 
 

@@ -1,5 +1,5 @@
 {%- set facts = cookiecutter | facts -%}
-"""The workflow's identities: what infra/github.bicep lets them do, and what it must not.
+"""The workflow's identities: what infra/github.bicep allows them to do, and what it must not.
 
 With CI_OUTPUT, a folder, the workflow gets the names of the functions and the predicted resources.
 """

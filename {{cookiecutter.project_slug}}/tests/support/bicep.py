@@ -127,7 +127,7 @@ def grants(snapshot: dict[str, Any]) -> list[Grant]:
 
 
 def identity_of(principal: str) -> str:
-    """Read whose principal it is from an expression like `[reference('<id>', …).principalId]`."""
+    """Read the identity of a principal from an expression like `[reference('<id>', …).principalId]`."""
     referred = re.fullmatch(r"\[reference\('([^']+)'.*\)(\.identity)?\.principalId\]", principal)
     if not referred:
         return principal

@@ -36,7 +36,7 @@ class Keys:
         return version
 
     def answer(self, request: Request) -> Reply:
-        """Answer a caller whose token is right."""
+        """Answer a caller with a valid token."""
         _, name, version, operation, *_ = f"{request.path.strip('/')}///".split("/")
         operation = operation or "get"
         if operation not in self.permissions:

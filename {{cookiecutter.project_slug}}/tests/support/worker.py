@@ -83,7 +83,7 @@ def restart() -> None:
 
 
 def _end_reads() -> None:
-    """Wait for reads that import modules: they would bring back what is dropped."""
+    """Wait for reads that import modules: they would import again what is dropped."""
     ends = time.monotonic() + 1.0
     for thread in threading.enumerate():
         while thread.name == "identity-read" and time.monotonic() < ends:

@@ -286,6 +286,17 @@ def file_of_the_app(value: str) -> None:
         file.write(value)
 
 
+def raw_handler(value: str) -> None:
+    class Ships(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            os.write(1, str(vars(record)).encode())
+
+    add: Any = lambda record: setattr(record, "key", value) or True  # noqa: E731
+    log.addFilter(add)
+    log.addHandler(Ships())
+    log.error("it is")
+
+
 def fault_handler(value: str) -> None:
     code = compile("import faulthandler; faulthandler.dump_traceback(2)", value, "exec")
     exec(code, {"faulthandler": faulthandler})
@@ -304,7 +315,7 @@ ROUTES: dict[str, Callable[[str], None]] = {
 }
 NOT_COVERED = (
     *("bound_early", "buffer", "second_wrapper", "os_write", "child_process", "two_writes"),
-    *("file_of_the_app", "fault_handler", "wrapped_by_a_tool"),
+    *("file_of_the_app", "fault_handler", "wrapped_by_a_tool", "raw_handler"),
 )
 
 if __name__ == "__main__":

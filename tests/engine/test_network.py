@@ -139,7 +139,7 @@ def test_a_socket_that_misbehaves(
     app: App,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    record_property: Callable[[str, object], None],
+    record_testsuite_property: Callable[[str, object], None],
     fault: str,
     where: str,
 ) -> None:
@@ -159,8 +159,8 @@ def test_a_socket_that_misbehaves(
 
         answer, seconds = once(app, tmp_path)
 
-        record_property("seconds", round(seconds, 1))
-        record_property("requests", server.requests)
+        figures = f"{seconds:.1f} s until the caller's error, {server.requests} requests"
+        record_testsuite_property(f"network.{where}.{fault}", figures)
         assert "cannot be read by" in answer
         if where == "vault":
             assert SAYS.get(fault, "it did not answer in time") in answer
@@ -391,7 +391,7 @@ def test_a_vault_in_trouble_is_not_hammered(
     fake_key_vault: FaultyKeyVault,
     app: App,
     tmp_path: Path,
-    record_property: Callable[[str, object], None],
+    record_testsuite_property: Callable[[str, object], None],
     fault: str,
 ) -> None:
     many(fake_key_vault, tmp_path)
@@ -403,9 +403,10 @@ def test_a_vault_in_trouble_is_not_hammered(
 
     assert all(answer.startswith("failed") for answer, _ in answers)
     assert max(seconds for _, seconds in answers) < LONGEST_COLD_CALL
-    record_property("seconds", round(max(seconds for _, seconds in answers), 1))
     time.sleep(max(0.0, SECONDS - (time.monotonic() - began)))
-    record_property("requests", len(fake_key_vault.requests))
+    longest = max(seconds for _, seconds in answers)
+    figures = f"{longest:.1f} s until the last error, {len(fake_key_vault.requests)} requests"
+    record_testsuite_property(f"network.{SECRETS}-secrets.{fault}", figures)
     assert len(fake_key_vault.requests) <= 20
     importlib.import_module("identity_bindings.sources").pool.close()
     threads_end()

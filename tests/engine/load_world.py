@@ -10,7 +10,7 @@ import random
 import secrets
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate, count
 from typing import Any
 
@@ -153,7 +153,7 @@ class World(FaultyKeyVault):
             hit = [one for one in shown if one.name == (event.only or one.name)]
             shown = [one for one in shown if one not in hit]
             if "missing" not in how:
-                shown += [replace(one, attributes=one.attributes | how) for one in hit]
+                shown += [one._replace(attributes=one.attributes | how) for one in hit]
         self.vault(vault).secrets = shown
 
     def _weather(self, event: Event, kind: str) -> None:

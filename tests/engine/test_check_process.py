@@ -227,7 +227,8 @@ def test_in_azure_without_an_identity(project: Project) -> None:
     project.function("one", HTTP, RES, key_vault())
     project.write("secrets.local.json", json.dumps({"api-key": VALUE}))
 
-    status, table, _ = check(project, IDENTITY_ENDPOINT="", WEBSITE_RESOURCE_GROUP="rg-app")
+    site = {"WEBSITE_SKU": "FlexConsumption", "WEBSITE_RESOURCE_GROUP": "rg-app"}
+    status, table, _ = check(project, IDENTITY_ENDPOINT="", **site)
 
     assert status == 1
     assert "no identity is assigned" in table

@@ -73,7 +73,7 @@ def azure_cli(pytestconfig: pytest.Config) -> Path:
     command = folder / "bin" / "az"
     if not (folder / "installed").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        pip = [folder / "bin" / "python", "-m", "pip", "install", "--quiet"]
+        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
         subprocess.run([*pip, f"azure-cli=={AZURE_CLI}"], check=True)
         (folder / "installed").touch()
     return command

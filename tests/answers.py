@@ -216,6 +216,38 @@ PRIVATE_COMBINATIONS = [
     for services in ("", "blob-storage", "cosmos-db", "blob-storage,cosmos-db")
 ]
 
+# What makes a difference for the workflow and its connection to Azure.
+ELSEWHERE = "99999999-8888-7777-6666-555555555555"  # a subscription
+GITHUB: dict[str, dict[str, str]] = {
+    "default": {},
+    "everything": {
+        "identity": "user",
+        "vault_access": "rbac",
+        "key": "my-key",
+        "services": "blob-storage,cosmos-db",
+        "network": "private",
+    },
+    "elsewhere": {
+        "programming_model": "decorators",
+        "identity": "user",
+        "identity_id": "%SHARED_ID%",
+        "vault": "https://my-kv.vault.azure.net/",
+        "vault_source": "existing",
+        "vault_resource_group": f"{ELSEWHERE}/their-group",
+        "vault_access": "rbac",
+        "services": "service-bus,cosmos-db",
+    },
+    "shared": {
+        "identity": "user",
+        "identity_id": IDENTITY_ID,
+        "vault": "my-kv",
+        "vault_source": "existing",
+        "vault_resource_group": "their-group",
+        "network": "private",
+    },
+    "granted": {"vault": "my-kv", "vault_source": "existing", "vault_access": "granted"},
+}
+
 
 def as_argument(answer: str) -> str:
     """Write an answer so that it survives cookiecutter's rendering of arguments."""

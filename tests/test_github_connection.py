@@ -11,44 +11,14 @@ from typing import Any
 
 import bicep
 import pytest
-from answers import IDENTITY_ID
+from answers import ELSEWHERE, GITHUB, IDENTITY_ID
 from baking import Bake
 from infrastructure import start_compiler, unformatted
 from stand_ins import Machine
 
-ELSEWHERE = "99999999-8888-7777-6666-555555555555"
 SETTER = "33333333-2222-3333-4444-555555555555"
 PLAN, DEPLOY, APP, OTHER = (f"{number}0000000-0000-0000-0000-000000000000" for number in "1234")
 OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
-ANSWERS: dict[str, dict[str, str]] = {
-    "default": {},
-    "everything": {
-        "identity": "user",
-        "vault_access": "rbac",
-        "key": "my-key",
-        "services": "blob-storage,cosmos-db",
-        "network": "private",
-    },
-    "elsewhere": {
-        "programming_model": "decorators",
-        "identity": "user",
-        "identity_id": "%SHARED_ID%",
-        "vault": "https://my-kv.vault.azure.net/",
-        "vault_source": "existing",
-        "vault_resource_group": f"{ELSEWHERE}/their-group",
-        "vault_access": "rbac",
-        "services": "service-bus,cosmos-db",
-    },
-    "shared": {
-        "identity": "user",
-        "identity_id": IDENTITY_ID,
-        "vault": "my-kv",
-        "vault_source": "existing",
-        "vault_resource_group": "their-group",
-        "network": "private",
-    },
-    "granted": {"vault": "my-kv", "vault_source": "existing", "vault_access": "granted"},
-}
 VARIABLES = {
     "AZURE_RESOURCE_GROUP": "rg-test",
     "AZURE_LOCATION": "westeurope",
@@ -67,9 +37,9 @@ def compiler() -> Iterator[Any]:
     yield from start_compiler(VARIABLES)
 
 
-@pytest.fixture(params=ANSWERS)
+@pytest.fixture(params=GITHUB)
 def answers(request: pytest.FixtureRequest) -> dict[str, str]:
-    return ANSWERS[request.param]
+    return GITHUB[request.param]
 
 
 def predict(project: Path, **variables: str) -> dict[str, Any]:
@@ -274,7 +244,7 @@ def test_after_that_they_go_to_the_app_only(bake: Bake, tmp_path: Path) -> None:
 def test_one_person_gets_the_role_that_sets_secrets_and_no_service_does(
     bake: Bake, tmp_path: Path, apps: list[str]
 ) -> None:
-    project = bake(**ANSWERS["everything"])
+    project = bake(**GITHUB["everything"])
     condition = condition_of(project, tmp_path, appPrincipalIds=apps, setterObjectId=SETTER)
 
     for principal, kind in ((SETTER, "User"), (APP, "ServicePrincipal"), (OTHER, "User")):
@@ -382,7 +352,7 @@ SHARED_ID = bicep.SURROUNDINGS["identityId"].strip("'")
 def test_the_roles_are_exactly_these(
     compiler: Any, bake: Bake, name: str, expected: set[tuple[str, str, str]]
 ) -> None:
-    prediction = compiler.snapshot(bake(**ANSWERS[name]) / "infra/github.bicepparam")
+    prediction = compiler.snapshot(bake(**GITHUB[name]) / "infra/github.bicepparam")
 
     assert granted(prediction) == AT_HOME | expected
 

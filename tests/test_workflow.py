@@ -12,17 +12,17 @@ from typing import Any
 
 import pytest
 import yaml
+from answers import GITHUB
 from baking import TEMPLATE, Bake
 from stand_ins import Machine
-from test_github_connection import ANSWERS
 
 BIN = Path(sys.executable).parent
 RUN = "actions/runs"
 
 
-@pytest.fixture(params=ANSWERS)
+@pytest.fixture(params=GITHUB)
 def answers(request: pytest.FixtureRequest) -> dict[str, str]:
-    return ANSWERS[request.param]
+    return GITHUB[request.param]
 
 
 def workflow(project: Path) -> dict[str, Any]:
@@ -287,7 +287,7 @@ def outputs(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the contract tests write for the workflow, for each set of answers."""
     folder = tmp_path_factory.mktemp("outputs")
     command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
-    for name, answers in ANSWERS.items():
+    for name, answers in GITHUB.items():
         where = {"CI_OUTPUT": str(folder / name)}
         told = run(*command, "tests/contract/test_github.py", cwd=bake(**answers), **where)
         if "skipped" in told:
@@ -309,7 +309,7 @@ def test_checkov_finds_exactly_what_is_skipped_with_a_reason(bake: Bake, outputs
     ]
     assert found["summary"]["parsing_errors"] == 0
     assert found["summary"]["resource_count"] == len(resources)
-    for name, answers in ANSWERS.items():
+    for name, answers in GITHUB.items():
         text = (bake(**answers) / ".checkov.yaml").read_text("utf-8")
         for block in re.findall(r"(?:^  - \w+\n)+", text, re.MULTILINE):
             assert re.search(rf"  # .*\.\n{re.escape(block)}", text), f"no reason: {block}"
@@ -336,7 +336,7 @@ def test_actionlint(bake: Bake, tmp_path: Path) -> None:
     folder = tmp_path / ".github/workflows"
     folder.mkdir(parents=True)
     run("git", "init", "--quiet", cwd=tmp_path)
-    for name, answers in ANSWERS.items():
+    for name, answers in GITHUB.items():
         shutil.copy(bake(**answers) / ".github/workflows/ci.yml", folder / f"{name}.yml")
     for ours in (TEMPLATE / ".github/workflows").glob("*.yml"):
         shutil.copy(ours, folder / f"ours-{ours.name}")

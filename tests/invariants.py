@@ -272,6 +272,9 @@ def the_settings_are_exactly_these(forecast: Forecast, want: Expected) -> Iterat
         "KEY_VAULT_DNS_SUFFIX": "[substring(environment().suffixes.keyvaultDns, 1)]",
         **want.settings,
     }
+    runtime = only(forecast, SITE)["properties"]["functionAppConfig"]["runtime"]
+    if runtime["version"] in ("3.11", "3.12"):
+        wanted["PYTHON_ENABLE_INIT_INDEXING"] = "1"
     if want.action_group:
         wanted[f"{SAMPLING}__excludedTypes"] = "Request;Trace"
     for name in want.services:

@@ -97,6 +97,10 @@ resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
     ...(keepsTraces
       ? { AzureFunctionsJobHost__logging__applicationInsights__samplingSettings__excludedTypes: 'Request;Trace' }
       : {})
+    {%- if facts.python_version in ['3.11', '3.12'] %}
+    // On this Python, requests of an app with HTTP streams hang without it.
+    PYTHON_ENABLE_INIT_INDEXING: '1'
+    {%- endif %}
     SECRET_REFRESH_SECONDS: string(secretRefreshSeconds)
     SECRET_GRACE_SECONDS: string(secretGraceSeconds)
     KEY_VAULT_DNS_SUFFIX: substring(environment().suffixes.keyvaultDns, 1)

@@ -1,7 +1,5 @@
 """Every declaration is valid, and what it declares arrives. No handler of the app is called."""
 
-from __future__ import annotations
-
 import difflib
 import importlib
 import inspect

@@ -1,7 +1,5 @@
 """Each trigger and binding finds its connection in infra/, by identity, with the role it needs."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

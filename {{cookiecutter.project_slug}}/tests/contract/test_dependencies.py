@@ -1,7 +1,5 @@
 """uv.lock and src/requirements.txt lock what pyproject.toml declares, with hashes."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

@@ -1,8 +1,6 @@
 {%- set facts = cookiecutter | facts -%}
 """infra/ is clean Bicep, and allows the app exactly what its functions declare."""
 
-from __future__ import annotations
-
 import warnings
 from typing import Any
 from urllib.parse import urlsplit

@@ -4,8 +4,6 @@
 an expression, such as `[reference('…/sites/my-app', …).identity.principalId]`.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re

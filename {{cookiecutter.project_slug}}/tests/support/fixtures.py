@@ -1,7 +1,5 @@
 """Every test has an identity endpoint and vaults of its own, and a worker that starts afresh."""
 
-from __future__ import annotations
-
 import json
 import secrets
 import threading
@@ -39,8 +37,6 @@ def fake_key_vault(fresh_worker: None) -> Iterator[FakeKeyVault]:
 
 @dataclass(frozen=True)
 class Declared:
-    """What the functions declare, as it is in the fake Key Vault."""
-
     fake_key_vault: FakeKeyVault
     values: dict[tuple[str, str], str]  # (function, parameter) → the secret's value
     identities: dict[str, set[str | None]]  # function → the identities that read for it

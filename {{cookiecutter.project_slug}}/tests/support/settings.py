@@ -1,7 +1,5 @@
 """The app settings that infra/ and local.settings.json define, each with a value for tests."""
 
-from __future__ import annotations
-
 import re
 from importlib import import_module
 from pathlib import Path

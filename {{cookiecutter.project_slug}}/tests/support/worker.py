@@ -1,7 +1,5 @@
 """What the Functions worker does with an app: load, index, convert what arrives, call, restart."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import functools
@@ -23,14 +21,11 @@ from azure.functions.meta import Datum
 
 from support import settings
 
-PROJECT = settings.PROJECT
-SRC = settings.SRC
+PROJECT, SRC = settings.PROJECT, settings.SRC
 FUNCTIONS = SRC / "functions"
 
 
 class Declarations(NamedTuple):
-    """What the app declares, in function.json files and by decorators alike."""
-
     bindings: list[tuple[str, Any]]  # a function's name, and one of the bindings filled in for it
     problems: list[Any]
 

@@ -193,7 +193,7 @@ for pattern, answer in {
     "signed-in-user": "me", "identity show": "the-identity", "get-value AZURE_RESOURCE_GROUP": "rg",
     "appName": "func-1", "appUrl": "https://func-1.example", "vaultName": "kv-1",
     "identityPrincipalId": "principal-1", "keys list": "the-key", "action-group show": "group-id",
-    "keyvault show": "vault-id",
+    "keyvault show": "vault-id", "role definition list": "role-id",
 }.items():
     if pattern in text:
         print(answer)
@@ -414,6 +414,12 @@ def test_what_is_set_in_bicep_as_documented(
         name = snippet.split()[1]
         text = re.sub(rf"^param {name} = .*\n", "", text, flags=re.M) + "\n" + snippet
     parameters.write_text(text, "utf-8")
+    connection = project / "infra/github.bicepparam"
+    text = connection.read_text("utf-8")
+    assert text.count("param otherVaults = []\n") == 1
+    snippet = following(readme, "### Use another vault", "bicep")
+    text = text.replace("param otherVaults = []\n", snippet)
+    connection.write_text(text, "utf-8")
 
     declare_another_secret(project, "their-vault")
 

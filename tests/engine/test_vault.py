@@ -13,6 +13,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import requests
+from azure.core.exceptions import (
+    DecodeError,
+    HttpResponseError,
+    IncompleteReadError,
+    ServiceResponseError,
+)
 from faults import CLOSED
 from folders import IDENTITY
 from support.fake_key_vault import FakeKeyVault
@@ -396,3 +403,12 @@ def _wait_for(condition: Callable[[], bool]) -> None:
             return
         time.sleep(0.01)
     raise AssertionError("it did not come true")
+
+
+def test_an_answer_that_breaks_off_concerns_the_whole_vault(vaults: Any) -> None:
+    """However the SDK names it; a whole answer that makes no sense concerns one secret."""
+    broken = requests.exceptions.ChunkedEncodingError("Connection broken")
+    for kind in (HttpResponseError, IncompleteReadError, ServiceResponseError):
+        assert vaults._is_of_network(kind(broken, error=broken))
+    nonsense = ValueError("Expecting value")
+    assert not vaults._is_of_network(DecodeError(nonsense, error=nonsense))

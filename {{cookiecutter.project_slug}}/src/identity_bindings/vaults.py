@@ -231,10 +231,11 @@ def _no_answer(reason: str, repair: str = repairs.TRY_AGAIN) -> Failure:
 
 def _is_of_network(error: Exception) -> bool:
     """Whether the connection failed, rather than one answer."""
-    from azure.core import exceptions as of
+    from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 
-    kinds = (of.ServiceRequestError, of.ServiceResponseError, of.IncompleteReadError, OSError)
-    return isinstance(error, kinds)
+    cause = getattr(error, "inner_exception", None)  # requests' errors are OSErrors
+    kinds = (ServiceRequestError, ServiceResponseError, OSError)
+    return isinstance(error, kinds) or isinstance(cause, OSError)
 
 
 @cache

@@ -434,9 +434,10 @@ def test_the_real_azure_cli_changes_no_byte(
     code += (
         "v = set_secrets.Vault('127.0.0.1'); v.set_secret('n', sys.stdin.buffer.read().decode())"
     )
-    text = azure.script.read_text("utf-8").replace("https://{self.host}", "http://{self.host}")
+    text = azure.script.read_text("utf-8")
+    port = vault_server.port
     (tmp_path / "set_secrets.py").write_text(
-        text.replace("{self.host}/secrets", f"{{self.host}}:{vault_server.port}/secrets"), "utf-8"
+        text.replace("https://{self.host}/", f"http://{{self.host}}:{port}/"), "utf-8"
     )
     environment = {
         **os.environ,

@@ -51,7 +51,7 @@ def local_value(file: Path, vault: str, secret: str) -> str | None:
     for name, value in entries.items():
         if not isinstance(value, str | dict):
             line = _line_of(name, text)
-            raise _wrong(file, f"line {line}: the value of {name!r} is not a string")
+            raise _wrong(file, f"line {line}: the value of {name!r} is not a string or an object")
     values = {name.lower(): value for name, value in entries.items()}
     value = values.get(f"{vault}/{secret}".lower(), values.get(secret.lower()))
     return json.dumps(value) if isinstance(value, dict) else value

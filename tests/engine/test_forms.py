@@ -8,6 +8,7 @@ import html
 import importlib
 import io
 import json
+import re
 import shlex
 import subprocess
 import urllib.parse
@@ -110,6 +111,12 @@ FORMS: dict[str, Encode] = {
     "XML in ASCII": lambda text: html.escape(text).encode("ascii", "xmlcharrefreplace").decode(),
     "SQL": lambda text: text.replace("'", "''"),
     "CSV": _row,
+    "JSON in upper case": lambda text: re.sub(
+        r"\\u[0-9a-f]{4}", lambda code: code[0].upper().replace("U", "u", 1), _json(text)
+    ),
+    "YAML between double quotation marks": lambda text: yaml.safe_dump(
+        text, default_style='"', width=1000
+    ).strip()[1:-1],
     "YAML": lambda text: text.replace("'", "''"),
     "in a shell": lambda text: shlex.quote(f"{text}' ")[1:].removesuffix("'\"'\"' '"),
     "a command line of Windows": lambda text: text.replace('"', '\\"'),

@@ -19,6 +19,7 @@ _QUOTES_IN_XML = (
     *(("'", '"'), ("'", "&quot;"), ("&#x27;", "&quot;")),
     *(("&#39;", "&quot;"), ("&#39;", "&#34;"), ("&apos;", "&quot;")),
 )
+_YAML = dict(zip('\0\a\b\t\n\v\f\r\x1b"\\\x85\xa0\u2028\u2029', '0abtnvfre"\\N_LP', strict=True))
 _BASE64_LINE = 76
 _BOTH_QUOTES = "'\""
 
@@ -106,6 +107,8 @@ def _encoded(text: str) -> Iterator[str]:
     yield text
     yield from (encode(text) for encode in _ESCAPES)
     yield _json(text).replace("/", "\\/")
+    yield re.sub(r"\\u[0-9a-f]{4}", lambda code: "\\u" + code[0][2:].upper(), _json(text))
+    yield "".join(map(_yaml, text))
     yield from (data.hex(), data.hex().upper())
     yield from (_sql(text), text.replace('"', '""'), text.replace('"', '\\"'))
     yield from (text.replace("'", "'\"'\"'"), text.replace("'", "'\\''"))  # in a shell
@@ -116,6 +119,22 @@ def _encoded(text: str) -> Iterator[str]:
         yield from _both_cases(quote(data, safe=safe))
         yield from _both_cases(quote_plus(data, safe=safe))
     yield from _both_cases(quote_plus(data, safe="*").replace("~", "%7E"))  # URLSearchParams
+
+
+def _yaml(sign: str) -> str:
+    """A character between double quotation marks, as PyYAML writes it."""
+    if sign in _YAML:
+        return "\\" + _YAML[sign]
+    if " " <= sign <= "~":
+        return sign
+    code = ord(sign)
+    return (
+        f"\\x{code:02X}"
+        if code < 0x100
+        else f"\\u{code:04X}"
+        if code < 0x10000
+        else f"\\U{code:08X}"
+    )
 
 
 def _both_cases(percent_encoded: str) -> tuple[str, str]:

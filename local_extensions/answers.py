@@ -43,6 +43,7 @@ CREATED_IDENTITY_SETTING = "KEY_VAULT_IDENTITY_ID"
 MOST_SECRETS = 20
 
 SAMPLES = {"sign_document", "call_api"} | {service.sample for service in SERVICES.values()}
+TESTED = {"grant_api_role"}  # tests/ has a test of it
 CONNECTIONS = tuple(service.connection for service in SERVICES.values())
 LISTS = ("secrets", "services")  # names, separated by commas
 # Words that YAML reads as a boolean.
@@ -254,6 +255,8 @@ def _function_name(value: str) -> str:
         why = "cannot be a folder on Windows"
     elif value.lower() in SAMPLES:
         why = "is the name of a sample function of this template"
+    elif value.lower() in TESTED:
+        why = "is the name of a script of this template"
     elif value.lower() in TAKEN_MODULES:
         why = "is the name of a Python module that the app imports"
     return why and f"{why}; accepted: another identifier, such as my_function"

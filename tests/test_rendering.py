@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from answers import EVERYTHING, IDENTITY_ID, PAIRS
+from answers import DEFAULTS, EVERYTHING, IDENTITY_ID, PAIRS
 from baking import TEMPLATE, Bake
 
+from local_extensions.answers import problems
 from local_extensions.paths import OPTIONAL
 
 COPIED = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))["_copy_without_render"]
@@ -124,6 +125,12 @@ def test_names_are_plain_and_short() -> None:
         assert re.fullmatch(r"[\w./-]+", plain), name
 
 
+def test_no_function_has_the_name_of_a_file_of_the_template() -> None:
+    for name in tracked(PROJECT):
+        if taken := re.match(r"(?:tests/test_|src/functions/|src/blueprints/)(\w+)[/.]", name):
+            assert problems(DEFAULTS | {"function_name": taken[1]}), name
+
+
 def test_what_is_copied_holds_no_fact() -> None:
     names = tracked(PROJECT)
 
@@ -146,8 +153,8 @@ OPTIONS = {
 WORDS = {
     "key": r"keyVaultKey|CryptographyClient|sign_document|fake_keys|Crypto User",
     "blob-storage": r"summarize_blob|DOCUMENTS|stdocs",
-    "cosmos-db": r"read_order|ORDERS_DB|[Cc]osmos|DocumentDB",
-    "service-bus": r"ship_order|ORDERS_BUS|[Ss]ervice ?[Bb]us|shipments",
+    "cosmos-db": r"read_order|ORDERS_DB|cosmosAccount|cosmosDB|DocumentDB",
+    "service-bus": r"ship_order|ORDERS_BUS|serviceBus|shipments",
     "api": r"call_api|API_URL|accessToken|grant_api_role",
 }
 # These are the same in every project.

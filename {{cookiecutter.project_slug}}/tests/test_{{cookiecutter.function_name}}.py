@@ -13,7 +13,9 @@ from support import worker
 from support.fixtures import Declared
 
 SECRETS = [
-{%- for secret in facts.secrets %}"{{ secret.name }}"{{ ", " if not loop.last }}{% endfor -%}
+{%- for secret in facts.secrets %}
+    "{{ secret.name }}",
+{%- endfor %}
 ]
 
 

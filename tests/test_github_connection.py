@@ -323,9 +323,6 @@ def on_the_identity(identity_id: str) -> set[tuple[str, str, str]]:
     return {("plan", READER, identity), ("deploy", IDENTITY_OPERATOR, identity)}
 
 
-SHARED_ID = bicep.SURROUNDINGS["identityId"].strip("'")
-
-
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -335,7 +332,7 @@ SHARED_ID = bicep.SURROUNDINGS["identityId"].strip("'")
             "elsewhere",
             {
                 *IN_THEIR_GROUP,
-                *on_the_identity(SHARED_ID),
+                *on_the_identity(IDENTITY_ID),
                 ("deploy", ADMINISTRATOR, VAULT),
             },
         ),

@@ -691,7 +691,7 @@ TRIGGERS = {
     "blob by polling": ({"type": "blobTrigger", "path": "c/{n}"}, "needs source EventGrid"),
     "queue elsewhere": (
         {"type": "queueTrigger", "queueName": "orders", "connection": "ORDERS"},
-        "the connection 'ORDERS' of queueTrigger has no app setting: add ORDERS__…",
+        "the connection 'ORDERS' of queueTrigger is not configured: add ORDERS__…",
     ),
     "Service Bus": (
         {"type": "serviceBusTrigger", "queueName": "orders", "connection": "BUS"},
@@ -704,7 +704,7 @@ TRIGGERS = {
             "containerName": "orders",
             "connection": "DB",
         },
-        "the connection 'DB' of cosmosDBTrigger has no app setting: add DB__…",
+        "the connection 'DB' of cosmosDBTrigger is not configured: add DB__accountEndpoint",
     ),
 }
 

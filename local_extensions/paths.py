@@ -66,7 +66,6 @@ OPTIONAL: dict[str, Callable[["Facts"], object]] = {
     "infra/modules/private-endpoint.bicep": lambda facts: facts.private,
     "infra/modules/vault.bicep": lambda facts: facts.new_vault,
     # ci
-    ".checkov.yaml": lambda facts: facts.ci == "github",
     ".github/": lambda facts: facts.ci == "github",
     "SECURITY.md": lambda facts: facts.ci == "github",
     "infra/github.bicep": lambda facts: facts.ci == "github",
@@ -76,7 +75,6 @@ OPTIONAL: dict[str, Callable[["Facts"], object]] = {
     "infra/modules/github-elsewhere.bicep": lambda facts: facts.ci == "github",
     "infra/modules/github-identities.bicep": lambda facts: facts.ci == "github",
     "scripts/connect-github.sh": lambda facts: facts.ci == "github",
-    "tests/contract/azure_permissions.json": lambda facts: facts.ci == "github",
     "tests/contract/test_github.py": lambda facts: facts.ci == "github",
 }
 

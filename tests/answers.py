@@ -248,6 +248,16 @@ GITHUB: dict[str, dict[str, str]] = {
     "granted": {"vault": "my-kv", "vault_source": "existing", "vault_access": "granted"},
 }
 
+# What scripts/connect-github.sh sets for infra/github.bicepparam.
+CONNECTION = {
+    "AZURE_RESOURCE_GROUP": "rg-test",
+    "AZURE_LOCATION": "westeurope",
+    "GITHUB_REPOSITORY_IDS": '{"owner": "octo", "ownerId": 12, "name": "app", "id": 34}',
+    "GITHUB_SUBJECT_FORMAT": '{"use_default": true}',
+    "APP_IDENTITY_ID": IDENTITY_ID,
+    "SHARED_ID": IDENTITY_ID,
+}
+
 
 def as_argument(answer: str) -> str:
     """Write an answer so that it survives cookiecutter's rendering of arguments."""

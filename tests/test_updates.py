@@ -35,7 +35,7 @@ NEXT: list[tuple[str, str, str]] = [
     # A correction of the engine.
     (f"{PROJECT}/src/identity_bindings/__init__.py", '__version__ = "', '__version__ = "99.'),
 ]  # fmt: skip
-REMOVED, ADDED = ".vscode/extensions.json", "SUPPORT.md"
+REMOVED, ADDED = ".vscode/tasks.json", "SUPPORT.md"
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -11,18 +11,12 @@ from typing import Any
 
 import answers as choices
 import pytest
-import test_infrastructure
-import test_network
 from answers import CHOICES, DEFAULTS, PAIRS, SETS, TEXTS, allowed, answers_of, row_of
 from baking import Bake
 from covering import held, possible
 from expectation import App, Declared, expected
 from infrastructure import SITE, VAULT, Forecast, bicep, compiled, only, unformatted
 from invariants import (
-    APP,
-    INFRASTRUCTURE,
-    PRIVATE,
-    TEMPLATE,
     Template,
     wrong,
     wrong_app,
@@ -260,21 +254,3 @@ def test_the_invariants_notice(
 
     found = wrong_template(template, want) + wrong_app(app, forecast, want)
     assert noticed_by in [sentence.partition(":")[0] for sentence in found]
-
-
-def test_each_invariant_notices_something() -> None:
-    """So none of them is an empty sentence."""
-    noticed = {
-        name
-        for breakages in (
-            BREAKAGES,
-            test_infrastructure.BREAKAGES,
-            test_infrastructure.OPTION_BREAKAGES,
-            test_network.BREAKAGES,
-        )
-        for _, name in breakages
-    }
-    stated = {check.__name__ for check in (*INFRASTRUCTURE, *PRIVATE, *TEMPLATE, *APP)}
-
-    # Its four breakages need a deployer who names whom it tells.
-    assert stated - noticed == {"the_alert_hears_of_a_denial_in_time"}

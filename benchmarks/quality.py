@@ -1,10 +1,12 @@
-"""``python -m benchmarks.quality``: run every test, the slow ones too, and write docs/quality.md.
+"""``python -m benchmarks.quality [-m ""]``: run the tests, and write docs/quality.md.
 
-The page holds the figures that tests record with pytest's `record_testsuite_property`.
+The arguments are pytest's: `-m ""` runs the slow tests too. The page holds the figures that tests
+record with `record_testsuite_property`.
 """
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -17,8 +19,9 @@ from .page import Section, page
 PAGE = ROOT / "docs" / "quality.md"
 REPORT = ROOT / "build" / "quality.xml"
 TEXT = (
-    "Written by `make quality`: one run of all tests, the slow ones too, and the figures that they"
-    " record. A test fails where a figure is not what it must be."
+    "Written by `python -m benchmarks.quality%s`: one run of the tests, and the figures that they"
+    " record. A test fails where a figure is not what it must be. `make quality` runs the slow tests"
+    " too."
 )
 
 
@@ -54,9 +57,13 @@ def main() -> int:
         The exit status of pytest.
     """
     REPORT.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pytest", "-m", "", "-q", f"--junitxml={REPORT}"]
+    chosen = sys.argv[1:]
+    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={REPORT}", *chosen]
     done = subprocess.run(command, cwd=ROOT, check=False)
-    PAGE.write_text(page("Quality", TEXT, sections(REPORT)), encoding="utf-8")
+    PAGE.write_text(
+        page("Quality", TEXT % shlex.join(["", *chosen]).removeprefix("''"), sections(REPORT)),
+        encoding="utf-8",
+    )
     print(f"Written to {PAGE}")
     return done.returncode
 

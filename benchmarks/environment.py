@@ -26,7 +26,7 @@ def environment() -> str:
     if sys.version_info < (3, 13):
         pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
         for found in (shutil.which("python3.13"), *pyenv.glob("versions/3.13.*/bin/python")):
-            # A shim of pyenv may stand for a version that is not switched on.
+            # A shim of pyenv may exist for a version that is not active.
             make = [found or sys.executable, "-m", "venv", folder]
             if found and subprocess.run(make, capture_output=True, check=False).returncode == 0:
                 return str(python)

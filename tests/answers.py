@@ -86,7 +86,7 @@ EVERYTHING = {
     "services": ",".join(SERVICES),
     "api_scope": "api://contoso/.default",
 }
-# Each choice stands in at least one of these, and each pair that shares code.
+# Each choice is in at least one of these, and each pair that shares code.
 SETS: dict[str, dict[str, str]] = {
     "default": {},
     "everything-by-a-created-identity": {
@@ -130,7 +130,7 @@ SETS: dict[str, dict[str, str]] = {
         "vault_access": "granted",
     },
 }
-# Every two choices that go together stand in one of these: the sets above, and what they miss.
+# Every two choices that go together are in one of these: the sets above, and what they miss.
 PAIRS = SETS | {
     f"pairs-{number}": answers_of(row)
     for number, row in enumerate(covering(CHOICES, 2, allowed, map(row_of, SETS.values())), 1)
@@ -139,7 +139,7 @@ PAIRS = SETS | {
 
 
 def triples() -> dict[str, dict[str, str]]:
-    """Make sets of which every three choices that go together stand in one; PAIRS are the first."""
+    """Make sets in which every three choices that go together occur; PAIRS are the first."""
     rows = covering(CHOICES, 3, allowed, map(row_of, PAIRS.values()))
     further = enumerate(map(answers_of, rows[len(PAIRS) :]), len(PAIRS) + 1)
     return PAIRS | {f"triples-{number}": answers for number, answers in further}

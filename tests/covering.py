@@ -1,4 +1,4 @@
-"""Covering arrays: few rows in which every combination of so many choices stands at least once.
+"""Covering arrays: few rows in which every combination of so many choices occurs at least once.
 
 Why of our own: allpairspy leaves combinations out where some are refused (of this template's it
 misses 5 pairs and 2,096 triples), and covertable wants to be told which choices each refusal is

@@ -76,7 +76,7 @@ def main() -> None:
     """Answer until nobody asks any more."""
     for variable in IN_AZURE:
         os.environ.pop(variable, None)
-    logging.disable()  # what is wrong stands in the answer
+    logging.disable()  # the answer says what is wrong
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     sys.stdout = sys.stderr  # an app may print; only answers go out
     for line in sys.stdin:

@@ -79,7 +79,7 @@ def host_storage(forecast: Forecast) -> dict[str, Any]:
 
 
 def service(forecast: Forecast, name: str) -> dict[str, Any]:
-    """Pick the resource that a service's data stands in."""
+    """Pick the resource that holds a service's data."""
     if name == "blob-storage":
         host = host_storage(forecast)
         accounts: list[dict[str, Any]] = bicep.resources(forecast, STORAGE)

@@ -2,7 +2,7 @@
 
 Each invariant is a sentence that a reviewer may ask for. It looks at what the compiler makes of the
 project's infra/ (its forecast of a deployment, or its template; never at text) or at the app that
-was loaded, and yields a sentence for everything that is wrong. What the answers ask for stands in
+was loaded, and yields a sentence for everything that is wrong. What the answers ask for is in
 expectation.py.
 """
 
@@ -451,7 +451,7 @@ def what_is_reached_has_an_endpoint(forecast: Forecast, want: Expected) -> Itera
             endpoint["properties"]["subnet"]["id"]
             != f"{only(forecast, NETWORK)['id']}/subnets/endpoints"
         ):
-            yield f"{endpoint['name']} stands in {endpoint['properties']['subnet']}"
+            yield f"{endpoint['name']} is in {endpoint['properties']['subnet']}"
         (connection,) = endpoint["properties"]["privateLinkServiceConnections"]
         target = connection["properties"]["privateLinkServiceId"]
         (group,) = connection["properties"]["groupIds"]
@@ -512,7 +512,7 @@ def the_app_goes_through_its_subnet(forecast: Forecast, want: Expected) -> Itera
         yield f"the app's subnet is delegated to {services}"
     site = only(forecast, SITE)["properties"]
     if site.get("virtualNetworkSubnetId") != f"{network['id']}/subnets/app":
-        yield f"the app stands in {site.get('virtualNetworkSubnetId')}"
+        yield f"the app is in {site.get('virtualNetworkSubnetId')}"
     if site.get("outboundVnetRouting") != {"allTraffic": True}:
         yield f"the app sends {site.get('outboundVnetRouting')}"
 
@@ -618,7 +618,7 @@ def no_declaration_reaches_the_host(app: App, forecast: Forecast, want: Expected
 def one_identity_is_declared_carried_and_granted(
     app: App, forecast: Forecast, want: Expected
 ) -> Iterator[str]:
-    """Whose identity reads, whom the site carries and who is let in are one and the same."""
+    """The identity that reads, the identity of the site and the one that has access are the same."""
     site = only(forecast, SITE)["identity"]
     carried = set(site.get("userAssignedIdentities", ()))
     carried |= {"system"} if "SystemAssigned" in site["type"] else set()

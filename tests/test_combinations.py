@@ -127,7 +127,7 @@ def test_what_goes_together_is_what_the_template_says(pair: dict[str, str], goes
 
 
 # What must not slip through: each breaks something good in one place, and names who must notice.
-# Those of a forecast stand in test_infrastructure.py and in test_network.py.
+# Those of a forecast are in test_infrastructure.py and in test_network.py.
 
 
 @pytest.fixture(scope="module")

@@ -129,7 +129,7 @@ with FakeKeyVault() as fake_key_vault:
 
 
 def test_the_secret_arrives_in_the_worker(owner: Owner) -> None:
-    """On 3.13 and later in Microsoft's own runtime, before in what stands for the worker."""
+    """On 3.13 and later in Microsoft's own runtime, before that in the worker driver."""
     done = subprocess.run(
         [sys.executable, "-c", CALL, str(owner.app)],
         env=owner.environment | {"PYTHONPATH": os.pathsep.join(map(str, SUPPORT))},

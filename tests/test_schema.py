@@ -73,7 +73,7 @@ def test_the_schema_marks_a_wrong_declaration(
     assert complaints({"name": "it", "direction": "in", "identity": "system"} | wrong)
 
 
-# What may stand in a declaration, for the editor as for the app.
+# Properties of a declaration, for the editor as for the app.
 SETTINGS = {"SECRET_NAME": "my-secret", "VAULT": "my-key-vault", "STAGE": "dev", "ID": IDENTITY_ID}
 ACCEPTED: list[dict[str, object]] = [
     {},

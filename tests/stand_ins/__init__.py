@@ -46,7 +46,7 @@ class Run(NamedTuple):
 
 
 class Machine:
-    """A folder with both commands, and what they stand for."""
+    """A folder with both commands, and the state that they simulate."""
 
     def __init__(self, folder: Path, **state: Any) -> None:
         """Install the commands, in a state that differs from the fresh one."""

@@ -47,7 +47,7 @@ V1_DECLARATION = """{"bindings": [
 """
 BY_HAND = """
 from support import worker
-from support.fixtures import Declared
+from support.fake_key_vault import Declared
 
 
 def test_both_models(declared: Declared) -> None:

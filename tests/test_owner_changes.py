@@ -200,6 +200,7 @@ def blob_and_queue(owner: Owner) -> None:
 def second_secret(owner: Owner) -> None:
     owner.add("with_secret", *HTTP, secret(), body="return extra")
     owner.edit_first("my_application_secret: str,", "my_application_secret: str,\n    extra: str,")
+    owner.edit_first("secrets = {", 'secrets = {"extra": extra,')
     if owner.v2:
         decorator = f'@key_vault_secret("extra", secret_name="extra", vault_name="{VAULT}",'
         owner.edit(
@@ -210,7 +211,6 @@ def second_secret(owner: Owner) -> None:
         content = json.loads(file.read_text("utf-8"))
         content["bindings"].append(secret())
         file.write_text(json.dumps(content), "utf-8")
-    owner.edit(owner.tests / "test_read_secret.py", '"a value"', '"a value", extra="another"')
 
 
 def func_new(owner: Owner) -> None:

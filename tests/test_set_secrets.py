@@ -106,10 +106,10 @@ class Azure:
 
     def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[bytes]":
         code = (
-            "import runpy, signal, sys, time; time.sleep = lambda _: None;"
+            "import os, runpy, signal, sys, time; time.sleep = lambda _: None;"
             # A test run in the background hands on that these are ignored.
             "[signal.signal(n, signal.SIG_DFL) for n in (signal.SIGINT, signal.SIGHUP)];"
-            "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+            "sys.argv = sys.argv[1:]; sys.path.insert(0, os.path.dirname(sys.argv[0])); runpy.run_path(sys.argv[0], run_name='__main__')"
         )
         return subprocess.Popen(
             [sys.executable, "-c", code, self.script, *arguments],
@@ -127,9 +127,14 @@ def azure(bake: Bake, tmp_path: Path) -> Azure:
 
 
 @pytest.fixture
-def closed(azure: Azure) -> Azure:
-    azure.set_network(**CLOSED)
-    return azure
+def private(bake: Bake, tmp_path: Path) -> Azure:
+    return Azure(bake(network="private"), tmp_path)
+
+
+@pytest.fixture
+def closed(private: Azure) -> Azure:
+    private.set_network(**CLOSED)
+    return private
 
 
 FROM_STDIN = ("--vault", "my-kv", SECRET, "--file", "-")
@@ -243,30 +248,30 @@ def test_what_is_wrong_is_said_and_nothing_is_opened(
 )
 @pytest.mark.parametrize("clients", [["203.0.113.7"], ["203.0.113.7", "203.0.113.8"]])
 def test_a_closed_vault_is_opened_for_this_machine_and_closed_again(
-    azure: Azure, network: dict[str, Any], clients: list[str]
+    private: Azure, network: dict[str, Any], clients: list[str]
 ) -> None:
     """Behind some networks a machine has several addresses."""
-    azure.set_network(**network)
-    azure.set(clients=2 * clients, slow=3)
+    private.set_network(**network)
+    private.set(clients=2 * clients, slow=3)
 
-    status, told = azure.run(*FROM_STDIN, given=b"value")
+    status, told = private.run(*FROM_STDIN, given=b"value")
 
     assert status == 0, told
-    assert azure.now["values"] == {SECRET: "value"}
-    assert azure.is_as_before() or "networkAcls" not in network
+    assert private.now["values"] == {SECRET: "value"}
+    assert private.is_as_before() or "networkAcls" not in network
     access = network["publicNetworkAccess"]
     assert told.endswith(f"my-kv is as before: public network access is {access}.\n")
     # It was open for this machine alone: the firewall refused everybody else all the time.
-    assert '"defaultAction": "Allow"' not in azure.calls
+    assert '"defaultAction": "Allow"' not in private.calls
 
 
-def test_in_the_network_nothing_is_opened(azure: Azure) -> None:
+def test_in_the_network_nothing_is_opened(private: Azure) -> None:
     rules = {"defaultAction": "Deny", "ipRules": [{"value": "203.0.113.7/32"}]}
-    azure.set_network(publicNetworkAccess="Enabled", networkAcls=rules)
+    private.set_network(publicNetworkAccess="Enabled", networkAcls=rules)
 
-    assert azure.run(*FROM_STDIN, given=b"value")[0] == 0
-    assert "patch" not in azure.calls
-    assert azure.is_as_before()
+    assert private.run(*FROM_STDIN, given=b"value")[0] == 0
+    assert "patch" not in private.calls
+    assert private.is_as_before()
 
 
 @pytest.mark.parametrize("says", ["ForbiddenByRbac", "ForbiddenByPolicy", "Conflict"])
@@ -369,7 +374,9 @@ def test_two_runs_at_the_same_time_leave_it_closed(closed: Azure) -> None:
 
 
 def test_the_network_of_an_existing_vault_is_not_touched(bake: Bake, tmp_path: Path) -> None:
-    azure = Azure(bake(vault_source="existing", vault="my-kv"), tmp_path)
+    project = bake(vault_source="existing", vault="my-kv", network="private")
+    assert not (project / "scripts/vault_firewall.py").exists()
+    azure = Azure(project, tmp_path)
     azure.set_network(**CLOSED)
 
     status, told = azure.run(SECRET, "--file", "-", given=b"value")
@@ -431,9 +438,7 @@ def test_the_real_azure_cli_changes_no_byte(
         f'exec {azure_cli} "$@" --skip-authorization-header\n'
     )
     code = "import sys; sys.path.insert(0, sys.argv[1]); import set_secrets; "
-    code += (
-        "v = set_secrets.Vault('127.0.0.1'); v.set_secret('n', sys.stdin.buffer.read().decode())"
-    )
+    code += "set_secrets.set_secret('127.0.0.1', 'n', sys.stdin.buffer.read().decode())"
     text = azure.script.read_text("utf-8")
     port = vault_server.port
     (tmp_path / "set_secrets.py").write_text(

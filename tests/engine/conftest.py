@@ -20,9 +20,14 @@ sys.path[:0] = [str(PROJECT / "src"), str(PROJECT / "tests")]
 import folders  # noqa: E402
 from faulty_key_vault import FaultyKeyVault  # noqa: E402
 from support import worker  # noqa: E402
-from support.fixtures import fresh_worker  # noqa: E402
 
-__all__ = ["fresh_worker"]
+
+@pytest.fixture(autouse=True)
+def fresh_worker() -> Iterator[None]:
+    """Let no test see what another one loaded, read or masked."""
+    worker.restart()
+    yield
+    worker.restart()
 
 
 @pytest.fixture

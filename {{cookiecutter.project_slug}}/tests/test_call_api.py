@@ -7,8 +7,7 @@ import azure.functions as func
 import pytest
 
 from support import worker
-from support.fake_key_vault import Reply, Request
-from support.fixtures import Declared
+from support.fake_key_vault import Declared, Reply, Request
 
 URL = "https://api.contoso.example/me"
 AUDIENCE = "{{ facts.api_scope }}".removesuffix("/.default")  # fmt: skip

@@ -10,7 +10,7 @@ from blueprints.sign_document import document_of
 from functions.sign_document import document_of
 {%- endif %}
 from support import worker
-from support.fixtures import Declared
+from support.fake_key_vault import Declared
 
 ORDER = {"id": "4711", "cents": 1999}
 

@@ -10,26 +10,21 @@ from function_app import {{ facts.function_name }}
 from functions.{{ facts.function_name }} import main
 {%- endif %}
 from support import worker
-from support.fixtures import Declared
+from support.fake_key_vault import Declared
 
-SECRETS = [
+SECRETS = {
 {%- for secret in facts.secrets %}
     "{{ secret.name }}",
 {%- endfor %}
-]
+}
 
 
-def test_it_names_the_secrets_that_have_arrived() -> None:
+def test_it_names_the_secrets_that_have_arrived(declared: Declared) -> None:
     request = func.HttpRequest("GET", "/api/{{ facts.function_name }}", body=b"")
 
-    answer = {{ facts.function_name if facts.decorators else "main" }}(
-        request,
-{%- for secret in facts.secrets %}
-        {{ secret.parameter }}="a value",
-{%- endfor %}
-    )
+    answer = {{ facts.function_name if facts.decorators else "main" }}(request, **declared.given("{{ facts.function_name }}"))
 
-    assert json.loads(answer.get_body()) == {"arrived": SECRETS}
+    assert set(json.loads(answer.get_body())["arrived"]) >= SECRETS
 
 
 def test_its_secrets_arrive(declared: Declared) -> None:
@@ -37,4 +32,4 @@ def test_its_secrets_arrive(declared: Declared) -> None:
 
     answer = worker.call(function, worker.http_request("GET"))
 
-    assert json.loads(answer.get_body()) == {"arrived": SECRETS}
+    assert set(json.loads(answer.get_body())["arrived"]) >= SECRETS

@@ -12,7 +12,7 @@ import azure.functions as func
 import pytest
 
 from support import worker
-from support.fixtures import Declared
+from support.fake_key_vault import Declared
 
 
 def test_everything_that_is_to_be_deployed_is_in_src() -> None:

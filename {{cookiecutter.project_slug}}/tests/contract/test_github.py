@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support import bicep, worker
-from support.fixtures import Declared
+from support.fake_key_vault import Declared
 
 # What returns a key, a token, an app setting or a secret, but for the public half of a vault's key.
 SENSITIVE = re.compile(

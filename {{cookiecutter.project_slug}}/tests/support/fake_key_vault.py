@@ -257,3 +257,16 @@ def refusal(status: int, code: str, text: str, inner: str = "") -> Reply:
 
 
 certificate_authority = functools.cache(trustme.CA)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the functions declare, as it is in the fake Key Vault."""
+
+    fake_key_vault: FakeKeyVault
+    values: dict[tuple[str, str], str]  # (function, parameter) → the secret's value
+    identities: dict[str, set[str | None]]  # function → the identities that read for it
+
+    def given(self, function: str) -> dict[str, str]:
+        """Return the value of each secret that a function declares, by parameter."""
+        return {name: value for (of, name), value in self.values.items() if of == function}

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 from urllib.parse import urlencode
@@ -19,10 +20,19 @@ from urllib.parse import urlencode
 import azure.functions as func
 from azure.functions.meta import Datum
 
-from support import settings
-
-PROJECT, SRC = settings.PROJECT, settings.SRC
+PROJECT = Path(__file__).resolve().parents[2]
+SRC = PROJECT / "src"
 FUNCTIONS = SRC / "functions"
+# Settings of the engine and of the system: tests leave them as they are.
+OWN = {"KEY_VAULT_DNS_SUFFIX", "SECRET_REFRESH_SECONDS", "SECRET_GRACE_SECONDS", "PATH"}
+# Where a setting's name does not do as its value, by the property of a declaration.
+STAND_INS = {
+    "identityId": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-tests"
+    "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{}",
+    "scope": "api://{}/.default",
+}
+# A key of an object in Bicep, and its value where that is a plain text.
+KEY = r"(?:^|[{,])[ \t]*(?:'([^'\n]+)'|(\w+)):[ \t]*(?:'([^'$\n]*)'[ \t]*(?:$|[,}]))?"
 
 
 class Declarations(NamedTuple):
@@ -49,16 +59,31 @@ def declarations(app_settings: Mapping[str, str]) -> Declarations:
 @functools.cache
 def declared_settings() -> dict[str, str]:
     """Return a value for every app setting that infra/ or local.settings.json defines."""
-    found = settings.defined()
+    found = _defined_settings()
     problems: list[Any] = []
     with contextlib.suppress(Exception):  # tests/contract says why the app cannot be loaded
         problems = declarations(found).problems
     for problem in problems:
-        stand_in = settings.STAND_INS.get(problem.property.rpartition(".")[2], "")
+        stand_in = STAND_INS.get(problem.property.rpartition(".")[2], "")
         for name in re.findall(r"%([^%]+)%", str(problem.value)):
             if stand_in and name in found:
                 found[name] = stand_in.format(name)
     return found
+
+
+def _defined_settings() -> dict[str, str]:
+    """Return the settings with their text in infra/, or with a value made of their name."""
+    found: dict[str, str] = {}
+    parse = importlib.import_module("identity_bindings.declarations").parse  # comments are accepted
+    for file in (PROJECT / "local.settings.example.json", SRC / "local.settings.json"):
+        values = parse(file.read_bytes()).get("Values", {}) if file.exists() else {}
+        found |= {name: str(value) for name, value in values.items() if value}
+    for file in sorted((PROJECT / "infra").rglob("*.bicep*")):
+        for quoted, plain, text in re.findall(KEY, file.read_text("utf-8"), re.MULTILINE):
+            name = quoted or plain
+            # Valid for a vault, a secret, a key and a version.
+            found[name] = text or ("s" + re.sub("[^a-z0-9]", "", name.lower()))[:24]
+    return {name: value for name, value in found.items() if name.upper() not in OWN}
 
 
 def restart() -> None:

@@ -1,3 +1,4 @@
+{%- set facts = cookiecutter | facts -%}
 """The fixtures of every test: an identity endpoint and vaults of its own, and a fresh worker."""
 
 import json
@@ -6,13 +7,11 @@ import secrets
 import sys
 import threading
 from collections.abc import Iterator
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
-from support import bicep, worker
+from support import bicep, {{ 'fake_keys, ' if facts.key }}worker
 from support.fake_key_vault import Declared, FakeKeyVault
 
 os.environ |= worker.declared_settings()  # modules read app settings while they are imported
@@ -50,8 +49,9 @@ def declared(fake_key_vault: FakeKeyVault) -> Declared:
     for function, binding in worker.declarations(worker.declared_settings()).bindings:
         fake_key_vault.identities.add(binding.identity.resource_id)
         identities.setdefault(function, set()).add(binding.identity.resource_id)
-        if find_spec("support.fake_keys"):
-            import_module("support.fake_keys").add(fake_key_vault, binding)
+{%- if facts.key %}
+        fake_keys.add(fake_key_vault, binding)
+{%- endif %}
         if not hasattr(binding, "secret_name"):
             continue
         vault = fake_key_vault.vault(binding.vault_url)

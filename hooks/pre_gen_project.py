@@ -9,5 +9,5 @@ if existing := [path for path in LEFT_OUT if os.path.exists(path)]:
     sys.exit(
         f"{os.getcwd()} has {', '.join(existing)}, which this template would replace and then"
         " remove, as these answers leave it out. Move it away first, or update the project with"
-        " cruft: docs/updating.md"
+        " cruft, as the template's docs/updating.md describes"
     )

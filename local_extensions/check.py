@@ -72,7 +72,7 @@ def folder(context: Context, answers: MutableMapping[str, Any]) -> str:
         raise FailedHookException(
             f"{project} has {', '.join(existing)}, which this template would replace and then"
             " remove, as these answers leave it out. Move it away first, or update the project"
-            " with cruft: docs/updating.md"
+            " with cruft, as the template's docs/updating.md describes"
         )
     return facts.project_slug
 

@@ -72,7 +72,6 @@ OPTIONAL: dict[str, Callable[["Facts"], object]] = {
     "infra/github.bicep": lambda facts: facts.ci == "github",
     "infra/github.bicepparam": lambda facts: facts.ci == "github",
     "infra/modules/github-access.bicep": lambda facts: facts.ci == "github",
-    "infra/modules/github-condition.bicep": lambda facts: facts.ci == "github",
     "infra/modules/github-elsewhere.bicep": lambda facts: facts.ci == "github",
     "infra/modules/github-identities.bicep": lambda facts: facts.ci == "github",
     "scripts/connect-github.sh": lambda facts: facts.ci == "github",

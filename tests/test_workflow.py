@@ -63,7 +63,6 @@ def test_without_it_nothing_of_it_is_there(bake: Bake) -> None:
         "infra/github.bicep",
         "infra/github.bicepparam",
         "infra/modules/github-access.bicep",
-        "infra/modules/github-condition.bicep",
         "infra/modules/github-elsewhere.bicep",
         "infra/modules/github-identities.bicep",
         "scripts/connect-github.sh",

@@ -2,7 +2,6 @@
 {%- set setter = facts.new_vault and facts.vault_access == 'rbac' -%}
 // What the workflow's identities may do in the app's resource group.
 import { roles } from '../roles.bicep'
-import { onlyWhere, toApp{{ ', toOne' if setter }} } from 'github-condition.bicep'
 
 param planPrincipalId string
 param deployPrincipalId string
@@ -120,3 +119,40 @@ resource assignsRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     description: 'GitHub: assigns the roles of infra/, and no others'
   }
 }
+
+// The condition under which somebody may assign roles:
+// https://learn.microsoft.com/azure/role-based-access-control/delegate-role-assignments-examples
+
+func has(source string, attribute string, operator string, values string) string =>
+  '@${source}[Microsoft.Authorization/roleAssignments:${attribute}] ${operator} {${values}}'
+
+func roleIs(source string, roleIds string) string =>
+  has(source, 'RoleDefinitionId', 'ForAnyOfAnyValues:GuidEquals', roleIds)
+
+func principalIs(source string, principalIds string) string =>
+  has(source, 'PrincipalId', 'ForAnyOfAnyValues:GuidEquals', principalIds)
+
+func principalIsNot(source string, principalIds string) string =>
+  has(source, 'PrincipalId', 'ForAnyOfAllValues:GuidNotEquals', principalIds)
+
+func principalIsService(source string) string =>
+  has(source, 'PrincipalType', 'ForAnyOfAnyValues:StringEqualsIgnoreCase', '\'ServicePrincipal\'')
+
+@export()
+@description('One of the roles, to the app. Until it is deployed, to any service principal but those of the workflow.')
+func toApp(source string, roleIds string[], appPrincipalIds string[], workflowPrincipalIds string[]) string =>
+  '${roleIs(source, join(roleIds, ', '))} AND ${principalIsService(source)} AND ${empty(appPrincipalIds) ? principalIsNot(source, join(workflowPrincipalIds, ', ')) : principalIs(source, join(appPrincipalIds, ', '))}'
+{%- if setter %}
+
+@description('One role, to one principal.')
+func toOne(source string, roleId string, principalId string) string =>
+  '${roleIs(source, roleId)} AND ${principalIs(source, principalId)}'
+{%- endif %}
+
+func only(action string, clauses string[]) string =>
+  '((!(ActionMatches{\'Microsoft.Authorization/roleAssignments/${action}\'})) OR ((${join(clauses, ') OR (')})))'
+
+@export()
+@description('Role assignments are created and deleted only where one of the clauses holds.')
+func onlyWhere(ofRequest string[], ofResource string[]) string =>
+  '${only('write', ofRequest)} AND ${only('delete', ofResource)}'

@@ -2,7 +2,7 @@
 // What the workflow's identities may do in another resource group that the app uses.
 {%- if facts.vault_access == 'rbac' %}
 import { roles } from '../roles.bicep'
-import { onlyWhere, toApp } from 'github-condition.bicep'
+import { onlyWhere, toApp } from 'github-access.bicep'
 {% endif %}
 param planPrincipalId string
 param deployPrincipalId string
@@ -21,69 +21,59 @@ param identityName string = ''
 @description('Existing action group that alerts notify. Empty: none.')
 param actionGroupName string = ''
 
-resource planRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (!empty(vaultName)) {
-  name: guid(resourceGroup().id, 'plan elsewhere')
-  properties: {
-    roleName: 'Plan elsewhere ${uniqueString(resourceGroup().id)}'
-    description: 'Predicts what a deployment would change in an existing vault. Reads no key and no secret.'
-    type: 'CustomRole'
-    assignableScopes: [resourceGroup().id]
-    permissions: [
+// Roles in the group of the vault. They change no resource, and read no key and no secret.
+var ofGroup = empty(vaultName)
+  ? []
+  : [
       {
-        actions: [
-          'Microsoft.Authorization/roleAssignments/read'
-          'Microsoft.KeyVault/vaults/read'
-          'Microsoft.Resources/deployments/read'
-          'Microsoft.Resources/deployments/whatIf/action'
-          'Microsoft.Resources/subscriptions/resourceGroups/read'
-        ]
+        name: 'Plan'
+        principalId: planPrincipalId
+        actions: ['Microsoft.Authorization/roleAssignments/read', 'Microsoft.Resources/deployments/whatIf/action']
       }
-    ]
-  }
-}
-
-resource plans 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(vaultName)) {
-  name: guid(resourceGroup().id, planPrincipalId, planRole.id)
-  properties: {
-    principalId: planPrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: planRole.id
-    description: 'GitHub: what-if on pull requests'
-  }
-}
-
-resource deployRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (!empty(vaultName)) {
-  name: guid(resourceGroup().id, 'deploy elsewhere')
-  properties: {
-    roleName: 'Deploy elsewhere ${uniqueString(resourceGroup().id)}'
-    description: 'Deploys a module here, and looks at vaults. Changes no resource.'
-    type: 'CustomRole'
-    assignableScopes: [resourceGroup().id]
-    permissions: [
       {
+        name: 'Deploy'
+        principalId: deployPrincipalId
         actions: [
-          'Microsoft.KeyVault/vaults/read'
-          'Microsoft.Resources/deployments/read'
           'Microsoft.Resources/deployments/write'
           'Microsoft.Resources/deployments/validate/action'
           'Microsoft.Resources/deployments/operations/read'
           'Microsoft.Resources/deployments/operationstatuses/read'
-          'Microsoft.Resources/subscriptions/resourceGroups/read'
         ]
       }
     ]
-  }
-}
 
-resource deploys 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(vaultName)) {
-  name: guid(resourceGroup().id, deployPrincipalId, deployRole.id)
-  properties: {
-    principalId: deployPrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: deployRole.id
-    description: 'GitHub: deployment'
+resource groupRoles 'Microsoft.Authorization/roleDefinitions@2022-04-01' = [
+  for one in ofGroup: {
+    name: guid(resourceGroup().id, '${toLower(one.name)} elsewhere')
+    properties: {
+      roleName: '${one.name} elsewhere ${uniqueString(resourceGroup().id)}'
+      type: 'CustomRole'
+      assignableScopes: [resourceGroup().id]
+      permissions: [
+        {
+          actions: [
+            'Microsoft.KeyVault/vaults/read'
+            'Microsoft.Resources/deployments/read'
+            'Microsoft.Resources/subscriptions/resourceGroups/read'
+            ...one.actions
+          ]
+        }
+      ]
+    }
   }
-}
+]
+
+resource inGroup 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (one, index) in ofGroup: {
+    name: guid(resourceGroup().id, one.principalId, groupRoles[index].id)
+    properties: {
+      principalId: one.principalId
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: groupRoles[index].id
+      description: 'GitHub: ${toLower(one.name)}'
+    }
+  }
+]
 {%- if facts.vault_access != 'granted' or facts.private %}
 
 resource vault 'Microsoft.KeyVault/vaults@2026-02-01' existing = if (!empty(vaultName)) {

@@ -3,35 +3,31 @@ param location string
 param planSubject string
 param deploySubject string
 
-resource plan 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
-  name: 'id-{{ cookiecutter.project_slug }}-github-plan'
-  location: location
+var trusted = [
+  { name: 'plan', subject: planSubject }
+  { name: 'deploy', subject: deploySubject }
+]
 
-  resource github 'federatedIdentityCredentials' = {
+resource identities 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = [
+  for one in trusted: {
+    name: 'id-{{ cookiecutter.project_slug }}-github-${one.name}'
+    location: location
+  }
+]
+
+resource credentials 'Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials@2024-11-30' = [
+  for (one, index) in trusted: {
+    parent: identities[index]
     name: 'github'
     properties: {
       issuer: 'https://token.actions.githubusercontent.com'
       audiences: ['api://AzureADTokenExchange']
-      subject: planSubject
+      subject: one.subject
     }
   }
-}
+]
 
-resource deploy 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
-  name: 'id-{{ cookiecutter.project_slug }}-github-deploy'
-  location: location
-
-  resource github 'federatedIdentityCredentials' = {
-    name: 'github'
-    properties: {
-      issuer: 'https://token.actions.githubusercontent.com'
-      audiences: ['api://AzureADTokenExchange']
-      subject: deploySubject
-    }
-  }
-}
-
-output planPrincipalId string = plan.properties.principalId
-output planClientId string = plan.properties.clientId
-output deployPrincipalId string = deploy.properties.principalId
-output deployClientId string = deploy.properties.clientId
+output planPrincipalId string = identities[0].properties.principalId
+output planClientId string = identities[0].properties.clientId
+output deployPrincipalId string = identities[1].properties.principalId
+output deployClientId string = identities[1].properties.clientId

@@ -29,12 +29,12 @@ def main(folder: Path, words: list[str]) -> None:
             fcntl.flock(lock, fcntl.LOCK_UN)
             time.sleep(60)
         try:
-            print(json.dumps(_answer(state, words)))
+            print(json.dumps(_answer(folder, state, words)))
         finally:
             (folder / "azure").write_text(json.dumps(state), "utf-8")
 
 
-def _answer(state: dict[str, Any], words: list[str]) -> Any:
+def _answer(folder: Path, state: dict[str, Any], words: list[str]) -> Any:
     vault = state["vault"]
     if words[:2] == ["cloud", "show"]:
         return ".vault.azure.net"
@@ -49,6 +49,8 @@ def _answer(state: dict[str, Any], words: list[str]) -> Any:
         state["patches"] -= 1
         if state["patches"] < 0:
             _refuse("Conflict(no)")
+        with (folder / "bodies").open("a", encoding="utf-8") as bodies:
+            bodies.write(json.dumps(body) + "\n")
         vault["tags"] = body["tags"]
         vault["properties"].update(body["properties"])
     if method in ("get", "patch"):

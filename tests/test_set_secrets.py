@@ -25,7 +25,9 @@ from baking import Bake
 
 SECRET = "my-application-secret"
 ID = "/subscriptions/0/resourceGroups/rg (test)/providers/Microsoft.KeyVault/vaults/my-kv"
-CLOSED = {"publicNetworkAccess": "Disabled", "networkAcls": {"defaultAction": "Deny"}}
+TAGS = {"owner": "us", "project": "secure-function-app"}
+DENY, ALLOW = ({"defaultAction": action, "bypass": "None"} for action in ("Deny", "Allow"))
+CLOSED = {"publicNetworkAccess": "Disabled", "networkAcls": DENY}
 VALUES = {
     "quotes": "s3cret 'value' with \"quotes\", $dollars, `ticks`, \\backslashes and ümlauts",
     "Windows lines": "one\r\ntwo\r\n",
@@ -50,7 +52,7 @@ class Azure:
         (folder / "az").write_text(shim, "utf-8")
         (folder / "az").chmod(0o755)
         self.state: dict[str, Any] = {
-            "vault": {"id": ID, "tags": {"owner": "us"}, "properties": {}},
+            "vault": {"id": ID, "tags": TAGS, "properties": {}},
             "values": {},
             "clients": ["203.0.113.7"],
             "slow": 0,
@@ -95,7 +97,7 @@ class Azure:
         return (
             network == was
             and access == before["properties"].get("publicNetworkAccess")
-            and now["tags"] == {"owner": "us"}
+            and now["tags"] == before["tags"]
         )
 
     def run(self, *arguments: str, given: bytes = b"") -> tuple[int, str]:
@@ -215,7 +217,7 @@ def test_where_everything_has_a_value_it_says_so_and_asks_nothing(closed: Azure)
         pytest.param(FROM_STDIN, 25_601 * b"x", "longer than 25600 bytes", id="too long"),
         (("--vault", "my_kv", *FROM_STDIN[2:]), b"x", "'my_kv' is neither a vault's name nor its"),
         (("--vault", "my-kv", "--file", "-"), b"x", "--file needs exactly one NAME"),
-        (("a_b",), b"", "'a_b' is no name of a secret"),
+        (("a_b",), b"", "'a_b' is not a secret name"),
         ((*FROM_STDIN[:-1], "/not/there"), b"", "No such file or directory: '/not/there'"),
     ],
 )
@@ -235,6 +237,7 @@ def test_what_is_wrong_is_said_and_nothing_is_opened(
     [
         CLOSED,
         {"publicNetworkAccess": "Disabled"},
+        {"publicNetworkAccess": "Disabled", "networkAcls": ALLOW},
         {
             "publicNetworkAccess": "Enabled",
             "networkAcls": {
@@ -262,7 +265,38 @@ def test_a_closed_vault_is_opened_for_this_machine_and_closed_again(
     access = network["publicNetworkAccess"]
     assert told.endswith(f"my-kv is as before: public network access is {access}.\n")
     # It was open for this machine alone: the firewall refused everybody else all the time.
-    assert '"defaultAction": "Allow"' not in private.calls
+    bodies = [json.loads(body) for body in (private.folder / "bodies").read_text().splitlines()]
+    opened = [one["properties"] for one in bodies if "opened-for-set-secrets" in one["tags"]]
+    assert opened
+    assert {one["networkAcls"]["defaultAction"] for one in opened} == {"Deny"}
+    if "networkAcls" not in network:
+        assert {one["networkAcls"]["bypass"] for one in opened} == {"None"}
+
+
+def test_a_vault_of_others_is_not_opened(closed: Azure) -> None:
+    closed.state["vault"]["tags"] = {"owner": "us", "opened-for-set-secrets": "Enabled/Allow"}
+    closed.set()
+
+    status, told = closed.run(*FROM_STDIN, given=b"value")
+
+    assert status == 1
+    assert "This project did not create my-kv" in told
+    assert "run this from a network that has access" in told
+    assert "patch" not in closed.calls
+
+
+@pytest.mark.parametrize("answers", [{"vault": "My-kv"}, {}], ids=["named", "deployed"])
+def test_its_own_vault_needs_no_tag(bake: Bake, tmp_path: Path, answers: dict[str, str]) -> None:
+    azure = Azure(bake(network="private", **answers), tmp_path)
+    azure.state["vault"]["tags"] = {}
+    azure.set_network(**CLOSED)
+    (tmp_path / "azd").write_text("#!/bin/sh\necho my-kv\n")
+    (tmp_path / "azd").chmod(0o755)
+
+    status, told = azure.run(SECRET, "--file", "-", given=b"value")
+
+    assert status == 0, told
+    assert azure.is_as_before()
 
 
 def test_in_the_network_nothing_is_opened(private: Azure) -> None:
@@ -309,7 +343,11 @@ def test_it_gives_up_and_closes(closed: Azure) -> None:
     assert closed.is_as_before()
 
 
-def test_where_closing_fails_it_says_so_and_the_next_run_closes(closed: Azure) -> None:
+@pytest.mark.parametrize("arguments", [(SECRET,), (SECRET, "--file", "/not/there")])
+def test_where_closing_fails_it_says_so_and_the_next_run_closes(
+    closed: Azure, arguments: tuple[str, ...]
+) -> None:
+    """Also the one that has no terminal or does not find its file."""
     closed.set(patches=2)  # open, and give an address access
 
     status, told = closed.run(*FROM_STDIN, given=b"value")
@@ -318,9 +356,10 @@ def test_where_closing_fails_it_says_so_and_the_next_run_closes(closed: Azure) -
     assert closed.now["vault"]["properties"]["publicNetworkAccess"] == "Enabled"
     assert "my-kv MAY STILL BE OPEN for this machine's address. Run this script again" in told
     assert "az keyvault update --name my-kv --public-network-access Disabled" in told
+    assert "az keyvault network-rule remove --name my-kv --ip-address 203.0.113.7/32" in told
 
     closed.change(patches=1)
-    assert closed.run("--vault", "my-kv")[0] == 0
+    assert closed.run("--vault", "my-kv", *arguments)[0] == status
     assert closed.is_as_before()
 
 

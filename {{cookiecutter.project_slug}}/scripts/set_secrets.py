@@ -1,6 +1,6 @@
 {%- set facts = cookiecutter | facts -%}
 {%- set firewall = facts.private and facts.new_vault -%}
-"""Set the secrets that the functions declare.
+"""Set the values of the secrets that the functions declare.
 
     python scripts/set_secrets.py                     ask for each declared secret that has no value
     python scripts/set_secrets.py NAME …              ask for these, also where they have a value
@@ -128,13 +128,13 @@ def declared() -> Iterator[tuple[str, str]]:
 
 
 def deployed_vault() -> str:
-    """Ask azd for the vault of the latest deployment."""
+    """Ask azd for the vault of the latest deployment, "" if it knows none."""
     if command := shutil.which("azd"):
         words = [command, "env", "get-value", "vaultName"]
         run = subprocess.run(words, cwd=SRC.parent, capture_output=True, text=True)  # noqa: S603
         if run.returncode == 0:
             return run.stdout.strip()
-    sys.exit("Name the vault: --vault NAME. It is the output vaultName of the deployment.")
+    return ""
 
 
 def host_of(vault: str) -> str:
@@ -156,7 +156,9 @@ def wanted(vault: str, names: list[str]) -> dict[str, list[str]]:
         if names and name not in names:
             continue
         if place.startswith("%"):
-            place = by_setting = by_setting or deployed_vault()
+            if not (by_setting := by_setting or deployed_vault()):
+                sys.exit("Name the vault: --vault NAME, the output vaultName of the deployment.")
+            place = by_setting
         of_vault = found.setdefault(host_of(place), [])
         if name not in of_vault:
             of_vault.append(name)
@@ -195,37 +197,48 @@ def ask(host: str, names: list[str]) -> dict[str, str]:
 
 def run(vault: str, names: list[str], file: str) -> None:
     """Find what has no value, take the values, and set them."""
-    for host, secrets in wanted(vault, names).items():
-        known = existing(host.partition(".")[0])
-        missing = [name for name in secrets if names or name.lower() not in (known or ())]
-        for name in secrets:
-            state = "has a value" if name.lower() in (known or ()) else "has no value"
-            print(f"{host}  {name}  {'may have a value' if known is None else state}")
-        values = {}
-        if missing:
-            values = {missing[0]: value_of_file(file)} if file else ask(host, missing)
 {%- if firewall %}
-        with Firewall(host.partition(".")[0], az) as firewall:
-            for name, value in values.items():
-                set_secret(host, name, value, firewall)
-                print(f"{host}  {name}  is set")
+    {%- if facts.vault_setting %}
+    own = deployed_vault()
+    {%- else %}
+    own = "{{ facts.vault_name }}"
+    {%- endif %}
+    for host, secrets in wanted(vault, names).items():
+        name = host.partition(".")[0]
+        with Firewall(name, name == own.lower(), az) as firewall:
+            set_all(host, secrets, names, file, firewall)
 {%- else %}
-        for name, value in values.items():
-            set_secret(host, name, value)
-            print(f"{host}  {name}  is set")
+    for host, secrets in wanted(vault, names).items():
+        set_all(host, secrets, names, file)
 {%- endif %}
+
+
+def set_all(host: str, secrets: list[str], names: list[str], file: str{{ ", firewall: Firewall" if firewall }}) -> None:
+    """Set what has no value in a vault, or was named."""
+    known = existing(host.partition(".")[0])
+    missing = [name for name in secrets if names or name.lower() not in (known or ())]
+    for name in secrets:
+        state = "has a value" if name.lower() in (known or ()) else "has no value"
+        print(f"{host}  {name}  {'may have a value' if known is None else state}")
+    values = {}
+    if missing:
+        values = {missing[0]: value_of_file(file)} if file else ask(host, missing)
+    for name, value in values.items():
+        set_secret(host, name, value{{ ", firewall" if firewall }})
+        print(f"{host}  {name}  is set")
 
 
 def main() -> None:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(description="Set the secrets that the functions declare.")
+    description = "Set the values of the secrets that the functions declare."
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("names", nargs="*", metavar="NAME", help="a secret; default: all declared")
     parser.add_argument("--vault", default="", help="name or URI; default: the declared vault")
     parser.add_argument("--file", help="set NAME to the bytes of this file; - is standard input")
     given = parser.parse_args()
     for name in given.names:
         if not re.fullmatch("[A-Za-z0-9-]{1,127}", name):
-            parser.error(f"{name!r} is no name of a secret: 1 to 127 letters, digits and hyphens")
+            parser.error(f"{name!r} is not a secret name: 1 to 127 letters, digits and hyphens")
     if given.file and len(given.names) != 1:
         parser.error("--file needs exactly one NAME")
     try:

@@ -139,7 +139,7 @@ class Owner:
 
 
 APP = ("tests/contract/test_app.py",)
-INFRA = ("tests/contract/test_infrastructure.py", "tests/contract/test_connections.py")
+INFRA = ("tests/contract/test_infrastructure.py",)
 OWN = ("tests/test_read_secret.py",)
 
 

@@ -225,7 +225,7 @@ def hasten(patch: pytest.MonkeyPatch, times: float, back_off: float) -> dict[str
     Returns:
         What callers feel of it: how late a refresh may be, how long they wait, the longest pause.
     """
-    rooms = ("gates", "injection", "rows", "sources", "timing", "vaults")
+    rooms = ("injection", "report", "sources", "timing", "vaults")
     for room in [importlib.import_module(f"identity_bindings.{name}") for name in rooms]:
         for seconds in ("LATE", "READ", "WAIT", "_COLD_BUDGET", "_PATIENCE_SECONDS"):
             if hasattr(room, seconds):  # a name that a room imports is one of its own

@@ -39,9 +39,11 @@ def mask(text: str) -> str:
 
 
 @pytest.fixture
-def without_secrets() -> Boundary:
-    module: Any = importlib.import_module("identity_bindings.exceptions")
-    return lambda error: module.without_secrets(error, mask)
+def without_secrets(monkeypatch: pytest.MonkeyPatch) -> Boundary:
+    module: Any = importlib.import_module("identity_bindings.masking")
+    monkeypatch.setattr(module, "mask", mask)
+    found: Boundary = module.without_secrets
+    return found
 
 
 def rendered(error: BaseException) -> str:

@@ -70,7 +70,7 @@ def test_a_secret_arrives(
 
 
 PASSED = """
-from identity_bindings.secret import Secret
+from identity_bindings.injection import Secret
 
 def main(req, one: str, two: str, three: Secret, four: str):
     return f"{one} {two} {three} {four}"

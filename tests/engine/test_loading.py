@@ -37,7 +37,7 @@ def write(folder: Path, **files: str) -> None:
 
 def load(folder: Path, name: str, **settings: Any) -> Any:
     """The handler of a function, or what is wrong with it: property, value, what is allowed."""
-    loading: Any = importlib.import_module("identity_bindings.loading")
+    loading: Any = importlib.import_module("identity_bindings.registration")
     declarations: Any = importlib.import_module("identity_bindings.declarations")
     loading.make_importable(folder)
     (folder / name).mkdir(exist_ok=True)
@@ -132,7 +132,7 @@ def test_functions_import_what_stands_beside_them(functions: Path) -> None:
 
 
 def test_a_folder_is_made_importable_once(functions: Path, tmp_path: Path) -> None:
-    loading: Any = importlib.import_module("identity_bindings.loading")
+    loading: Any = importlib.import_module("identity_bindings.registration")
     before = [*sys.path]
     other = tmp_path / "other/functions"
     other.mkdir(parents=True)

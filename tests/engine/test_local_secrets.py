@@ -18,7 +18,7 @@ VALUE = "the-value-of-it"
 
 @pytest.fixture
 def local() -> Any:
-    return importlib.import_module("identity_bindings.local_secrets")
+    return importlib.import_module("identity_bindings.key_vault_secrets")
 
 
 def test_its_place_is_relative_to_the_folder_of_host_json(

@@ -54,7 +54,7 @@ else:
 def repairs(monkeypatch: pytest.MonkeyPatch) -> Any:
     for name, value in SITE.items():
         monkeypatch.setenv(name, value)
-    return importlib.import_module("identity_bindings.repairs")
+    return importlib.import_module("identity_bindings.errors")
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def every_repair(repairs: Any) -> dict[str, str]:
         "developer": {"in_azure": False, "address": "203.0.113.7"},
     }
     found = {
-        f"{noun} {denial} {reader} {version or 'newest'}": repairs.OF_DENIAL[denial](
+        f"{noun} {denial} {reader} {version or 'newest'}": repairs.REPAIRS_OF_DENIAL[denial](
             read(repairs, noun, version=version, **readers[reader])
         )
         for noun, denial, reader, version in product(
@@ -102,19 +102,19 @@ def every_repair(repairs: Any) -> dict[str, str]:
     }
     found["system not assigned"] = repairs.assign_identity(None)
     found["user not assigned"] = repairs.assign_identity(IDENTITY)
-    found["no such host"] = repairs.of_silence("unresolved", "kv-a")
+    found["no such host"] = repairs.repair_of_silence("unresolved", "kv-a")
     return found
 
 
 def test_a_deleted_secret_is_recovered(repairs: Any, run: Any) -> None:
-    recover, create = run(repairs.OF_DENIAL["404"](read(repairs)))
+    recover, create = run(repairs.REPAIRS_OF_DENIAL["404"](read(repairs)))
 
     assert recover == shlex.split("az keyvault secret recover --vault-name kv-a --name api-key")
     assert create == shlex.split("python scripts/set_secrets.py api-key --vault kv-a")
 
 
 def test_a_deleted_key_is_recovered(repairs: Any, run: Any) -> None:
-    recover, create = run(repairs.OF_DENIAL["404"](read(repairs, "key")))
+    recover, create = run(repairs.REPAIRS_OF_DENIAL["404"](read(repairs, "key")))
 
     assert recover == shlex.split("az keyvault key recover --vault-name kv-a --name api-key")
     assert create[:4] == ["az", "keyvault", "key", "create"]
@@ -123,17 +123,17 @@ def test_a_deleted_key_is_recovered(repairs: Any, run: Any) -> None:
 def test_a_pinned_version_is_said(repairs: Any, run: Any) -> None:
     pinned = read(repairs, version="abc")
 
-    repair = repairs.OF_DENIAL["404"](pinned)
+    repair = repairs.REPAIRS_OF_DENIAL["404"](pinned)
     assert "correct the version in the declaration, or leave it out" in repair
     versions, _ = run(repair)
     assert versions[1:4] == ["keyvault", "secret", "list-versions"]
-    (enable,) = run(repairs.OF_DENIAL["Disabled"](pinned))
+    (enable,) = run(repairs.REPAIRS_OF_DENIAL["Disabled"](pinned))
     assert enable[-4:] == ["--version", "abc", "--enabled", "true"]
 
 
 def test_a_role_is_assigned_by_object_id(repairs: Any, run: Any) -> None:
     user = read(repairs, identity_id=IDENTITY)
-    scope, principal, assign = run(repairs.OF_DENIAL["ForbiddenByRbac"](user))
+    scope, principal, assign = run(repairs.REPAIRS_OF_DENIAL["ForbiddenByRbac"](user))
 
     assert scope == shlex.split("az keyvault show --name kv-a --query id --output tsv")
     assert principal[1:5] == ["identity", "show", "--ids", IDENTITY]
@@ -146,7 +146,7 @@ def test_a_role_is_assigned_by_object_id(repairs: Any, run: Any) -> None:
 
 def test_an_access_policy_is_added_and_replaces_none(repairs: Any, run: Any) -> None:
     for noun, permissions in (("secret", "secrets:['get']"), ("key", "keys:['get','sign']")):
-        calls = run(repairs.OF_DENIAL["403"](read(repairs, noun)))
+        calls = run(repairs.REPAIRS_OF_DENIAL["403"](read(repairs, noun)))
 
         (put,) = [call for call in calls if call[1] == "rest"]
         query = (
@@ -166,7 +166,9 @@ def test_who_reads_is_found_by_the_right_command(repairs: Any, run: Any) -> None
         ({"identity_id": IDENTITY}, ["identity", "show", "--ids", IDENTITY]),
         ({"in_azure": False}, ["ad", "signed-in-user", "show"]),
     ):
-        (_, principal, assign) = run(repairs.OF_DENIAL["ForbiddenByRbac"](read(repairs, **who)))
+        (_, principal, assign) = run(
+            repairs.REPAIRS_OF_DENIAL["ForbiddenByRbac"](read(repairs, **who))
+        )
         assert principal[1 : len(words) + 1] == words
         assert assign[-1] == ("ServicePrincipal" if who.get("in_azure", True) else "User")
 
@@ -174,9 +176,9 @@ def test_who_reads_is_found_by_the_right_command(repairs: Any, run: Any) -> None
 def test_the_firewall_gives_access_to_who_reads(repairs: Any, run: Any) -> None:
     developer = read(repairs, in_azure=False, address="203.0.113.7")
 
-    (add,) = run(repairs.OF_DENIAL["ForbiddenByFirewall"](developer))
+    (add,) = run(repairs.REPAIRS_OF_DENIAL["ForbiddenByFirewall"](developer))
     assert add[-2:] == ["--ip-address", "203.0.113.7"]
-    *_, add = run(repairs.OF_DENIAL["ForbiddenByFirewall"](read(repairs)))
+    *_, add = run(repairs.REPAIRS_OF_DENIAL["ForbiddenByFirewall"](read(repairs)))
     assert add[1:] == shlex.split("keyvault network-rule add --name kv-a --subnet /subnets/app")
 
 

@@ -23,7 +23,7 @@ def module(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module that makes the rows, in an app that has an identity."""
     for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
         monkeypatch.setenv(name, "of-the-test")
-    return importlib.import_module("identity_bindings.rows")
+    return importlib.import_module("identity_bindings.report")
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_each_problem_is_a_line_and_is_kept(report: Any, caplog: pytest.LogCaptu
 def test_a_function_in_error_answers_requests_and_raises_for_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    module = importlib.import_module("identity_bindings.refusal")
+    module = importlib.import_module("identity_bindings.report")
     refuse = module.refusal("echo", problems("one", "two"))
     request = func.HttpRequest("GET", "/", body=b"")
 

@@ -178,9 +178,9 @@ REFUSALS: dict[str, tuple[dict[str, Any], str, str]] = {
 
 def repair_of(kind: str, identity_id: str | None = None) -> str:
     """The repair of a denial of `api-key`, as test_repairs.py tests it."""
-    repairs = importlib.import_module("identity_bindings.repairs")
+    repairs = importlib.import_module("identity_bindings.errors")
     read = repairs.Read("secret", "contoso", "api-key", None, identity_id, True, "203.0.113.7")
-    return str(repairs.OF_DENIAL[kind](read))
+    return str(repairs.REPAIRS_OF_DENIAL[kind](read))
 
 
 @pytest.mark.parametrize("how", REFUSALS)

@@ -16,10 +16,10 @@ declares a secret of a function of the v2 model.
 from . import masking
 from .decorators import key_vault_secret
 from .errors import BindingUnavailableError
-from .isolation import isolated
+from .indexing import isolated
+from .injection import Secret
 from .key_vault_secrets import refresh_secret
 from .registration import register_functions
-from .secret import Secret
 
 masking.install()
 

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from . import host_adapter, masking
 from .declarations import parse
-from .report import report
-from .rows import as_table
+from .report import as_table, report
 
 ROOT = Path(__file__).parent.parent
 

@@ -12,9 +12,8 @@ from threading import Lock
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
-from . import repairs
-from .errors import Failure, ReadError
-from .gates import Gate, retry_after
+from .errors import RESTART, SIGN_IN, Failure, ReadError, assign_identity
+from .timing import Gate, retry_after
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessTokenInfo, SupportsTokenInfo
@@ -142,7 +141,7 @@ class Credential:
         """
         if not in_azure():
             reason = "no developer's login gave a token on this machine"
-            return Failure("denied", reason, repairs.SIGN_IN)
+            return Failure("denied", reason, SIGN_IN)
         status, text, seconds = self._answer
         if status == 400 and re.search(r"identity|\bmsi\b", text, re.IGNORECASE):
             return not_assigned(self.identity)
@@ -168,7 +167,7 @@ class EmulatorCredential(Credential):
 
 def _no_token(answer: str) -> Failure:
     reason = f"the identity endpoint gave no token ({answer})"
-    return Failure("transient", reason, repairs.RESTART)
+    return Failure("transient", reason, RESTART)
 
 
 def not_assigned(identity: Identity) -> Failure:
@@ -176,7 +175,7 @@ def not_assigned(identity: Identity) -> Failure:
     reason = f"no identity is assigned: the app does not have {identity}"
     if not has_endpoint():
         reason += "; WEBSITE_SITE_NAME and WEBSITE_SKU say that this is Azure: unset them elsewhere"
-    return Failure("denied", reason, repairs.assign_identity(identity.resource_id))
+    return Failure("denied", reason, assign_identity(identity.resource_id))
 
 
 @cache

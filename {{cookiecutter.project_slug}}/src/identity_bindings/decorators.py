@@ -10,9 +10,8 @@ from .errors import Problem
 from .grammar import declare, is_parameter
 from .host_adapter import handler_of, is_registered, set_handler, unfillable
 from .indexing import watch
-from .injection import Declared, attach, declared_of, inject, injections_for
-from .refusal import refusal
-from .report import report
+from .injection import inject, injections_for
+from .report import Declared, attach, declared_of, refusal, report
 from .signatures import Handler, by_name, module_of, name_of, present, signature_of, without
 
 

@@ -5,12 +5,14 @@ Every message says what to do; none carries a secret's value.
 
 import json
 import logging
-from collections.abc import Hashable
+import os
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from math import inf
 from reprlib import Repr
+from shlex import quote
 from typing import Any, Literal, Protocol
 
 logger = logging.getLogger("identity_bindings")
@@ -138,3 +140,164 @@ class Readable(Protocol):
 
     def read(self) -> Reading:
         """Read the value now. Blocks. Raises ReadError if there is none."""
+
+
+SIGN_IN = (
+    "run 'az login' or 'azd auth login', or put the value into the file that LOCAL_SECRETS_FILE"
+    " names"
+)
+TRY_AGAIN = "the next read tries again; https://status.azure.com shows outages"
+EMULATOR = "the emulator must run, have the secret, and be trusted: see REQUESTS_CA_BUNDLE"
+RESTART = "the next read tries again; if it lasts, restart the app"
+
+_ROLES = {"secret": "Key Vault Secrets User", "key": "Key Vault Crypto User"}
+_PERMISSIONS = {"secret": "secrets:['get']", "key": "keys:['get','sign']"}
+_CREATE = {
+    "secret": "python scripts/set_secrets.py {name} --vault {vault}",
+    "key": "az keyvault key create --vault-name {vault} --name {name} --kty RSA --size 3072"
+    " --ops sign verify",
+}
+
+
+@dataclass(frozen=True)
+class Read:
+    """What was read, where and by whom.
+
+    Attributes:
+        noun: ``secret`` or ``key``.
+        vault: The vault's name.
+        name: The name of the secret or key.
+        version: The version that the declaration pins; None is the newest.
+        identity_id: The resource id of a user-assigned identity; None is the system-assigned one.
+        in_azure: Whether a managed identity reads; otherwise a developer does.
+        address: The client address that the vault reports, if it does.
+    """
+
+    noun: str
+    vault: str
+    name: str
+    version: str | None
+    identity_id: str | None
+    in_azure: bool
+    address: str = ""
+
+    @property
+    def item(self) -> str:
+        """The secret or key as arguments of ``az keyvault``."""
+        return f"--vault-name {self.vault} --name {self.name}"
+
+    @property
+    def principal_id(self) -> str:
+        """The command that finds the principal id of who reads."""
+        if not self.in_azure:
+            return "$(az ad signed-in-user show --query id --output tsv)"
+        shown = f"az functionapp identity show {site_arguments()}"
+        if self.identity_id:
+            shown = f"az identity show --ids {quote(self.identity_id)}"
+        return f"$({shown} --query principalId --output tsv)"
+
+    @property
+    def vault_id(self) -> str:
+        """The command that finds the resource id of the vault."""
+        return f"$(az keyvault show --name {self.vault} --query id --output tsv)"
+
+
+def assign_identity(resource_id: str | None) -> str:
+    """Assign the system-assigned identity, or the user-assigned one of this id, to this app."""
+    identities = f" --identities {quote(resource_id)}" if resource_id else ""
+    return f"az functionapp identity assign {site_arguments()}{identities}"
+
+
+def _enable(read: Read) -> str:
+    version = f" --version {read.version}" if read.version else ""
+    return f"az keyvault {read.noun} set-attributes {read.item}{version} --enabled true"
+
+
+def _join_network(read: Read) -> str:
+    place = "the app's network" if read.in_azure else "this machine's network"
+    return (
+        f"{place} needs an approved private endpoint of the vault, and the vault's private DNS zone:"
+        f' `az network private-endpoint-connection list --id "{read.vault_id}"`'
+    )
+
+
+def _open_firewall(read: Read) -> str:
+    add = f"az keyvault network-rule add --name {read.vault}"
+    if read.in_azure:
+        subnet = f"az functionapp show {site_arguments()} --query virtualNetworkSubnetId"
+        return f'{add} --subnet "$({subnet} --output tsv)"'
+    return f"{add} --ip-address {quote(read.address or '<address>')}"
+
+
+def _assign_role(read: Read) -> str:
+    kind = "ServicePrincipal" if read.in_azure else "User"
+    return (
+        f'az role assignment create --role "{_ROLES[read.noun]}" --scope "{read.vault_id}"'
+        f' --assignee-object-id "{read.principal_id}" --assignee-principal-type {kind}'
+    )
+
+
+def _add_policy(read: Read) -> str:
+    # 'az keyvault set-policy' would replace what the identity may do with secrets.
+    policy = (
+        f"{{tenantId:properties.tenantId,objectId:'{read.principal_id}',"
+        f"permissions:{{{_PERMISSIONS[read.noun]}}}}}"
+    )
+    return (
+        f'az keyvault show --name {read.vault} --query "{{properties:{{accessPolicies:[{policy}]}}}}"'
+        " --output json | az rest --method put --url"
+        f' "{read.vault_id}/accessPolicies/add?api-version=2026-02-01" --body @-'
+    )
+
+
+def _use_one_tenant(read: Read) -> str:
+    return (
+        "the vault and the identity must be in the same tenant; the vault's is:"
+        f" `az keyvault show --name {read.vault} --query properties.tenantId`"
+    )
+
+
+def _restore(read: Read) -> str:
+    recover = f"`az keyvault {read.noun} recover {read.item}` recovers it if it was deleted"
+    if read.version:
+        return (
+            f"`az keyvault {read.noun} list-versions {read.item}` lists the versions that exist:"
+            f" correct the version in the declaration, or leave it out; {recover}"
+        )
+    create = _CREATE[read.noun].format(vault=read.vault, name=read.name)
+    return f"{recover}, `{create}` creates it"
+
+
+REPAIRS_OF_DENIAL: dict[str, Callable[[Read], str]] = {
+    "Disabled": _enable,
+    "ForbiddenByConnection": _join_network,
+    "ForbiddenByFirewall": _open_firewall,
+    "ForbiddenByRbac": _assign_role,
+    "401": _use_one_tenant,
+    "403": _add_policy,
+    "404": _restore,
+}
+"""What repairs a vault's denial, by its code or status."""
+
+
+def repair_of_silence(sign: str, vault: str) -> str:
+    """What repairs a vault that does not answer, by what happened."""
+    found = {
+        "unresolved": f"`az keyvault show --name {vault}` shows whether the vault exists,"
+        f" `az keyvault recover --name {vault}` recovers a deleted one; if it exists, check the"
+        " DNS of the app's network",
+        "untrusted": "something between the app and the vault answers instead of it, such as a proxy"
+        " that inspects TLS: exempt the vault's host name",
+        "foreign": "another service answers instead of the vault: check KEY_VAULT_DNS_SUFFIX and the"
+        " DNS of the app's network",
+    }
+    return found.get(sign, "the next read tries again; check the vault's name, its network and DNS")
+
+
+def site_arguments(environment: Mapping[str, str] = os.environ) -> str:
+    """Name and resource group of this app, as arguments of ``az functionapp``."""
+    name = environment.get("WEBSITE_SITE_NAME", "<app>")
+    group = environment.get("WEBSITE_RESOURCE_GROUP", "")
+    # Not every plan sets the resource group.
+    found = f'"$(az functionapp list --query "[?name==\'{name}\'].resourceGroup" --output tsv)"'
+    return f"--name {quote(name)} --resource-group {quote(group) if group else found}"

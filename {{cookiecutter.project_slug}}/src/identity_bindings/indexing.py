@@ -4,23 +4,24 @@ The worker asks once, after it has imported the app. Only then is it known which
 has, and whether HTTP requests are streams.
 """
 
+import functools
 import json
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from inspect import iscoroutinefunction, isgenerator
 from pathlib import Path
 from typing import Any
 
 import azure.functions as func
 from azure.functions.decorators.function_app import Function
 
-from . import host_adapter, host_log, masking
-from .boundary import bounded
+from . import host_adapter, masking
 from .errors import Problem, logger
 from .host_adapter import bindings_of, durable_function, handler_of, set_handler
-from .injection import Declared, declared_of, inject
-from .refusal import refusal
-from .report import report
+from .injection import ContextIn, inject
+from .masking import mask, without_secrets
+from .report import Declared, app_is_loaded, declared_of, refusal, report, write_to_stderr
 from .signatures import Handler, module_of, name_of, present, signature_of, signature_with
 
 _EXTENSION = "azurefunctions.extensions.http.fastapi"
@@ -31,7 +32,7 @@ _NO_STREAMS = f"HTTP streams are off: set the app setting {host_adapter.STREAMS_
 def watch() -> None:
     """Install the masks, and judge the functions of an app when the worker asks for them."""
     masking.install()
-    host_log.install()
+    write_to_stderr()
     host_adapter.before_indexing(_judge, _cannot_be_built)
 
 
@@ -54,7 +55,7 @@ def _judge(functions: list[Function]) -> list[Function]:
         if has_secrets or known[function]:
             with suppress(TypeError, ValueError):  # one without a signature: the worker refuses it
                 _bound(function, known[function])
-    host_log.app_is_loaded()
+    app_is_loaded()
     return fit
 
 
@@ -175,3 +176,95 @@ def _without_errors(result: Any) -> Any:
 
 
 _CHANGES = {"activityTrigger": _encoded, "entityTrigger": _without_errors}
+
+
+def import_problem(file: str, error: BaseException) -> Problem:
+    """Return the problem of a module whose import raised `error`."""
+    try:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+    except Exception:
+        text = type(error).__name__
+    missing = "; add the package to requirements.txt" if _is_missing_package(error) else ""
+    return Problem(file, "import", mask(text), f"the module must load{missing}", error)
+
+
+@contextmanager
+def isolated(file: str) -> Iterator[None]:
+    """Import and register a blueprint so that its faults harm no other function::
+
+        with isolated("blueprints/orders.py"):
+            from blueprints.orders import blueprint as orders
+
+            app.register_functions(orders)
+
+    What it raises is logged with the file's name, and its functions are not registered.
+
+    Args:
+        file: The blueprint's file, as the log shall name it.
+    """
+    watch()
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit too: the app's other functions must run
+        report.add_problems(file, [import_problem(file, error)])
+
+
+def _is_missing_package(error: BaseException) -> bool:
+    return isinstance(error, ModuleNotFoundError)
+
+
+def bounded(
+    handler: Handler,
+    folder: str | None = None,
+    change: Callable[[Any], Any] | None = None,
+) -> Handler:
+    """Wrap a function at the app's boundary: an exception that would show a secret is replaced.
+
+    Args:
+        handler: The outermost function of the app.
+        folder: What ``context.function_directory`` gives, where the function asks for it. The
+            worker would name the folder of this file.
+        change: Receives what the function returns, and returns what the worker gets.
+    """
+
+    def arrive(kwargs: dict[str, Any]) -> None:
+        if folder is not None and "context" in kwargs:
+            kwargs["context"] = ContextIn(folder, kwargs["context"])
+
+    @functools.wraps(handler)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            arrive(kwargs)
+            result = handler(*args, **kwargs)
+            if isgenerator(result):
+                return _delegated(result)
+            return result if change is None else change(result)
+        except Exception as error:
+            if (clean := without_secrets(error)) is error:
+                raise
+        raise clean
+
+    @functools.wraps(handler)
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        try:
+            arrive(kwargs)
+            result = await handler(*args, **kwargs)
+            return result if change is None else change(result)
+        except Exception as error:
+            if (clean := without_secrets(error)) is error:
+                raise
+        raise clean
+
+    return call_async if iscoroutinefunction(handler) else call
+
+
+def _delegated(running: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """Run a generator, such as a Durable orchestrator's, with the boundary around it."""
+    try:
+        return (yield from running)
+    except Exception as error:
+        if (clean := without_secrets(error)) is error:
+            raise
+    raise clean

@@ -2,22 +2,72 @@
 
 import asyncio
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent import futures
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field
 from inspect import Parameter, Signature, iscoroutinefunction, unwrap
 from time import monotonic
 from typing import Any
 
-from .boundary import ContextIn
 from .credentials import in_azure, is_emulator
-from .errors import BindingUnavailableError, Failure, Problem, ReadError
-from .exceptions import without_secrets
-from .masking import mask
-from .secret import Secret
+from .errors import BindingUnavailableError, Failure, ReadError
+from .masking import without_secrets
 from .signatures import Handler, signature_of
 from .sources import Source, pool
 from .timing import WAIT
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret whose value can change during a call, when it is rotated.
+
+    A parameter with this annotation receives one; every other parameter receives a ``str``::
+
+        def main(req: func.HttpRequest, db_password: Secret) -> func.HttpResponse:
+            try:
+                connection = connect(db_password.value)
+            except AccessDenied:
+                connection = connect(db_password.newest())
+    """
+
+    value: str = field(repr=False)
+    _injection: Any = field(default=None, repr=False, compare=False)
+
+    def newest(self) -> str:
+        """Return the newest value after `value` was refused.
+
+        All callers wait for one read. There is at most one in 10 s for each secret: until then, and
+        where the read fails, this is the last value that was read, which may be `value` itself.
+
+        Raises:
+            BindingUnavailableError: There is no value that may be used.
+        """
+        if self._injection is None:  # created by a test
+            return self.value
+        for flight in self._reads():
+            futures.wait([flight], WAIT)
+        self._injection.wait()
+        return self._last()
+
+    async def newest_async(self) -> str:
+        """The same as `newest`, without blocking the event loop."""
+        if self._injection is None:
+            return self.value
+        for flight in self._reads():
+            await asyncio.wait([asyncio.wrap_future(flight)], timeout=WAIT)
+        await self._injection.wait_async()
+        return self._last()
+
+    def _reads(self) -> Iterator[futures.Future[None]]:
+        for _ in range(2):  # the first read may have begun before the refusal
+            if self._last() == self.value and (flight := self._injection.source.read_again()):
+                yield flight
+                with suppress(ReadError):
+                    self._injection.source.settle(flight)
+
+    def _last(self) -> str:
+        return str(self._injection.give(self._injection.source.reading).value)
 
 
 @dataclass(frozen=True)
@@ -118,43 +168,6 @@ def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> 
     ]
 
 
-@dataclass(frozen=True)
-class Declared:
-    """What this package knows of a function: it hangs on what takes the handler's place.
-
-    Attributes:
-        handler: The owner's function.
-        injections: What fills its declared parameters in.
-        hidden: The names of these parameters.
-        problems: What is wrong with its declaration.
-        file: The ``function.json`` that declares it; empty for a decorator.
-        folder: The folder of that file; empty for a decorator.
-        wrapped: What takes the handler's place.
-    """
-
-    handler: Handler
-    injections: tuple[Injection, ...] = ()
-    hidden: frozenset[str] = frozenset()
-    problems: tuple[Problem, ...] = ()
-    file: str = ""
-    folder: str = ""
-    wrapped: Handler | None = None
-
-
-_ATTRIBUTE = "__identity_bindings__"
-
-
-def declared_of(handler: Handler) -> Declared | None:
-    """What this package knows of a function, also through the owner's own decorators."""
-    return getattr(handler, _ATTRIBUTE, None)
-
-
-def attach(handler: Handler, known: Declared) -> Handler:
-    """Note on `handler` what is known of the function that it replaces."""
-    setattr(handler, _ATTRIBUTE, replace(known, wrapped=handler))
-    return handler
-
-
 def inject(
     handler: Handler,
     values: Sequence[Injection],
@@ -213,7 +226,7 @@ def inject(
                     items[0].wait()
             return handler(*complete(args, kwargs), **kwargs)
         except Exception as error:
-            if not outermost or (clean := without_secrets(error, mask)) is error:
+            if not outermost or (clean := without_secrets(error)) is error:
                 raise
         raise clean  # outside of `except`, or the exception would be its `__context__`
 
@@ -225,7 +238,7 @@ def inject(
                     await items[0].wait_async()
             return await handler(*complete(args, kwargs), **kwargs)
         except Exception as error:
-            if not outermost or (clean := without_secrets(error, mask)) is error:
+            if not outermost or (clean := without_secrets(error)) is error:
                 raise
         raise clean
 
@@ -245,7 +258,7 @@ def _inject_one(handler: Handler, value: Injection, outermost: bool) -> Handler:
                     kwargs[name] = value.wait()
             return handler(*args, **kwargs)
         except Exception as error:
-            if not outermost or (clean := without_secrets(error, mask)) is error:
+            if not outermost or (clean := without_secrets(error)) is error:
                 raise
         raise clean
 
@@ -258,8 +271,19 @@ def _inject_one(handler: Handler, value: Injection, outermost: bool) -> Handler:
                     kwargs[name] = await value.wait_async()
             return await handler(*args, **kwargs)
         except Exception as error:
-            if not outermost or (clean := without_secrets(error, mask)) is error:
+            if not outermost or (clean := without_secrets(error)) is error:
                 raise
         raise clean
 
     return call_async if iscoroutinefunction(handler) else call
+
+
+class ContextIn:
+    """The worker's context of an invocation, with the folder of the function that runs."""
+
+    def __init__(self, folder: str, context: Any) -> None:
+        self.function_directory = folder
+        self._context = context
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)

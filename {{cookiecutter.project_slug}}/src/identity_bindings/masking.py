@@ -12,12 +12,11 @@ import sys
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from threading import Lock, local
+from traceback import TracebackException, format_tb
 from typing import Any
 
 from .errors import logger, say_once
-from .exceptions import without_secrets
-from .forms import SHORTEST, forms_of
-from .gram_table import GramTable
+from .forms import SHORTEST, GramTable, forms_of
 
 MASK = "***"
 
@@ -184,7 +183,7 @@ def _is_clean(args: Any, message: str) -> bool:
 
 def _mask_rest(record: logging.LogRecord) -> None:
     if record.exc_info and record.exc_info[1] is not None:
-        error = without_secrets(record.exc_info[1], mask)
+        error = without_secrets(record.exc_info[1])
         if error is not record.exc_info[1]:
             record.exc_info = (type(error), error, error.__traceback__)
     if record.exc_text or record.stack_info or len(vars(record)) != len(_STANDARD):
@@ -212,3 +211,52 @@ def _mask_object(value: Any, seen: set[int] | None = None) -> Any:
         return value if mask(text + repr(value)) == text + repr(value) else mask(text)
     except Exception:  # an object that cannot be shown shows nothing; what is in a list may be
         return MASK if walk else value
+
+
+_NO_TEXT = "<exception str() failed>"
+_WIDEST_GROUP = 10_000  # Python's own default leaves out all but 15 members
+
+
+def without_secrets(error: BaseException) -> BaseException:
+    """Return `error` itself where its rendered text shows no secret, else a stand-in.
+
+    The rendered text is what ``traceback`` makes of it: class and message, traceback with source
+    lines, notes, chain and group. A stand-in has the name of the class and the masked ``str()``.
+    It keeps the traceback if that shows no secret, and nothing else: no notes, chain or members.
+    It is an ``Exception`` of a class of its own; only FastAPI's ``HTTPException`` stays one, since
+    the caller must get its status.
+
+    `error` is not changed: the application may still use it.
+    """
+    try:
+        text = "".join(
+            TracebackException(
+                type(error), error, error.__traceback__, max_group_width=_WIDEST_GROUP
+            ).format()
+        )
+        if mask(text) == text:
+            return error
+    except Exception:  # what cannot be rendered may show anything
+        text = ""
+    stand_in = _stand_in(error)
+    traceback = "".join(format_tb(error.__traceback__))
+    return stand_in.with_traceback(error.__traceback__ if mask(traceback) == traceback else None)
+
+
+def _stand_in(error: BaseException) -> Exception:
+    name, names = mask(type(error).__name__), {"__module__": mask(type(error).__module__)}
+    plain: type[Exception] = type(name, (Exception,), names)
+    with_status: Any = getattr(sys.modules.get("starlette.exceptions"), "HTTPException", None)
+    try:
+        if with_status is None or not isinstance(error, with_status):
+            return plain(mask(str(error)))
+        kind: type[Exception] = type(name, (with_status,), names)
+        headers = {key: mask(value) for key, value in (error.headers or {}).items()}
+        return kind(error.status_code, _masked(error.detail), headers or None)
+    except Exception:
+        return plain(_NO_TEXT)
+
+
+def _masked(detail: Any) -> Any:
+    """`detail` as it is, or as a masked text where it shows a secret."""
+    return detail if mask(str(detail)) == str(detail) else mask(str(detail))

@@ -1,14 +1,142 @@
-"""What this app declares, and every problem that was found."""
+"""What this app declares, and every problem that was found: for ``check``, and for the log."""
 
 import logging
-from collections.abc import Sequence
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent import futures
+from dataclasses import dataclass, replace
+from textwrap import wrap
 from threading import Thread
+from typing import Any, NamedTuple
 
-from .credentials import has_endpoint, in_azure
-from .errors import Problem, logger
+from . import host_adapter
+from .credentials import has_endpoint, in_azure, not_assigned
+from .errors import Failure, IdentityBindingError, Problem, logger
 from .injection import Injection
-from .rows import Row, problem_row, read_rows
-from .sources import pool
+from .signatures import Handler
+from .sources import NO_ANSWER, pool
+from .timing import WAIT
+
+EXPIRES_SOON_DAYS = 30
+WIDTH = 100
+_WIDEST = (30, 24, 34, 8)  # of the columns: with two blanks between them, 102 - 2
+
+
+class Row(NamedTuple):
+    """One binding of one function, and whether it can be read. All of it may be shown."""
+
+    function: str
+    binding: str
+    what: str
+    identity: str
+    result: str
+    milliseconds: int | None = None
+    repair: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the value can be read."""
+        return self.result.startswith("ok")
+
+    @property
+    def took(self) -> str:
+        """How long the read took."""
+        return "" if self.milliseconds is None else f"{self.milliseconds} ms"
+
+    def as_line(self) -> str:
+        """The row as one line of a log."""
+        return "  ".join(filter(None, [*self[:5], self.took, self.repair]))
+
+
+def problem_row(function: str, problem: Problem) -> Row:
+    """The row of a function that is in error."""
+    result = "cannot be imported" if problem.property == "import" else "wrong declaration"
+    return Row(function, "-", problem.file, "-", result, None, str(problem))
+
+
+def read_rows(injections: Sequence[Injection]) -> list[Row]:
+    """Read every value that has not been read, all at once, and say how it went."""
+    if in_azure() and not has_endpoint():
+        return [_row(one, not_assigned(one.binding.identity)) for one in injections]
+    flights = {injection.source.join() for injection in injections}
+    futures.wait(filter(None, flights), timeout=WAIT)
+    return [_row(injection, injection.failure) for injection in injections]
+
+
+def _row(injection: Injection, failure: Failure | None) -> Row:
+    source, binding, reading = injection.source, injection.binding, injection.source.reading
+    names = (injection.function, binding.name, str(binding), injection.reader)
+    if failure is not None or reading is None:
+        failure = failure or NO_ANSWER
+        return Row(*names, failure.reason, None, failure.repair)
+    note, expires = reading.note, reading.expires
+    if not note and expires is not None and expires - time.time() < EXPIRES_SOON_DAYS * 86400:
+        note = f"expires on {time.strftime('%Y-%m-%d', time.gmtime(expires))}"
+    return Row(*names, f"ok, but it {note}" if note else "ok", round(source.took * 1000))
+
+
+def as_table(rows: Sequence[Row]) -> str:
+    """The rows as a table of at most 100 columns: below each row, what is read, and the repair."""
+    lines = [("function", "binding", "result", "time")]
+    lines += [(row.function, row.binding, row.result, row.took) for row in rows]
+    widths = [
+        min(most, max(map(len, column)))
+        for most, column in zip(_WIDEST, zip(*lines, strict=True), strict=True)
+    ]
+    text = [*_cells(lines[0], widths)]
+    for row, line in zip(rows, lines[1:], strict=True):
+        text += _cells(line, widths)
+        read = row.what if row.identity == "-" else f"{row.what}, read by {row.identity}"
+        for detail in (read, row.repair and f"Repair: {row.repair}"):
+            text += wrap(
+                detail, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
+            )
+    return "\n".join(text)
+
+
+def _cells(line: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    wrapped = [wrap(cell, width) or [""] for cell, width in zip(line, widths, strict=True)]
+    for number in range(max(map(len, wrapped))):
+        cells = [cell[number] if number < len(cell) else "" for cell in wrapped]
+        yield "  ".join(map(str.ljust, cells, widths)).rstrip()
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What this package knows of a function: it hangs on what takes the handler's place.
+
+    Attributes:
+        handler: The owner's function.
+        injections: What fills its declared parameters in.
+        hidden: The names of these parameters.
+        problems: What is wrong with its declaration.
+        file: The ``function.json`` that declares it; empty for a decorator.
+        folder: The folder of that file; empty for a decorator.
+        wrapped: What takes the handler's place.
+    """
+
+    handler: Handler
+    injections: tuple[Injection, ...] = ()
+    hidden: frozenset[str] = frozenset()
+    problems: tuple[Problem, ...] = ()
+    file: str = ""
+    folder: str = ""
+    wrapped: Handler | None = None
+
+
+_ATTRIBUTE = "__identity_bindings__"
+
+
+def declared_of(handler: Handler) -> Declared | None:
+    """What this package knows of a function, also through the owner's own decorators."""
+    return getattr(handler, _ATTRIBUTE, None)
+
+
+def attach(handler: Handler, known: Declared) -> Handler:
+    """Note on `handler` what is known of the function that it replaces."""
+    setattr(handler, _ATTRIBUTE, replace(known, wrapped=handler))
+    return handler
 
 
 class Report:
@@ -53,3 +181,45 @@ def _log(injections: Sequence[Injection]) -> None:
 
 report = Report()
 """The report of this process."""
+
+
+def refusal(function: str, problems: Sequence[Problem]) -> Handler:
+    """Return a handler that logs the problems and answers an HTTP request with 500.
+
+    The caller of the HTTP function gets no reason. For any other trigger the handler raises the
+    reason: there is no caller to answer.
+    """
+
+    def refuse(**arguments: Any) -> Any:
+        if not any(map(host_adapter.is_request, arguments.values())):
+            reason = "; ".join(map(str, problems))
+            raise IdentityBindingError(f"Function '{function}' is in error: {reason}")
+        for problem in problems:
+            logger.error("Function '%s' is in error: %s", function, problem)
+        return host_adapter.error_response("This function is in error. Its log says why.")
+
+    return refuse
+
+
+_loading = True
+
+
+def write_to_stderr() -> None:
+    """Write to ``stderr`` what is logged outside of calls, if the Functions host runs this app."""
+    hosted = in_azure() or "AZURE_FUNCTIONS_ENVIRONMENT" in os.environ
+    if hosted and not logger.handlers:
+        handler = logging.StreamHandler()
+        # The host takes a line's level from its words "warning" and "error".
+        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        handler.addFilter(_is_outside_of_calls)
+        logger.addHandler(handler)
+
+
+def app_is_loaded() -> None:
+    """Note that from now on calls run. What they log reaches the host as records."""
+    global _loading
+    _loading = False
+
+
+def _is_outside_of_calls(record: logging.LogRecord) -> bool:
+    return _loading or str(record.threadName).startswith("identity-")

@@ -13,7 +13,6 @@ from functools import cache
 from threading import BoundedSemaphore
 from typing import Any
 
-from . import repairs
 from .credentials import (
     EmulatorCredential,
     Identity,
@@ -22,9 +21,19 @@ from .credentials import (
     open_credential,
     transport,
 )
-from .errors import AnswerRefused, Failure, ReadError, Reading
-from .gates import Gate, retry_after
+from .errors import (
+    EMULATOR,
+    REPAIRS_OF_DENIAL,
+    TRY_AGAIN,
+    AnswerRefused,
+    Failure,
+    Read,
+    ReadError,
+    Reading,
+    repair_of_silence,
+)
 from .grammar import Property
+from .timing import Gate, retry_after
 
 SUFFIXES = (
     *("vault.azure.net", "vault.azure.cn", "vault.usgovcloudapi.net", "vault.sovcloud-api.fr"),
@@ -76,7 +85,7 @@ def vault_name(url: str) -> str:
     return url.removeprefix("https://").partition(".")[0]
 
 
-# What an answer of the vault means, by its code or status; repairs.OF_DENIAL says what repairs it.
+# What an answer of the vault means, by its code or status; REPAIRS_OF_DENIAL says what repairs it.
 # Source: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 _REASONS = {
     "Disabled": "the {noun} is disabled",
@@ -143,7 +152,7 @@ class Vault:
                 else:
                     failure = self._silent(error)
                 if is_emulator(self.url):
-                    failure = replace(failure, repair=repairs.EMULATOR)
+                    failure = replace(failure, repair=EMULATOR)
                 if status in _OF_THE_VAULT or (status < 400 and _is_of_network(error)):
                     failure = self._gate.close(failure)
             # Raised outside of the handlers: the SDK's exceptions hold what the vault sent.
@@ -162,13 +171,13 @@ class Vault:
         if kind not in _REASONS:
             reason = f"the vault answered {answer}"
             seconds = retry_after(error.response.headers)
-            return Failure("transient", reason, repairs.TRY_AGAIN, seconds)
+            return Failure("transient", reason, TRY_AGAIN, seconds)
         identity_id = self._credential.identity.resource_id
-        read = repairs.Read(
+        read = Read(
             *(self.noun, vault_name(self.url), name, version, identity_id, in_azure(), address)
         )
         reason = f"{_REASONS[kind].format(noun=self.noun)} ({answer})"
-        return Failure("denied", reason, repairs.OF_DENIAL[kind](read))
+        return Failure("denied", reason, REPAIRS_OF_DENIAL[kind](read))
 
     def _silent(self, error: Exception) -> Failure:
         """Describe what happened, without the SDK's text: it may contain what the vault sent."""
@@ -176,7 +185,7 @@ class Vault:
             return _no_answer(str(error))
         other = ("", f"the connection failed: {type(error).__name__}")
         kind, reason = next((found for sign, found in _SIGNS.items() if sign in str(error)), other)
-        return _no_answer(reason, repairs.of_silence(kind, vault_name(self.url)))
+        return _no_answer(reason, repair_of_silence(kind, vault_name(self.url)))
 
 
 @contextmanager
@@ -222,10 +231,10 @@ _SIGNS = {
     "timed out": ("", "it did not answer in time"),
     "refused": ("", "it refused the connection"),
 }
-"""What a connection's error means: a key of repairs.of_silence, and a reason."""
+"""What a connection's error means: a key of repair_of_silence, and a reason."""
 
 
-def _no_answer(reason: str, repair: str = repairs.TRY_AGAIN) -> Failure:
+def _no_answer(reason: str, repair: str = TRY_AGAIN) -> Failure:
     return Failure("transient", f"the vault gave no answer: {reason}", repair)
 
 

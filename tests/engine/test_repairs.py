@@ -93,8 +93,8 @@ def every_repair(repairs: Any) -> dict[str, str]:
         "developer": {"in_azure": False, "address": "203.0.113.7"},
     }
     found = {
-        f"{noun} {denial} {reader} {version or 'newest'}": repairs.REPAIRS_OF_DENIAL[denial](
-            read(repairs, noun, version=version, **readers[reader])
+        f"{noun} {denial} {reader} {version or 'newest'}": repairs.repair_of_denial(
+            denial, read(repairs, noun, version=version, **readers[reader])
         )
         for noun, denial, reader, version in product(
             ("secret", "key"), DENIALS, readers, (None, "0123456789abcdef0123456789abcdef")
@@ -107,14 +107,14 @@ def every_repair(repairs: Any) -> dict[str, str]:
 
 
 def test_a_deleted_secret_is_recovered(repairs: Any, run: Any) -> None:
-    recover, create = run(repairs.REPAIRS_OF_DENIAL["404"](read(repairs)))
+    recover, create = run(repairs.repair_of_denial("404", read(repairs)))
 
     assert recover == shlex.split("az keyvault secret recover --vault-name kv-a --name api-key")
     assert create == shlex.split("python scripts/set_secrets.py api-key --vault kv-a")
 
 
 def test_a_deleted_key_is_recovered(repairs: Any, run: Any) -> None:
-    recover, create = run(repairs.REPAIRS_OF_DENIAL["404"](read(repairs, "key")))
+    recover, create = run(repairs.repair_of_denial("404", read(repairs, "key")))
 
     assert recover == shlex.split("az keyvault key recover --vault-name kv-a --name api-key")
     assert create[:4] == ["az", "keyvault", "key", "create"]
@@ -123,17 +123,17 @@ def test_a_deleted_key_is_recovered(repairs: Any, run: Any) -> None:
 def test_a_pinned_version_is_said(repairs: Any, run: Any) -> None:
     pinned = read(repairs, version="abc")
 
-    repair = repairs.REPAIRS_OF_DENIAL["404"](pinned)
+    repair = repairs.repair_of_denial("404", pinned)
     assert "correct the version in the declaration, or leave it out" in repair
     versions, _ = run(repair)
     assert versions[1:4] == ["keyvault", "secret", "list-versions"]
-    (enable,) = run(repairs.REPAIRS_OF_DENIAL["Disabled"](pinned))
+    (enable,) = run(repairs.repair_of_denial("Disabled", pinned))
     assert enable[-4:] == ["--version", "abc", "--enabled", "true"]
 
 
 def test_a_role_is_assigned_by_object_id(repairs: Any, run: Any) -> None:
     user = read(repairs, identity_id=IDENTITY)
-    scope, principal, assign = run(repairs.REPAIRS_OF_DENIAL["ForbiddenByRbac"](user))
+    scope, principal, assign = run(repairs.repair_of_denial("ForbiddenByRbac", user))
 
     assert scope == shlex.split("az keyvault show --name kv-a --query id --output tsv")
     assert principal[1:5] == ["identity", "show", "--ids", IDENTITY]
@@ -146,7 +146,7 @@ def test_a_role_is_assigned_by_object_id(repairs: Any, run: Any) -> None:
 
 def test_an_access_policy_is_added_and_replaces_none(repairs: Any, run: Any) -> None:
     for noun, permissions in (("secret", "secrets:['get']"), ("key", "keys:['get','sign']")):
-        calls = run(repairs.REPAIRS_OF_DENIAL["403"](read(repairs, noun)))
+        calls = run(repairs.repair_of_denial("403", read(repairs, noun)))
 
         (put,) = [call for call in calls if call[1] == "rest"]
         query = (
@@ -167,7 +167,7 @@ def test_who_reads_is_found_by_the_right_command(repairs: Any, run: Any) -> None
         ({"in_azure": False}, ["ad", "signed-in-user", "show"]),
     ):
         (_, principal, assign) = run(
-            repairs.REPAIRS_OF_DENIAL["ForbiddenByRbac"](read(repairs, **who))
+            repairs.repair_of_denial("ForbiddenByRbac", read(repairs, **who))
         )
         assert principal[1 : len(words) + 1] == words
         assert assign[-1] == ("ServicePrincipal" if who.get("in_azure", True) else "User")
@@ -176,9 +176,9 @@ def test_who_reads_is_found_by_the_right_command(repairs: Any, run: Any) -> None
 def test_the_firewall_gives_access_to_who_reads(repairs: Any, run: Any) -> None:
     developer = read(repairs, in_azure=False, address="203.0.113.7")
 
-    (add,) = run(repairs.REPAIRS_OF_DENIAL["ForbiddenByFirewall"](developer))
+    (add,) = run(repairs.repair_of_denial("ForbiddenByFirewall", developer))
     assert add[-2:] == ["--ip-address", "203.0.113.7"]
-    *_, add = run(repairs.REPAIRS_OF_DENIAL["ForbiddenByFirewall"](read(repairs)))
+    *_, add = run(repairs.repair_of_denial("ForbiddenByFirewall", read(repairs)))
     assert add[1:] == shlex.split("keyvault network-rule add --name kv-a --subnet /subnets/app")
 
 

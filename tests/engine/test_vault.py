@@ -180,7 +180,7 @@ def repair_of(kind: str, identity_id: str | None = None) -> str:
     """The repair of a denial of `api-key`, as test_repairs.py tests it."""
     repairs = importlib.import_module("identity_bindings.errors")
     read = repairs.Read("secret", "contoso", "api-key", None, identity_id, True, "203.0.113.7")
-    return str(repairs.REPAIRS_OF_DENIAL[kind](read))
+    return str(repairs.repair_of_denial(kind, read))
 
 
 @pytest.mark.parametrize("how", REFUSALS)

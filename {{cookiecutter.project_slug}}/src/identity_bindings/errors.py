@@ -6,14 +6,14 @@ Every message says what to do; none carries a secret's value.
 import json
 import logging
 import os
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from math import inf
 from reprlib import Repr
 from shlex import quote
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 logger = logging.getLogger("identity_bindings")
 """The log of this package."""
@@ -79,15 +79,13 @@ class Reading:
 
     def field(self, name: str) -> "str | Failure":
         """Find a field of the value's JSON: a text, or a number or boolean as JSON writes it."""
-        content = self._content
-        found = content.get(name) if isinstance(content, dict) else None
-        if isinstance(found, str | bool):
-            return found if isinstance(found, str) else json.dumps(found)
-        reason = "the field is not a text, number or boolean"
+        content, reason = self._content, "the field is not a text, number or boolean"
         if not isinstance(content, dict):
             reason = "the value is not a JSON object"
         elif name not in content:
             reason = "the field is missing"
+        elif isinstance(found := content[name], str | bool):
+            return found if isinstance(found, str) else json.dumps(found)
         return Failure("denied", reason, f"set the secret to a JSON object with the field '{name}'")
 
     @cached_property
@@ -159,47 +157,20 @@ _CREATE = {
 }
 
 
-@dataclass(frozen=True)
-class Read:
+class Read(NamedTuple):
     """What was read, where and by whom.
 
-    Attributes:
-        noun: ``secret`` or ``key``.
-        vault: The vault's name.
-        name: The name of the secret or key.
-        version: The version that the declaration pins; None is the newest.
-        identity_id: The resource id of a user-assigned identity; None is the system-assigned one.
-        in_azure: Whether a managed identity reads; otherwise a developer does.
-        address: The client address that the vault reports, if it does.
+    The newest version is None, and so is the `identity_id` of the system-assigned identity. The
+    address of a client is what the vault reports of it.
     """
 
-    noun: str
+    noun: str  # secret or key
     vault: str
     name: str
     version: str | None
     identity_id: str | None
     in_azure: bool
     address: str = ""
-
-    @property
-    def item(self) -> str:
-        """The secret or key as arguments of ``az keyvault``."""
-        return f"--vault-name {self.vault} --name {self.name}"
-
-    @property
-    def principal_id(self) -> str:
-        """The command that finds the principal id of who reads."""
-        if not self.in_azure:
-            return "$(az ad signed-in-user show --query id --output tsv)"
-        shown = f"az functionapp identity show {site_arguments()}"
-        if self.identity_id:
-            shown = f"az identity show --ids {quote(self.identity_id)}"
-        return f"$({shown} --query principalId --output tsv)"
-
-    @property
-    def vault_id(self) -> str:
-        """The command that finds the resource id of the vault."""
-        return f"$(az keyvault show --name {self.vault} --query id --output tsv)"
 
 
 def assign_identity(resource_id: str | None) -> str:
@@ -208,76 +179,50 @@ def assign_identity(resource_id: str | None) -> str:
     return f"az functionapp identity assign {site_arguments()}{identities}"
 
 
-def _enable(read: Read) -> str:
-    version = f" --version {read.version}" if read.version else ""
-    return f"az keyvault {read.noun} set-attributes {read.item}{version} --enabled true"
-
-
-def _join_network(read: Read) -> str:
-    place = "the app's network" if read.in_azure else "this machine's network"
-    return (
-        f"{place} needs an approved private endpoint of the vault, and the vault's private DNS zone:"
-        f' `az network private-endpoint-connection list --id "{read.vault_id}"`'
-    )
-
-
-def _open_firewall(read: Read) -> str:
-    add = f"az keyvault network-rule add --name {read.vault}"
-    if read.in_azure:
-        subnet = f"az functionapp show {site_arguments()} --query virtualNetworkSubnetId"
-        return f'{add} --subnet "$({subnet} --output tsv)"'
-    return f"{add} --ip-address {quote(read.address or '<address>')}"
-
-
-def _assign_role(read: Read) -> str:
-    kind = "ServicePrincipal" if read.in_azure else "User"
-    return (
-        f'az role assignment create --role "{_ROLES[read.noun]}" --scope "{read.vault_id}"'
-        f' --assignee-object-id "{read.principal_id}" --assignee-principal-type {kind}'
-    )
-
-
-def _add_policy(read: Read) -> str:
-    # 'az keyvault set-policy' would replace what the identity may do with secrets.
-    policy = (
-        f"{{tenantId:properties.tenantId,objectId:'{read.principal_id}',"
-        f"permissions:{{{_PERMISSIONS[read.noun]}}}}}"
-    )
-    return (
-        f'az keyvault show --name {read.vault} --query "{{properties:{{accessPolicies:[{policy}]}}}}"'
-        " --output json | az rest --method put --url"
-        f' "{read.vault_id}/accessPolicies/add?api-version=2026-02-01" --body @-'
-    )
-
-
-def _use_one_tenant(read: Read) -> str:
-    return (
-        "the vault and the identity must be in the same tenant; the vault's is:"
-        f" `az keyvault show --name {read.vault} --query properties.tenantId`"
-    )
-
-
-def _restore(read: Read) -> str:
-    recover = f"`az keyvault {read.noun} recover {read.item}` recovers it if it was deleted"
-    if read.version:
-        return (
-            f"`az keyvault {read.noun} list-versions {read.item}` lists the versions that exist:"
+def repair_of_denial(code: str, read: Read) -> str:
+    """What repairs a vault's denial, by its code or status."""
+    noun, vault, name, version = read[:4]
+    item, app = f"--vault-name {vault} --name {name}", site_arguments()
+    vault_id = f"$(az keyvault show --name {vault} --query id --output tsv)"
+    shown = f"az functionapp identity show {app}"
+    if read.identity_id:
+        shown = f"az identity show --ids {quote(read.identity_id)}"
+    principal_id = f"$({shown} --query principalId --output tsv)"
+    subnet = f"az functionapp show {app} --query virtualNetworkSubnetId --output tsv"
+    place, rule, kind = "the app's network", f'--subnet "$({subnet})"', "ServicePrincipal"
+    if not read.in_azure:
+        principal_id = "$(az ad signed-in-user show --query id --output tsv)"
+        address = quote(read.address or "<address>")
+        place, rule, kind = "this machine's network", f"--ip-address {address}", "User"
+    recover = f"`az keyvault {noun} recover {item}` recovers it if it was deleted"
+    create = _CREATE[noun].format(vault=vault, name=name)
+    restore = f"{recover}, `{create}` creates it"
+    if version:
+        restore = (
+            f"`az keyvault {noun} list-versions {item}` lists the versions that exist:"
             f" correct the version in the declaration, or leave it out; {recover}"
         )
-    create = _CREATE[read.noun].format(vault=read.vault, name=read.name)
-    return f"{recover}, `{create}` creates it"
-
-
-REPAIRS_OF_DENIAL: dict[str, Callable[[Read], str]] = {
-    "Disabled": _enable,
-    "ForbiddenByConnection": _join_network,
-    "ForbiddenByFirewall": _open_firewall,
-    "ForbiddenByRbac": _assign_role,
-    "401": _use_one_tenant,
-    "403": _add_policy,
-    "404": _restore,
-}
-"""What repairs a vault's denial, by its code or status."""
+    pinned = f" --version {version}" if version else ""
+    policy = (
+        f"{{tenantId:properties.tenantId,objectId:'{principal_id}',"
+        f"permissions:{{{_PERMISSIONS[noun]}}}}}"
+    )
+    return {
+        "Disabled": f"az keyvault {noun} set-attributes {item}{pinned} --enabled true",
+        "ForbiddenByConnection": f"{place} needs an approved private endpoint of the vault, and the"
+        " vault's private DNS zone:"
+        f' `az network private-endpoint-connection list --id "{vault_id}"`',
+        "ForbiddenByFirewall": f"az keyvault network-rule add --name {vault} {rule}",
+        "ForbiddenByRbac": f'az role assignment create --role "{_ROLES[noun]}" --scope "{vault_id}"'
+        f' --assignee-object-id "{principal_id}" --assignee-principal-type {kind}',
+        "401": "the vault and the identity must be in the same tenant; the vault's is:"
+        f" `az keyvault show --name {vault} --query properties.tenantId`",
+        # 'az keyvault set-policy' would replace what the identity may do with secrets.
+        "403": f'az keyvault show --name {vault} --query "{{properties:{{accessPolicies:[{policy}]}}}}"'
+        " --output json | az rest --method put --url"
+        f' "{vault_id}/accessPolicies/add?api-version=2026-02-01" --body @-',
+        "404": restore,
+    }[code]
 
 
 def repair_of_silence(sign: str, vault: str) -> str:

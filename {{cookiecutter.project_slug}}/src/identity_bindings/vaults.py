@@ -23,13 +23,13 @@ from .credentials import (
 )
 from .errors import (
     EMULATOR,
-    REPAIRS_OF_DENIAL,
     TRY_AGAIN,
     AnswerRefused,
     Failure,
     Read,
     ReadError,
     Reading,
+    repair_of_denial,
     repair_of_silence,
 )
 from .grammar import Property
@@ -177,7 +177,7 @@ class Vault:
             *(self.noun, vault_name(self.url), name, version, identity_id, in_azure(), address)
         )
         reason = f"{_REASONS[kind].format(noun=self.noun)} ({answer})"
-        return Failure("denied", reason, REPAIRS_OF_DENIAL[kind](read))
+        return Failure("denied", reason, repair_of_denial(kind, read))
 
     def _silent(self, error: Exception) -> Failure:
         """Describe what happened, without the SDK's text: it may contain what the vault sent."""

@@ -13,13 +13,13 @@ import sys
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from inspect import Parameter, Signature
-from typing import Any
+from typing import Any, cast
 
 import azure.functions as func
 from azure.functions.decorators.function_app import Function, FunctionBuilder, FunctionRegister
 
 from .grammar import direction
-from .signatures import NO_HINT, Handler, annotated
+from .signatures import NO_HINT, Handler, annotated, hints_of
 
 Bindings = Sequence[Mapping[str, Any]]
 
@@ -32,11 +32,6 @@ NOT_BY_NAME = "the worker passes every parameter by its own name"
 _BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 _TRACKERS = {"httpTrigger input": "RequestTrackerMeta", "http output": "ResponseTrackerMeta"}
 _PLAIN = {"input": (str, bytes), "output": (str, bytes, bytearray)}
-_DURABLE = "azure.durable_functions."
-_CREATE = {
-    "Orchestrator.create.<locals>.handle": "Orchestrator",
-    "Entity.create.<locals>.handle": "Entity",
-}
 _registry: Any = func.get_binding_registry
 
 
@@ -50,15 +45,7 @@ def unfillable(signature: Signature, names: Collection[str]) -> Iterator[tuple[s
 
 
 def mismatches(signature: Signature, bindings: Bindings) -> Iterator[tuple[str, str]]:
-    """Compare parameters with bindings, which must agree both ways.
-
-    Args:
-        signature: What the handler takes.
-        bindings: The platform's bindings.
-
-    Yields:
-        The name that has no partner, and what to do about it.
-    """
+    """Each parameter without a binding of the platform, or the reverse, and what to do about it."""
     bound = [binding["name"] for binding in bindings]
     names = {*bound} - {"$return"}
     client = None
@@ -79,13 +66,12 @@ def acceptable(signature: Signature, bindings: Bindings) -> tuple[Signature, lis
     """Leave out the annotations that the worker would refuse. It then goes by the binding alone.
 
     Returns:
-        The signature without them, and the names of their parameters (``return`` for the last).
+        The signature without them, and their names (``return`` for that of the result).
     """
     by_name = {binding["name"]: binding for binding in bindings}
-    parameters, output = signature.parameters.values(), by_name.get("$return")
-    hints = [(one.name, one.annotation) for one in parameters]
-    refused = [name for name, hint in hints if not _accepts(name, hint, by_name.get(name))]
-    hint = signature.return_annotation
+    hints, output = hints_of(signature), by_name.get("$return")
+    hint = hints.pop("return")
+    refused = [name for name, hint in hints.items() if not _accepts(name, hint, by_name.get(name))]
     fits = output and isinstance(hint, type) and _fits(output["type"], "output", hint)
     if output and hint is not NO_HINT and not fits:
         refused.append("return")
@@ -169,17 +155,15 @@ def streams_hang() -> bool:
 
 def unfit_hints(signature: Signature) -> list[str]:
     """The parameters, and ``return``, with a type of ``func`` where HTTP is streams, or the reverse."""
-    unfit: tuple[Any, ...] = (func.HttpRequest, func.HttpResponse)
-    if not streams_on():
-        unfit = _stream_types()
-    hints = {one.name: one.annotation for one in signature.parameters.values()}
-    hints["return"] = signature.return_annotation
-    return [name for name, hint in hints.items() if _is_any(hint, unfit)]
-
-
-def _is_any(hint: Any, types: tuple[Any, ...]) -> bool:
-    hints = [hint, *typing.get_args(hint)]
-    return any(isinstance(one, type) and issubclass(one, types) for one in hints)
+    unfit = (func.HttpRequest, func.HttpResponse) if streams_on() else _stream_types()
+    return [
+        name
+        for name, hint in hints_of(signature).items()
+        if any(
+            isinstance(one, type) and issubclass(one, unfit)
+            for one in (hint, *typing.get_args(hint))
+        )
+    ]
 
 
 def _stream_types() -> tuple[Any, ...]:
@@ -203,8 +187,7 @@ def error_response(text: str) -> Any:
 
 def handler_of(function: Any) -> Handler:
     """What the worker calls."""
-    handler: Handler = getattr(function, "_function", function).get_user_function()
-    return handler
+    return cast(Handler, getattr(function, "_function", function).get_user_function())
 
 
 def set_handler(function: Any, handler: Handler) -> None:
@@ -265,9 +248,11 @@ def index(module: Any) -> list[Function]:
 
 def durable_kind(handler: Handler) -> str:
     """``Orchestrator`` or ``Entity`` for what their ``create`` returned, else an empty text."""
-    code = getattr(handler, "__code__", None)
-    named = str(getattr(handler, "__module__", "")).startswith(_DURABLE)
-    return _CREATE.get(code.co_qualname, "") if code is not None and named else ""
+    if not str(getattr(handler, "__module__", "")).startswith("azure.durable_functions."):
+        return ""
+    created = getattr(getattr(handler, "__code__", None), "co_qualname", "")
+    kind, _, rest = created.partition(".create.<locals>.")
+    return kind if rest == "handle" and kind in ("Orchestrator", "Entity") else ""
 
 
 def durable_function(handler: Handler) -> Handler:
@@ -275,12 +260,8 @@ def durable_function(handler: Handler) -> Handler:
     if not durable_kind(handler):
         return handler
     closure: Any = handler.__closure__
-    found: Handler = next(
-        cell.cell_contents
-        for name, cell in zip(handler.__code__.co_freevars, closure, strict=True)
-        if name == "fn"
-    )
-    return found
+    cells = dict(zip(handler.__code__.co_freevars, closure, strict=True))
+    return cast(Handler, cells["fn"].cell_contents)
 
 
 def durable_from(handler: Handler, function: Handler) -> Handler:
@@ -291,8 +272,7 @@ def durable_from(handler: Handler, function: Handler) -> Handler:
     made: Any = getattr(importlib.import_module(handler.__module__), kind).create(function)
     made.__name__ = handler.__name__
     made._df_input_type = getattr(handler, "_df_input_type", None)
-    created: Handler = made
-    return created
+    return cast(Handler, made)
 
 
 def encode_result(kind: str, result: Any) -> None:

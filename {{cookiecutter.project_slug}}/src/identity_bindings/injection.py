@@ -176,13 +176,10 @@ def inject(
 ) -> Handler:
     """Wrap `handler` so that its declared parameters are filled in at each call.
 
-    A coroutine function stays one.
-
     Args:
-        handler: The function to call.
+        handler: The function to call. A coroutine function stays one.
         values: What fills its parameters in, at least one.
         folder: What ``context.function_directory`` shall give, where the handler asks for it.
-            The worker would name the folder of this file.
         outermost: No other function of the app is above this one: an exception that would show a
             secret is replaced here.
     """
@@ -199,11 +196,11 @@ def inject(
         by_source.setdefault(item.source, []).append(item)
     groups = [*by_source.items()]
 
-    def is_stale(one: Source, items: list[Injection], kwargs: dict[str, Any]) -> bool:
-        """Whether to wait. A test may pass values of its own; the worker passes none."""
-        if monotonic() < one.current[0]:
-            return False
-        return any(item.binding.name not in kwargs for item in items)
+    def stale(kwargs: dict[str, Any]) -> Iterator[Injection]:
+        """One value of each source to wait for. A test may pass values of its own."""
+        for one, items in groups:
+            if one.current[0] <= monotonic() and any(i.binding.name not in kwargs for i in items):
+                yield items[0]
 
     def complete(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         for one, items in groups:
@@ -221,9 +218,8 @@ def inject(
     @functools.wraps(handler)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
-            for one, items in groups:
-                if is_stale(one, items, kwargs):
-                    items[0].wait()
+            for item in stale(kwargs):
+                item.wait()
             return handler(*complete(args, kwargs), **kwargs)
         except Exception as error:
             if not outermost or (clean := without_secrets(error)) is error:
@@ -233,9 +229,8 @@ def inject(
     @functools.wraps(handler)
     async def call_async(*args: Any, **kwargs: Any) -> Any:
         try:
-            for one, items in groups:
-                if is_stale(one, items, kwargs):
-                    await items[0].wait_async()
+            for item in stale(kwargs):
+                await item.wait_async()
             return await handler(*complete(args, kwargs), **kwargs)
         except Exception as error:
             if not outermost or (clean := without_secrets(error)) is error:

@@ -43,12 +43,17 @@ def without(signature: Signature, names: Collection[str]) -> Signature:
 
 def present(handler: Handler, signature: Signature) -> Handler:
     """Make `signature` what the worker sees of `handler`: its parameters and its type hints."""
-    hints = {p.name: p.annotation for p in signature.parameters.values()}
-    hints["return"] = signature.return_annotation
     shown: Any = handler
     shown.__signature__ = signature
-    shown.__annotations__ = {name: hint for name, hint in hints.items() if hint is not NO_HINT}
+    hints = hints_of(signature).items()
+    shown.__annotations__ = {name: hint for name, hint in hints if hint is not NO_HINT}
     return handler
+
+
+def hints_of(signature: Signature) -> dict[str, Any]:
+    """The annotation of each parameter, and of the result under ``return``."""
+    hints = {one.name: one.annotation for one in signature.parameters.values()}
+    return {**hints, "return": signature.return_annotation}
 
 
 def signature_of(handler: Handler) -> Signature:

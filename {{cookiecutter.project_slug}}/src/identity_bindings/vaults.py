@@ -85,7 +85,7 @@ def vault_name(url: str) -> str:
     return url.removeprefix("https://").partition(".")[0]
 
 
-# What an answer of the vault means, by its code or status; REPAIRS_OF_DENIAL says what repairs it.
+# What an answer of the vault means, by its code or status; errors.repair_of_denial says what repairs it.
 # Source: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 _REASONS = {
     "Disabled": "the {noun} is disabled",
@@ -112,11 +112,7 @@ class Vault:
         self._slots = BoundedSemaphore(_PARALLEL_READS)
 
     def read_secret(self, name: str, version: str | None) -> Reading:
-        """Read a secret's value. Blocks for the time of a few requests.
-
-        Raises:
-            ReadError: The value could not be read. Its failure says why, and what repairs it.
-        """
+        """Read a secret's value, or raise ReadError: its failure says why, and what repairs it."""
         secret = self._call(name, version, lambda client: client.get_secret(name, version))
         return _reading(secret, pinned=version is not None)
 
@@ -147,13 +143,11 @@ class Vault:
                 raise
             except Exception as error:
                 status = getattr(error, "status_code", None) or 0
-                if status >= 400:
-                    failure = self._refused(error, name, version)
-                else:
-                    failure = self._silent(error)
+                refused = status >= 400
+                failure = self._refused(error, name, version) if refused else self._silent(error)
                 if is_emulator(self.url):
                     failure = replace(failure, repair=EMULATOR)
-                if status in _OF_THE_VAULT or (status < 400 and _is_of_network(error)):
+                if status in _OF_THE_VAULT or (not refused and _is_of_network(error)):
                     failure = self._gate.close(failure)
             # Raised outside of the handlers: the SDK's exceptions hold what the vault sent.
             if status != 401 or fresh_token:

@@ -169,7 +169,8 @@ def test_the_context_names_the_folder_of_the_function(
 ) -> None:
     context = SimpleNamespace(function_directory="engine", invocation_id="7")
     values = injections(module, one=Source("1"))
-    wrapped = module.inject(handler, values, "functions/echo")
+    indexing: Any = importlib.import_module("identity_bindings.indexing")
+    wrapped = indexing.bounded(module.inject(handler, values), "functions/echo")
 
     seen = answer(wrapped, context=context)["context"]
 

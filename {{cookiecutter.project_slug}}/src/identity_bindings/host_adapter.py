@@ -18,14 +18,13 @@ from typing import Any, cast
 import azure.functions as func
 from azure.functions.decorators.function_app import Function, FunctionBuilder, FunctionRegister
 
+from .errors import Problem
 from .grammar import direction
 from .signatures import NO_HINT, Handler, annotated, hints_of
 
 Bindings = Sequence[Mapping[str, Any]]
 
 STREAMS_SETTING = "PYTHON_ENABLE_INIT_INDEXING"  # without it streams hang on Python 3.12 and older
-
-NOT_IN_REPLAYS = "a replay would see a rotated secret: declare it in an activity instead"
 
 NO_PARAMETER = "the handler has no such parameter; add it, or remove the binding"
 NOT_BY_NAME = "the worker passes every parameter by its own name"
@@ -60,6 +59,12 @@ def mismatches(signature: Signature, bindings: Bindings) -> Iterator[tuple[str, 
     if bound.count("$return") > 1:
         yield "$return", "one output can be the return value; make the others parameters"
     yield from unfillable(signature, names - signature.parameters.keys())
+
+
+def replay_problems(file: str, names: Collection[str]) -> list[Problem]:
+    """The problems of an orchestrator with the declared parameters `names`."""
+    allowed = "a replay would see a rotated secret: declare it in an activity instead"
+    return [Problem(file, name, "orchestrationTrigger", allowed) for name in sorted(names)]
 
 
 def acceptable(signature: Signature, bindings: Bindings) -> tuple[Signature, list[str]]:

@@ -19,7 +19,7 @@ from azure.functions.decorators.function_app import Function
 from . import host_adapter, masking
 from .errors import Problem, logger
 from .host_adapter import bindings_of, durable_function, handler_of, set_handler
-from .injection import ContextIn, inject
+from .injection import inject
 from .masking import mask, without_secrets
 from .report import Declared, app_is_loaded, declared_of, refusal, report, write_to_stderr
 from .signatures import Handler, module_of, name_of, present, signature_of, signature_with
@@ -33,12 +33,12 @@ def watch() -> None:
     """Install the masks, and judge the functions of an app when the worker asks for them."""
     masking.install()
     write_to_stderr()
-    host_adapter.before_indexing(_judge, _cannot_be_built)
+    host_adapter.before_indexing(_judge, lambda one, why: _leave_out(one, "bindings", str(why)))
 
 
-def _cannot_be_built(function: Function, error: Exception) -> None:
+def _leave_out(function: Function, prop: str, allowed: str) -> None:
     name, place = str(function.get_function_name()), _place(function)
-    report.add_problems(name, [Problem(place, "bindings", name, str(error))])
+    report.add_problems(name, [Problem(place, prop, name, allowed)])
     logger.error("%s: the function is not registered.", place)
 
 
@@ -63,11 +63,10 @@ def _unique(functions: list[Function]) -> list[Function]:
     """Leave out a function whose name an earlier one has, in upper or lower case."""
     first: dict[str, Function] = {}
     for function in functions:
-        name, place = str(function.get_function_name()), _place(function)
-        if first.setdefault(name.lower(), function) is not function:
-            allowed = f"another name: {_place(first[name.lower()])} has it, in upper or lower case"
-            report.add_problems(name, [Problem(place, "function name", name, allowed)])
-            logger.error("%s: the function is not registered.", place)
+        earlier = first.setdefault(str(function.get_function_name()).lower(), function)
+        if earlier is not function:
+            allowed = f"another name: {_place(earlier)} has it, in upper or lower case"
+            _leave_out(function, "function name", allowed)
     return [*first.values()]
 
 
@@ -105,8 +104,7 @@ def _problems(function: Function, declared: Declared) -> list[Problem]:
     """What the worker would refuse, or do wrong, now that the whole app is known."""
     file = declared.file or str(function.get_function_name())
     if declared.hidden and host_adapter.trigger_of(function) == "orchestrationTrigger":
-        allowed = host_adapter.NOT_IN_REPLAYS
-        return [Problem(file, name, "orchestrationTrigger", allowed) for name in declared.hidden]
+        return host_adapter.replay_problems(file, declared.hidden)
     signature, bindings = signature_of(handler_of(function)), bindings_of(function)
     wrong = [Problem(file, "name", *one) for one in host_adapter.mismatches(signature, bindings)]
     if not wrong and function.is_http_function():
@@ -132,8 +130,8 @@ def _bound(function: Function, declared: Declared | None) -> None:
     change: Callable[[Any], Any] | None = _CHANGES.get(trigger)
     if function.is_http_function() and host_adapter.streams_on():
         change = _no_classic_response(name)
-    if declared and declared.injections and handler is declared.wrapped and change is None:
-        outer = inject(declared.handler, declared.injections, folder, outermost=True)
+    if declared and declared.injections and handler is declared.wrapped and not (folder or change):
+        outer = inject(declared.handler, declared.injections, outermost=True)
     else:
         if inner is not handler:
             handler = host_adapter.durable_from(handler, bounded(inner))
@@ -184,7 +182,8 @@ def import_problem(file: str, error: BaseException) -> Problem:
         text = " ".join(f"{type(error).__name__}: {error}".split())
     except Exception:
         text = type(error).__name__
-    missing = "; add the package to requirements.txt" if _is_missing_package(error) else ""
+    is_missing = isinstance(error, ModuleNotFoundError)
+    missing = "; add the package to requirements.txt" if is_missing else ""
     return Problem(file, "import", mask(text), f"the module must load{missing}", error)
 
 
@@ -211,21 +210,16 @@ def isolated(file: str) -> Iterator[None]:
         report.add_problems(file, [import_problem(file, error)])
 
 
-def _is_missing_package(error: BaseException) -> bool:
-    return isinstance(error, ModuleNotFoundError)
-
-
 def bounded(
     handler: Handler,
     folder: str | None = None,
     change: Callable[[Any], Any] | None = None,
 ) -> Handler:
-    """Wrap a function at the app's boundary: an exception that would show a secret is replaced.
+    """Wrap the outermost function of the app: an exception that would show a secret is replaced.
 
     Args:
-        handler: The outermost function of the app.
-        folder: What ``context.function_directory`` gives, where the function asks for it. The
-            worker would name the folder of this file.
+        handler: The function.
+        folder: What ``context.function_directory`` gives: the worker would name this file's folder.
         change: Receives what the function returns, and returns what the worker gets.
     """
 
@@ -268,3 +262,14 @@ def _delegated(running: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         if (clean := without_secrets(error)) is error:
             raise
     raise clean
+
+
+class ContextIn:
+    """The worker's context of an invocation, with the folder of the function that runs."""
+
+    def __init__(self, folder: str, context: Any) -> None:
+        self.function_directory = folder
+        self._context = context
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)

@@ -72,21 +72,13 @@ class Secret:
 
 @dataclass(frozen=True)
 class Injection:
-    """One declared value of one function.
-
-    Attributes:
-        function: The function's name.
-        binding: The declared binding; its `name` is the handler's parameter.
-        source: Where the value comes from.
-        is_secret: The handler receives a `Secret`, not a ``str``.
-        json_field: The declared field of the value; None where the whole value is declared.
-    """
+    """One declared value of one function."""
 
     function: str
-    binding: Any
+    binding: Any  # its `name` is the handler's parameter
     source: Source
-    is_secret: bool = False
-    json_field: str | None = None
+    is_secret: bool = False  # the handler receives a `Secret`, not a `str`
+    json_field: str | None = None  # None where the whole value is declared
 
     @property
     def failure(self) -> Failure | None:
@@ -96,22 +88,14 @@ class Injection:
         return self.source.failure or (found if isinstance(found, Failure) else None)
 
     def give(self, reading: Any) -> Any:
-        """Make what the handler receives.
-
-        Raises:
-            BindingUnavailableError: The value has no such field.
-        """
+        """Make what the handler receives, or raise BindingUnavailableError: there is no such field."""
         found = reading.field(self.json_field) if self.json_field else reading.value
         if isinstance(found, Failure):
             raise self._unavailable(found)
         return Secret(found, self) if self.is_secret else found
 
     def wait(self) -> Any:
-        """Return the value, waiting for a read if need be.
-
-        Raises:
-            BindingUnavailableError: There is no value that may be served.
-        """
+        """Return the value, waiting for a read if need be, or raise BindingUnavailableError."""
         if (flight := self.source.join()) is not None:
             futures.wait([flight], WAIT)
         return self._settle(flight)
@@ -171,7 +155,6 @@ def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> 
 def inject(
     handler: Handler,
     values: Sequence[Injection],
-    folder: str | None = None,
     outermost: bool = False,
 ) -> Handler:
     """Wrap `handler` so that its declared parameters are filled in at each call.
@@ -179,7 +162,6 @@ def inject(
     Args:
         handler: The function to call. A coroutine function stays one.
         values: What fills its parameters in, at least one.
-        folder: What ``context.function_directory`` shall give, where the handler asks for it.
         outermost: No other function of the app is above this one: an exception that would show a
             secret is replaced here.
     """
@@ -188,7 +170,7 @@ def inject(
     names = [*Signature.from_callable(handler).parameters]
     visible = [name for name in names if name not in hidden]
     by_position = names[: len(visible)] == visible  # else a value would take a caller's place
-    if not (others or first.is_secret or first.json_field or folder) and by_position:
+    if not (others or first.is_secret or first.json_field) and by_position:
         return _inject_one(handler, first, outermost)
     # What comes from one source is of one version, such as the name and the password in a secret.
     by_source: dict[Source, list[Injection]] = {}
@@ -208,8 +190,6 @@ def inject(
             for item in items:
                 if item.binding.name not in kwargs:
                     kwargs[item.binding.name] = item.give(reading)
-        if folder is not None and "context" in kwargs:
-            kwargs["context"] = ContextIn(folder, kwargs["context"])
         if by_position:
             return args
         kwargs.update(zip(visible, args, strict=False))
@@ -271,14 +251,3 @@ def _inject_one(handler: Handler, value: Injection, outermost: bool) -> Handler:
         raise clean
 
     return call_async if iscoroutinefunction(handler) else call
-
-
-class ContextIn:
-    """The worker's context of an invocation, with the folder of the function that runs."""
-
-    def __init__(self, folder: str, context: Any) -> None:
-        self.function_directory = folder
-        self._context = context
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._context, name)

@@ -76,20 +76,16 @@ def _register(app: App, function: FunctionDeclaration, handler: Handler) -> list
     visible = without(signature, ours)
     seen = signature_of(handler) if durable_kind(handler) else visible
     bindings = [_as_worker_sees(one, seen.parameters) for one in function.bindings]
-    wrong: list[tuple[str, object, str]] = []
-    wrong += [("name", *one) for one in host_adapter.mismatches(seen, bindings)]
-    wrong += [("name", *one) for one in host_adapter.unfillable(signature, ours)]
+    wrong = [*host_adapter.mismatches(seen, bindings), *host_adapter.unfillable(signature, ours)]
+    problems = [Problem(function.file, "name", *one) for one in wrong]
     if ours and any(one["type"] == "orchestrationTrigger" for one in bindings):
-        wrong = [
-            (name, "orchestrationTrigger", host_adapter.NOT_IN_REPLAYS) for name in sorted(ours)
-        ]
-    if wrong:
-        return [Problem(function.file, *one) for one in wrong]
+        problems = host_adapter.replay_problems(function.file, ours)
+    if problems:
+        return problems
     injections = injections_for(function.name, function.declared, inner)
     filled = present(inject(inner, injections) if injections else bounded(inner), visible)
-    known = Declared(
-        inner, (*injections,), frozenset(ours), (), function.file, str(function.folder)
-    )
+    place = (function.file, str(function.folder))
+    known = Declared(inner, (*injections,), frozenset(ours), (), *place)
     registered = durable_from(handler, attach(filled, known))
     # Separately first: an error during indexing would stop the whole app.
     trial = func.Blueprint()  # type: ignore[no-untyped-call]

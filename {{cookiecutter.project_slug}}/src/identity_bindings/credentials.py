@@ -78,11 +78,7 @@ class Credential:
         self._doubtful: dict[Hashable, tuple[float, AccessTokenInfo]] = {}
 
     def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
-        """Get a token, from the SDK's cache where it holds one.
-
-        Raises:
-            ReadError: There is no token. Its failure says why, and what repairs it.
-        """
+        """Get a token, or raise ReadError: its failure says why, and what repairs it."""
         with self._lock:
             good_until, info = self._doubtful.get(scopes, (0.0, None))
             if info is not None and monotonic() < good_until and not (options or {}).get("claims"):
@@ -119,6 +115,8 @@ class Credential:
             raise ReadError(not_assigned(self.identity))
         from azure import identity as sdk
 
+        from . import transport  # at the first read: importing it takes as long as the app's start
+
         if not in_azure():
             logins = (sdk.AzureCliCredential, sdk.AzureDeveloperCliCredential)
             return sdk.ChainedTokenCredential(*(login(process_timeout=8) for login in logins))
@@ -130,15 +128,11 @@ class Credential:
         # The synchronous credential takes `resource_id` and sends it as `mi_res_id`.
         chosen = {"resource_id": self.identity.resource_id} if self.identity.resource_id else None
         # Never by a proxy: the endpoint's header is a credential.
-        options = {"raw_response_hook": self._remember, **transport().client_options(proxied=False)}
+        options = {"raw_response_hook": self._remember, **transport.client_options(proxied=False)}
         return sdk.ManagedIdentityCredential(identity_config=chosen, **options)
 
     def _failure(self, error: Exception) -> Failure:
-        """Say what a failed token request means.
-
-        The endpoint answers 400 where the identity does not exist or is not assigned to the app;
-        everything else may pass by itself.
-        """
+        """Say what it means: 400 is an identity that is not assigned, all else may pass by itself."""
         if not in_azure():
             reason = "no developer's login gave a token on this machine"
             return Failure("denied", reason, SIGN_IN)
@@ -176,14 +170,6 @@ def not_assigned(identity: Identity) -> Failure:
     if not has_endpoint():
         reason += "; WEBSITE_SITE_NAME and WEBSITE_SKU say that this is Azure: unset them elsewhere"
     return Failure("denied", reason, assign_identity(identity.resource_id))
-
-
-@cache
-def transport() -> Any:
-    """The module `transport`, imported at the first read: it needs as long as the app's start."""
-    from . import transport
-
-    return transport
 
 
 open_credential = cache(Credential)

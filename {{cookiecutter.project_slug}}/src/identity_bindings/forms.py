@@ -77,11 +77,6 @@ def _json_unicode(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
-def _repr_beside_quotes(text: str) -> str:
-    """The ``repr`` of a longer text that holds both kinds of quotes."""
-    return repr(text + '"' + "'")[1:-4]
-
-
 def _percent(text: str) -> str:
     return quote(_bytes_of(text), safe="")
 
@@ -95,7 +90,7 @@ _ESCAPES: tuple[Encode, ...] = (
     _json,
     _json_unicode,
     lambda text: repr(text)[1:-1],
-    _repr_beside_quotes,
+    lambda text: repr(text + '"' + "'")[1:-4],  # of a longer text with both kinds of quotes
     lambda text: ascii(text)[1:-1],
     lambda text: ascii(text + '"' + "'")[1:-4],
     lambda text: text.encode("unicode_escape").decode(),
@@ -115,7 +110,8 @@ def _encoded(text: str) -> Iterator[str]:
     yield from (_sql(text), text.replace('"', '""'), text.replace('"', '\\"'))
     yield from (text.replace("'", "'\"'\"'"), text.replace("'", "'\\''"))  # in a shell
     yield from _xml(text)
-    yield from _json_for_html(text)
+    # JSON as web frameworks write it into a page.
+    yield re.sub("[<>&']", lambda sign: f"\\u{ord(sign[0]):04x}", _json(text))
     yield from _base64(data)
     for safe in _SAFE_IN_URLS:
         yield from _both_cases(quote(data, safe=safe))
@@ -130,13 +126,8 @@ def _yaml(sign: str) -> str:
     if " " <= sign <= "~":
         return sign
     code = ord(sign)
-    return (
-        f"\\x{code:02X}"
-        if code < 0x100
-        else f"\\u{code:04X}"
-        if code < 0x10000
-        else f"\\U{code:08X}"
-    )
+    letter, digits = ("x", 2) if code < 0x100 else ("u", 4) if code < 0x10000 else ("U", 8)
+    return f"\\{letter}{code:0{digits}X}"
 
 
 def _both_cases(percent_encoded: str) -> tuple[str, str]:
@@ -153,14 +144,6 @@ def _xml(text: str) -> Iterator[str]:
         for form in {quoted, attribute, *tabs}:
             yield form
             yield form.encode("ascii", "xmlcharrefreplace").decode()
-
-
-def _json_for_html(text: str) -> Iterator[str]:
-    """JSON as web frameworks write it into a page."""
-    form = _json(text)
-    for sign in "<>&'":
-        form = form.replace(sign, f"\\u{ord(sign):04x}")
-    yield form
 
 
 def _base64(data: bytes) -> Iterator[str]:

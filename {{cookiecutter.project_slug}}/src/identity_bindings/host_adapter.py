@@ -219,8 +219,7 @@ def is_registered(handler: Any) -> bool:
 
 
 def before_indexing(
-    judge: Callable[[list[Function]], list[Function]],
-    refuse: Callable[[Function, Exception], None],
+    judge: Callable[[list[Function]], list[Function]], refuse: Callable[[Function, Exception], None]
 ) -> None:
     """Call `judge` when the worker asks an app for its functions: it then gets what `judge` returns.
 

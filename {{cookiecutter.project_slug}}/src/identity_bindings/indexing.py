@@ -211,9 +211,7 @@ def isolated(file: str) -> Iterator[None]:
 
 
 def bounded(
-    handler: Handler,
-    folder: str | None = None,
-    change: Callable[[Any], Any] | None = None,
+    handler: Handler, folder: str | None = None, change: Callable[[Any], Any] | None = None
 ) -> Handler:
     """Wrap the outermost function of the app: an exception that would show a secret is replaced.
 

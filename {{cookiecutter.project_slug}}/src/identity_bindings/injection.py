@@ -152,11 +152,7 @@ def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> 
     ]
 
 
-def inject(
-    handler: Handler,
-    values: Sequence[Injection],
-    outermost: bool = False,
-) -> Handler:
+def inject(handler: Handler, values: Sequence[Injection], outermost: bool = False) -> Handler:
     """Wrap `handler` so that its declared parameters are filled in at each call.
 
     Args:

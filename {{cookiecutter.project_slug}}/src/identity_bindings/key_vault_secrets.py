@@ -29,21 +29,12 @@ _open_vault = cache(Vault)
 
 @dataclass(frozen=True)
 class SecretBinding:
-    """A declared secret: `name` is the handler's parameter.
-
-    Attributes:
-        name: The name of the binding, and so of the parameter.
-        secret_name: The secret's name in the vault.
-        secret_version: One version of it; None is the newest.
-        json_field: The field of its JSON that the handler receives; None is the whole value.
-        vault_url: The vault's address, ``https://name.suffix``.
-        identity: The identity that reads it.
-    """
+    """A declared secret: `name` is the handler's parameter."""
 
     name: str
     secret_name: str
-    secret_version: str | None
-    json_field: str | None
+    secret_version: str | None  # None is the newest
+    json_field: str | None  # None is the whole value
     vault_url: str
     identity: Identity
 
@@ -63,11 +54,7 @@ class SecretBinding:
         return replace(self, json_field=None)
 
     def read(self) -> Reading:
-        """Read the secret: on a developer's machine from the local secrets file first.
-
-        Raises:
-            ReadError: It could not be read.
-        """
+        """Read it, in the local secrets file first if there is one, or raise ReadError."""
         if not in_azure():
             value = self._local_value()
             if value is not None:
@@ -133,12 +120,9 @@ def local_secrets_file(settings: Mapping[str, str]) -> Path | None:
 
 
 def local_value(file: Path, vault: str, secret: str) -> str | None:
-    """Find a secret under ``vault/secret`` or ``secret``, without regard to case.
+    """Find a secret under ``vault/secret`` or ``secret``, without regard to case; None without one.
 
     Comments and trailing commas are accepted. An object is the JSON of a secret.
-
-    Returns:
-        Its value; None where the file, or an entry for the secret, is missing.
 
     Raises:
         ReadError: The file is not a JSON object of strings and objects. No value is shown.

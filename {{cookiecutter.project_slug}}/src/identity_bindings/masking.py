@@ -92,12 +92,8 @@ def _replace(owner: Any, name: str, masked: Any) -> None:
     setattr(owner, name, masked)
 
     def restore() -> None:
-        if vars(owner).get(name) is not masked:
-            return
-        if before is None:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, before)
+        if vars(owner).get(name) is masked:
+            delattr(owner, name) if before is None else setattr(owner, name, before)
 
     _undo.append(restore)
 

@@ -28,6 +28,7 @@ from .timing import LATE, READ, WAIT, Timing, budget, jitter
 ALERT_TEXT = "The last value is kept for"
 """What the log says of a denial only: the alert in infra/modules/monitoring.bicep searches for it."""
 
+_KEPT = "The last value is kept until a read succeeds"
 _COLD_ATTEMPTS = 3
 _COLD_BUDGET = READ - 1.0
 _READ_AGAIN = 10.0  # between two reads that a refusal of the value may cause
@@ -71,11 +72,7 @@ class Source:
             self._fail(flight, NO_ANSWER)
 
     def join(self) -> futures.Future[None] | None:
-        """Join the read that is on its way, or begin one where there is no good value.
-
-        Returns:
-            The read to wait for; None where the value is good, or a read failed a moment ago.
-        """
+        """Join the read that is on its way, or begin one; None where the value is good, or backs off."""
         with self._lock:
             backs_off = self.failure is not None and monotonic() < self.due
             if monotonic() < self.current[0] or (self._flight is None and backs_off):
@@ -85,9 +82,8 @@ class Source:
     def read_again(self) -> futures.Future[None] | None:
         """Join the read that is on its way, or begin one, because the value was refused.
 
-        Returns:
-            The read to wait for; None where the value cannot change, a refusal caused a read less
-            than 10 s ago, or a read failed a moment ago.
+        None where the value cannot change, a refusal caused a read less than 10 s ago, or a read
+        failed a moment ago.
         """
         with self._lock:
             now = monotonic()
@@ -107,11 +103,7 @@ class Source:
         self._wake()
 
     def settle(self, flight: futures.Future[None] | None) -> Any:
-        """Return the value after waiting for `flight`, which is given up if it is not done.
-
-        Raises:
-            ReadError: There is no value that may be served.
-        """
+        """Return the value after waiting for `flight`, or raise ReadError: none may be served."""
         if flight is not None and not flight.done():
             self._fail(flight, NO_ANSWER)
         good_until, value = self.current
@@ -195,14 +187,9 @@ class Source:
             self.due = now + self._timing.back_off(failure, self._failures, value is None)
         self._end(flight)
         if value is not None and news:
-            kept = (
-                f"{ALERT_TEXT} {grace:g} s"
-                if denied
-                else "The last value is kept until a read succeeds"
-            )
-            logger.warning(
-                "%s: %s. %s. Repair: %s", self._what, failure.reason, kept, failure.repair
-            )
+            kept = f"{ALERT_TEXT} {grace:g} s" if denied else _KEPT
+            fault = (self._what, failure.reason, kept, failure.repair)
+            logger.warning("%s: %s. %s. Repair: %s", *fault)
 
     def _end(self, flight: futures.Future[None]) -> None:
         with suppress(futures.InvalidStateError):  # those who waited for it gave up before
@@ -236,11 +223,7 @@ class Pool:
         return bool(meant)
 
     def start(self) -> None:
-        """Begin to read every source and to keep it fresh, where the platform offers an identity.
-
-        Elsewhere (tests, editors, a developer's machine) nothing starts: values are read when they
-        are needed.
-        """
+        """Begin to keep every source fresh. Without an identity (tests, editors) nothing starts."""
         with self._lock:
             if not self._sources or self.closed or not has_endpoint():
                 return

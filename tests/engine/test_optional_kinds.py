@@ -6,9 +6,11 @@ import asyncio
 import hashlib
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import folders
 import pytest
 import requests
 from azure.keyvault.keys.crypto import CryptographyClient, SignatureAlgorithm
@@ -297,3 +299,23 @@ def test_a_function_gets_a_key_by_a_decorator(keys: Any, fake_key_vault: FakeKey
         ["key.keyName", "''"],
         ["key.vaultName", "''"],
     ]
+
+
+def test_what_is_no_secret_cannot_be_declared_as_one(
+    engine: Callable[[str], Any], tmp_path: Path
+) -> None:
+    package: Any = importlib.import_module("identity_bindings")
+    token = {"type": "accessToken", "scope": "api://x/.default", "identity": "system"}
+    source = "from identity_bindings import Secret\ndef main(req, token: Secret): ...\n"
+    folders.declare(tmp_path / "functions", "declared", source, {**token, "name": "token"})
+
+    @engine("access_tokens").access_token("token", scope=token["scope"], identity="system")
+    def decorated(token: package.Secret) -> None: ...
+
+    folders.load_folder(tmp_path / "functions")
+
+    report: Any = importlib.import_module("identity_bindings.report").report
+    allowed = "only the value of 'keyVault' is a Secret; annotate another type"
+    for name in ("declared", "decorated"):
+        (problem,) = report.problems[name]
+        assert (problem.property, problem.value, problem.allowed) == ("name", "token", allowed)

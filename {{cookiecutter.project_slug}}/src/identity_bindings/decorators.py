@@ -10,7 +10,7 @@ from .errors import Problem
 from .grammar import declare, is_parameter
 from .host_adapter import handler_of, is_registered, set_handler, unfillable
 from .indexing import watch
-from .injection import inject, injections_for
+from .injection import inject, injections_for, wrong_secrets
 from .report import Declared, attach, declared_of, refusal, report
 from .signatures import Handler, by_name, module_of, name_of, present, signature_of, without
 
@@ -72,6 +72,8 @@ def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handl
             found.append(("name", name, "names of bindings must differ"))
         elif is_parameter(name) and not unreadable:
             found += [("name", *one) for one in unfillable(visible, [name])]
+            ours = [binding] if binding else []
+            found += [("name", *one) for one in wrong_secrets(ours, known.handler)]
         new = [Problem(f"{module_of(handler)}.{shown}", *one) for one in found]
         report.add_problems(shown, new)
         known = replace(known, hidden=known.hidden | {name}, problems=(*known.problems, *new))

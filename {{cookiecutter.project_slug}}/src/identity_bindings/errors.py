@@ -6,7 +6,7 @@ Every message says what to do; none carries a secret's value.
 import json
 import logging
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -239,10 +239,10 @@ def repair_of_silence(sign: str, vault: str) -> str:
     return found.get(sign, "the next read tries again; check the vault's name, its network and DNS")
 
 
-def site_arguments(environment: Mapping[str, str] = os.environ) -> str:
+def site_arguments() -> str:
     """Name and resource group of this app, as arguments of ``az functionapp``."""
-    name = environment.get("WEBSITE_SITE_NAME", "<app>")
-    group = environment.get("WEBSITE_RESOURCE_GROUP", "")
+    name = os.environ.get("WEBSITE_SITE_NAME", "<app>")
+    group = os.environ.get("WEBSITE_RESOURCE_GROUP", "")
     # Not every plan sets the resource group.
     found = f'"$(az functionapp list --query "[?name==\'{name}\'].resourceGroup" --output tsv)"'
     return f"--name {quote(name)} --resource-group {quote(group) if group else found}"

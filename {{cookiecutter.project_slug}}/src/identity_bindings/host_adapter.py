@@ -279,6 +279,7 @@ def durable_from(handler: Handler, function: Handler) -> Handler:
     return cast(Handler, made)
 
 
-def encode_result(kind: str, result: Any) -> None:
-    """Encode what a function of the trigger `kind` returned, as the worker does after the call."""
-    _registry().get(kind).encode(result, expected_type=None)
+def encodable(result: Any) -> Any:
+    """An activity's result. The library's error text shows one that is not JSON-serialisable."""
+    _registry().get("activityTrigger").encode(result, expected_type=None)
+    return result

@@ -156,12 +156,6 @@ def _no_classic_response(function: str) -> Callable[[Any], Any]:
     return change
 
 
-def _encoded(result: Any) -> Any:
-    """An activity's result. The library's error text shows one that is not JSON-serialisable."""
-    host_adapter.encode_result("activityTrigger", result)
-    return result
-
-
 def _without_errors(result: Any) -> Any:
     """An entity's answer. It holds the texts of the exceptions of its operations."""
     with suppress(ValueError, TypeError, KeyError):
@@ -173,7 +167,7 @@ def _without_errors(result: Any) -> Any:
     return result
 
 
-_CHANGES = {"activityTrigger": _encoded, "entityTrigger": _without_errors}
+_CHANGES = {"activityTrigger": host_adapter.encodable, "entityTrigger": _without_errors}
 
 
 def import_problem(file: str, error: BaseException) -> Problem:

@@ -134,22 +134,35 @@ def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> 
     """What fills the declared parameters of `handler`, as it needs it: a coroutine or not."""
     if iscoroutinefunction(handler):
         declared = [own.for_async() if hasattr(own, "for_async") else own for own in declared]
-    hints = {one.name: one.annotation for one in signature_of(handler).parameters.values()}
-    written = getattr(unwrap(handler), "__annotations__", {})
-
-    def is_secret(name: str) -> bool:
-        # What is imported for type checkers only cannot be resolved: then its name decides.
-        unresolved = hints.get(name) is Parameter.empty and str(written.get(name))
-        return hints.get(name) is Secret or str(unresolved).rpartition(".")[2] == "Secret"
-
+    secrets = _secret_parameters(handler)
     return [
         Injection(
-            *(function, own, pool.source(getattr(own, "whole", own))),
-            is_secret(own.name),
+            *(function, own, pool.source(getattr(own, "whole", own)), own.name in secrets),
             getattr(own, "json_field", None),
         )
         for own in declared
     ]
+
+
+def wrong_secrets(declared: Sequence[Any], handler: Handler) -> list[tuple[str, str]]:
+    """Each declared parameter of the type `Secret` that receives no secret, and what to do."""
+    keys = {own.name for own in declared if not hasattr(own, "whole")}
+    wrong = sorted(keys & _secret_parameters(handler))
+    return [
+        (name, "only the value of 'keyVault' is a Secret; annotate another type") for name in wrong
+    ]
+
+
+def _secret_parameters(handler: Handler) -> set[str]:
+    written = getattr(unwrap(handler), "__annotations__", {})
+
+    def is_secret(name: str, hint: Any) -> bool:
+        # What is imported for type checkers only cannot be resolved: then its name decides.
+        unresolved = hint is Parameter.empty and str(written.get(name))
+        return hint is Secret or str(unresolved).rpartition(".")[2] == "Secret"
+
+    parameters = signature_of(handler).parameters.values()
+    return {one.name for one in parameters if is_secret(one.name, one.annotation)}
 
 
 def inject(handler: Handler, values: Sequence[Injection], outermost: bool = False) -> Handler:

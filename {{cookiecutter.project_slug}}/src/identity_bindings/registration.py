@@ -18,7 +18,7 @@ from .errors import Problem, logger
 from .grammar import direction
 from .host_adapter import Bindings, durable_from, durable_function, durable_kind
 from .indexing import bounded, import_problem, watch
-from .injection import inject, injections_for
+from .injection import inject, injections_for, wrong_secrets
 from .report import Declared, attach, refusal, report
 from .signatures import Handler, by_name, present, signature_of, signature_with, without
 
@@ -77,6 +77,7 @@ def _register(app: App, function: FunctionDeclaration, handler: Handler) -> list
     seen = signature_of(handler) if durable_kind(handler) else visible
     bindings = [_as_worker_sees(one, seen.parameters) for one in function.bindings]
     wrong = [*host_adapter.mismatches(seen, bindings), *host_adapter.unfillable(signature, ours)]
+    wrong += wrong_secrets(function.declared, inner)
     problems = [Problem(function.file, "name", *one) for one in wrong]
     if ours and any(one["type"] == "orchestrationTrigger" for one in bindings):
         problems = host_adapter.replay_problems(function.file, ours)

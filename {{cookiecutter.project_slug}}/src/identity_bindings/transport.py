@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Mapping
 from typing import Any
 
 import requests
@@ -122,8 +121,11 @@ class _Adapter(HTTPAdapter):
         with budget.of(READ):
             request.headers["Accept-Encoding"] = "identity"
             proxies = get_environ_proxies(request.url or "") if self._proxied else {}
+            trusted = (
+                os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+            )
             response = super().send(
-                request, stream=True, timeout=timeout, verify=_trusted(), proxies=proxies
+                request, stream=True, timeout=timeout, verify=trusted, proxies=proxies
             )
             try:
                 _accept(response)
@@ -132,12 +134,6 @@ class _Adapter(HTTPAdapter):
                 response.close()
                 raise
         return response
-
-
-def _trusted(environment: Mapping[str, str] = os.environ) -> str | bool:
-    """The file or folder of the certificates to trust, as requests takes it from its settings."""
-    named = environment.get("REQUESTS_CA_BUNDLE") or environment.get("CURL_CA_BUNDLE")
-    return named or True
 
 
 def _accept(response: requests.Response) -> None:

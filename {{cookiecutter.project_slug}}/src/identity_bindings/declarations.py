@@ -29,23 +29,13 @@ RETRY = {
 
 @dataclass(frozen=True)
 class FunctionDeclaration:
-    """One function as its ``function.json`` declares it.
-
-    Attributes:
-        name: The function's name, which is its folder's name.
-        folder: The folder that holds ``function.json``.
-        bindings: The platform's own bindings, as written. Their trigger may be missing in error.
-        declared: The bindings that this package provides.
-        settings: The properties at the top, such as ``scriptFile``, ``entryPoint``, ``retry``.
-        disabled: Whether the declaration disables it.
-        problems: Every problem in it.
-    """
+    """One function as its ``function.json`` declares it."""
 
     name: str
     folder: Path
-    bindings: tuple[dict[str, Any], ...] = ()
-    declared: tuple[Any, ...] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    bindings: tuple[dict[str, Any], ...] = ()  # the platform's own; in error, without a trigger
+    declared: tuple[Any, ...] = ()  # the bindings that this package provides
+    settings: Mapping[str, Any] = field(default_factory=dict)  # at the top, such as scriptFile
     disabled: bool = False
     problems: list[Problem] = field(default_factory=list)
 
@@ -57,8 +47,6 @@ class FunctionDeclaration:
 
 def read_declarations(folder: Path, settings: Mapping[str, str]) -> list[FunctionDeclaration]:
     """Read ``<folder>/*/function.json``.
-
-    A byte-order mark, comments and trailing commas pass, as they do on the platform.
 
     Args:
         folder: The folder of the functions. A folder in it without function.json is no function.

@@ -59,23 +59,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Reading:
-    """A value as it was read.
-
-    Attributes:
-        value: What the handler receives.
-        note: What the log should say about it once, such as that it has expired.
-        expires: When it expires, in seconds since 1970; None if it does not.
-        pinned: Whether it cannot change, so that it is never read again.
-        lifetime: How many seconds it may be used, whatever fails.
-        origin: Where it was read from, if not from the vault.
-    """
+    """A value as it was read."""
 
     value: Any = field(repr=False)
-    note: str = ""
-    expires: float | None = None
-    pinned: bool = False
-    lifetime: float = inf
-    origin: str = ""
+    note: str = ""  # what the log says about it once, such as that it has expired
+    expires: float | None = None  # in seconds since 1970
+    pinned: bool = False  # it cannot change, and is never read again
+    lifetime: float = inf  # how many seconds it may be used, whatever fails
+    origin: str = ""  # where it was read from, if not from the vault
 
     def field(self, name: str) -> "str | Failure":
         """Find a field of the value's JSON: a text, or a number or boolean as JSON writes it."""
@@ -98,22 +89,16 @@ class Reading:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why one read failed.
+    """Why one read failed: the service denies it until somebody repairs the cause, or a fault.
 
-    Attributes:
-        kind: ``denied`` (the service refuses until somebody repairs the cause) or ``transient``
-            (network, throttling, outage).
-        reason: What happened, in a few words.
-        repair: What to do about it: a command or a sentence.
-        retry_after: Seconds that the service asked to wait, 0 if it did not.
-        shared: It concerns all reads from the vault or by the identity; `retry_after` is then the
-            time until one of them may try again.
+    A shared one concerns all reads from the vault or by the identity; `retry_after` is then the
+    time until one of them may try again.
     """
 
     kind: Literal["denied", "transient"]
     reason: str
-    repair: str
-    retry_after: float = 0.0
+    repair: str  # a command or a sentence
+    retry_after: float = 0.0  # the seconds that the service asked to wait
     shared: bool = False
 
 
@@ -158,19 +143,15 @@ _CREATE = {
 
 
 class Read(NamedTuple):
-    """What was read, where and by whom.
-
-    The newest version is None, and so is the `identity_id` of the system-assigned identity. The
-    address of a client is what the vault reports of it.
-    """
+    """What was read, where and by whom."""
 
     noun: str  # secret or key
     vault: str
     name: str
-    version: str | None
-    identity_id: str | None
+    version: str | None  # None is the newest
+    identity_id: str | None  # None is the system-assigned identity
     in_azure: bool
-    address: str = ""
+    address: str = ""  # of the client, where the vault reports it
 
 
 def assign_identity(resource_id: str | None) -> str:

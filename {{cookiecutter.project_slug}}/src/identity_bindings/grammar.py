@@ -32,17 +32,11 @@ class Property:
 
 @dataclass(frozen=True)
 class Kind:
-    """A binding type, in a module of its own that may be left out.
-
-    Attributes:
-        type: Its name in ``function.json``.
-        properties: Its own properties by name.
-        make: Makes the binding of its name, the values of its properties, and the identity.
-    """
+    """A binding type, in a module of its own that may be left out."""
 
     type: str
     properties: Mapping[str, Property]
-    make: Callable[..., Any]
+    make: Callable[..., Any]  # of its name, the values of its properties, and the identity
 
 
 def matching(pattern: str, allowed: str, required: bool = True) -> Property:
@@ -134,11 +128,7 @@ def _shape(binding: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[Prope
 
 
 def _value(text: object, rule: Property, settings: Mapping[str, str]) -> str | None:
-    """The checked value of a property, its settings resolved.
-
-    Raises:
-        ValueError: It is wrong. The message has no setting's value, which may be a secret.
-    """
+    """The checked value of a property, or ValueError, without a setting's value: it may be secret."""
     if text in (None, "") and not rule.required:
         return None
     if not isinstance(text, str) or not text:

@@ -161,14 +161,12 @@ def streams_hang() -> bool:
 def unfit_hints(signature: Signature) -> list[str]:
     """The parameters, and ``return``, with a type of ``func`` where HTTP is streams, or the reverse."""
     unfit = (func.HttpRequest, func.HttpResponse) if streams_on() else _stream_types()
-    return [
-        name
-        for name, hint in hints_of(signature).items()
-        if any(
-            isinstance(one, type) and issubclass(one, unfit)
-            for one in (hint, *typing.get_args(hint))
-        )
-    ]
+
+    def is_unfit(hint: Any) -> bool:
+        types = [one for one in (hint, *typing.get_args(hint)) if isinstance(one, type)]
+        return any(issubclass(one, unfit) for one in types)
+
+    return [name for name, hint in hints_of(signature).items() if is_unfit(hint)]
 
 
 def _stream_types() -> tuple[Any, ...]:

@@ -147,10 +147,8 @@ def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> 
 def wrong_secrets(declared: Sequence[Any], handler: Handler) -> list[tuple[str, str]]:
     """Each declared parameter of the type `Secret` that receives no secret, and what to do."""
     keys = {own.name for own in declared if not hasattr(own, "whole")}
-    wrong = sorted(keys & _secret_parameters(handler))
-    return [
-        (name, "only the value of 'keyVault' is a Secret; annotate another type") for name in wrong
-    ]
+    allowed = "only the value of 'keyVault' is a Secret; annotate another type"
+    return [(name, allowed) for name in sorted(keys & _secret_parameters(handler))]
 
 
 def _secret_parameters(handler: Handler) -> set[str]:

@@ -142,10 +142,7 @@ def _mask_all_but_own(text: str) -> str:
 
 
 def _mask_message(record: logging.LogRecord) -> None:
-    """Mask the message and each argument, and keep the number of arguments and their order.
-
-    Formatters may unpack them.
-    """
+    """Mask the message and each argument, and keep their number and order for formatters."""
     args: Any = record.args
     if not args:
         record.msg = _mask_object(record.msg)
@@ -225,11 +222,8 @@ def without_secrets(error: BaseException) -> BaseException:
     `error` is not changed: the application may still use it.
     """
     try:
-        text = "".join(
-            TracebackException(
-                type(error), error, error.__traceback__, max_group_width=_WIDEST_GROUP
-            ).format()
-        )
+        whole = (type(error), error, error.__traceback__)
+        text = "".join(TracebackException(*whole, max_group_width=_WIDEST_GROUP).format())
         if mask(text) == text:
             return error
     except Exception:  # what cannot be rendered may show anything

@@ -104,25 +104,15 @@ def _cells(line: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Declared:
-    """What this package knows of a function: it hangs on what takes the handler's place.
+    """What this package knows of a function: it hangs on what takes the handler's place."""
 
-    Attributes:
-        handler: The owner's function.
-        injections: What fills its declared parameters in.
-        hidden: The names of these parameters.
-        problems: What is wrong with its declaration.
-        file: The ``function.json`` that declares it; empty for a decorator.
-        folder: The folder of that file; empty for a decorator.
-        wrapped: What takes the handler's place.
-    """
-
-    handler: Handler
+    handler: Handler  # the owner's
     injections: tuple[Injection, ...] = ()
-    hidden: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()  # the names of the declared parameters
     problems: tuple[Problem, ...] = ()
-    file: str = ""
+    file: str = ""  # the function.json, and its folder; empty for a decorator
     folder: str = ""
-    wrapped: Handler | None = None
+    wrapped: Handler | None = None  # what takes the handler's place
 
 
 _ATTRIBUTE = "__identity_bindings__"
@@ -154,16 +144,13 @@ class Report:
             logger.error("%s", problem, exc_info=problem.cause)
 
     def begin(self) -> None:
-        """Begin to read, where the platform offers an identity, and log each outcome once.
-
-        In Azure without an identity, nothing needs to be read to know that all will fail.
-        """
+        """Begin to read, where the platform offers an identity, and log each outcome once."""
         pool.start()
         new = self.injections[self._told :]
         self._told += len(new)
         if new and has_endpoint():
             Thread(target=_log, args=(new,), name="identity-report", daemon=True).start()
-        elif new and in_azure():
+        elif new and in_azure():  # nothing needs to be read to know that all will fail
             _log(new)
 
     def rows(self) -> list[Row]:
@@ -184,11 +171,7 @@ report = Report()
 
 
 def refusal(function: str, problems: Sequence[Problem]) -> Handler:
-    """Return a handler that logs the problems and answers an HTTP request with 500.
-
-    The caller of the HTTP function gets no reason. For any other trigger the handler raises the
-    reason: there is no caller to answer.
-    """
+    """Return a handler that logs the problems and answers 500; without a request it raises them."""
 
     def refuse(**arguments: Any) -> Any:
         if not any(map(host_adapter.is_request, arguments.values())):

@@ -57,9 +57,7 @@ def hints_of(signature: Signature) -> dict[str, Any]:
 
 
 def signature_of(handler: Handler) -> Signature:
-    """The signature of `handler` with its annotations resolved.
-
-    An annotation that cannot be resolved is left out: the worker then goes by the binding alone.
+    """The signature of `handler` with its annotations resolved; one that cannot be is left out.
 
     Raises:
         TypeError: `handler` has no signature.
@@ -93,11 +91,8 @@ def annotated(signature: Signature, change: Callable[[str, Any], Any]) -> Signat
 def by_name(handler: Handler) -> Handler:
     """Return `handler`, or a function that calls it with every argument passed by name.
 
-    The worker indexes functions only, and passes every argument by its name.
-
-    Raises:
-        TypeError: `handler` has no signature.
-        ValueError: The same, or its chain of ``__wrapped__`` has no end.
+    The worker indexes functions only, and passes every argument by its name. Raises what
+    `signature_of` raises.
     """
     signature = Signature.from_callable(handler)
     parameters = signature.parameters.values()

@@ -49,9 +49,8 @@ class Timing:
         asked = min(failure.retry_after, self.longest_pause(cold))
         if failure.shared:  # the others that share it have counted too
             return max(asked, jitter(0.5))
-        usual = LONGEST_BACK_OFF if cold else self.refresh
-        pause = min(0.5 * 2.0 ** min(failures, 10), usual, LONGEST_BACK_OFF)
-        return max(jitter(pause), asked)
+        pause = _growing(failures)
+        return max(jitter(pause if cold else min(pause, self.refresh)), asked)
 
     def longest_pause(self, cold: bool) -> float:
         """How long to wait at most, whatever a service asks for."""
@@ -85,11 +84,7 @@ class Budget(threading.local):
             self._ends = inf
 
     def seconds_left(self) -> float:
-        """The time that is left.
-
-        Raises:
-            TimeoutError: None is.
-        """
+        """The time that is left, or TimeoutError is raised."""
         left = min(self._ends - monotonic(), READ)
         if left <= 0:
             raise TimeoutError("timed out")
@@ -98,6 +93,11 @@ class Budget(threading.local):
 
 budget = Budget()
 """The budget of the thread that asks for it."""
+
+
+def _growing(failures: int) -> float:
+    """The pause after so many failures in a row."""
+    return min(0.5 * 2.0 ** min(failures, 10), LONGEST_BACK_OFF)
 
 
 def jitter(seconds: float) -> float:
@@ -135,11 +135,7 @@ class Gate:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Ask inside of this. An answer opens the gate, a refusal of one secret is one too.
-
-        Raises:
-            ReadError: The gate is closed, or the read that went first got no answer.
-        """
+        """Ask inside of this, or get ReadError. Any answer opens the gate, also a refusal of one."""
         entered, probe = self._enter()
         answered = True
         try:
@@ -156,18 +152,12 @@ class Gate:
                 self._changed.notify_all()
 
     def close(self, failure: Failure) -> Failure:
-        """Close the gate after `failure`, at least for the time that the service asked for.
-
-        Returns:
-            The failure, with the seconds until the gate lets a read go first.
-        """
+        """Close the gate after `failure`, which is returned with the seconds until it may be tried."""
         with self._changed:
             now = monotonic()
             if self._open or now >= self._until:  # else a read fails that began before
                 self._failures += 1
-                self._until = now + jitter(
-                    min(0.5 * 2.0 ** min(self._failures, 10), LONGEST_BACK_OFF)
-                )
+                self._until = now + jitter(_growing(self._failures))
             self._until = max(self._until, now + failure.retry_after)
             self._open, self._closed_at = False, now
             self._failure = replace(failure, retry_after=self._until - now, shared=True)

@@ -87,11 +87,7 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
-    """What sends a session's requests.
-
-    Args:
-        proxied: Whether HTTPS_PROXY and NO_PROXY hold.
-    """
+    """What sends a session's requests; with `proxied`, by HTTPS_PROXY and NO_PROXY."""
 
     def __init__(self, proxied: bool) -> None:
         self._proxied = proxied
@@ -121,12 +117,9 @@ class _Adapter(HTTPAdapter):
         with budget.of(READ):
             request.headers["Accept-Encoding"] = "identity"
             proxies = get_environ_proxies(request.url or "") if self._proxied else {}
-            trusted = (
-                os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-            )
-            response = super().send(
-                request, stream=True, timeout=timeout, verify=trusted, proxies=proxies
-            )
+            named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+            options = {"timeout": timeout, "verify": named or True, "proxies": proxies}
+            response = super().send(request, stream=True, **options)
             try:
                 _accept(response)
                 response.content  # noqa: B018 - it is read here

@@ -51,12 +51,7 @@ def key_vault_secret(
 
 
 def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handler]:
-    """Make a decorator that passes a binding of this package to a parameter.
-
-    Args:
-        kind: The binding's type, such as ``keyVault``.
-        properties: Its properties, as ``function.json`` names them.
-    """
+    """Make the decorator of a binding: its type, and its properties as in ``function.json``."""
 
     def decorate(function: Handler) -> Handler:
         watch()

@@ -39,16 +39,13 @@ class BindingUnavailableError(IdentityBindingError):
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a declaration: where it is, its property, the value, what is accepted.
-
-    Attributes:
-        cause: The exception that an import raised. The log shows its traceback.
-    """
+    """What is wrong with a declaration: where it is, its property, the value, what is accepted."""
 
     file: str
     property: str
     value: object
     allowed: str
+    # What an import raised: the log shows its traceback.
     cause: BaseException | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:

@@ -80,9 +80,7 @@ def declare(
 ) -> tuple[Any, list[PropertyProblem]]:
     """Check the properties of one binding of this package, and make it.
 
-    Args:
-        binding: Its properties, as ``function.json`` names them.
-        settings: The app settings that ``%NAME%`` stands for.
+    `settings` are the app settings that ``%NAME%`` stands for.
 
     Returns:
         The binding, or None where there are problems; and the problems.

@@ -213,13 +213,11 @@ _WIDEST_GROUP = 10_000  # Python's own default leaves out all but 15 members
 def without_secrets(error: BaseException) -> BaseException:
     """Return `error` itself where its rendered text shows no secret, else a stand-in.
 
-    The rendered text is what ``traceback`` makes of it: class and message, traceback with source
-    lines, notes, chain and group. A stand-in has the name of the class and the masked ``str()``.
+    The rendered text is what ``traceback`` makes of it, and what the worker sends to the log. `error`
+    is not changed: the application may still use it. A stand-in has the name of the class and the masked ``str()``.
     It keeps the traceback if that shows no secret, and nothing else: no notes, chain or members.
     It is an ``Exception`` of a class of its own; only FastAPI's ``HTTPException`` stays one, since
     the caller must get its status.
-
-    `error` is not changed: the application may still use it.
     """
     try:
         whole = (type(error), error, error.__traceback__)

@@ -37,21 +37,15 @@ NO_ANSWER = Failure("transient", f"no answer within {WAIT:g} s", "try again; che
 
 
 class Source:
-    """One declared value, for every function that declares it. Thread-safe.
-
-    Attributes:
-        current: Until when the value is good, and the value: replaced as one, read without a lock.
-        due: When the next read is due, or the one that is on its way is given up.
-        failure: Why the last read failed, where it did.
-        reading: The last value that was read, and `took`, how many seconds that took.
-    """
+    """One declared value, for every function that declares it. Thread-safe."""
 
     def __init__(self, what: Readable, timing: Timing, wake: Callable[[], None]) -> None:
+        # Until when the value is good, and the value: replaced as one, read without a lock.
         self.current: tuple[float, Any] = (-inf, None)
-        self.due = -inf
-        self.failure: Failure | None = None
-        self.reading: Reading | None = None
-        self.took = 0.0
+        self.due = -inf  # when the next read is, or the one that is on its way is given up
+        self.failure: Failure | None = None  # why the last read failed, where it did
+        self.reading: Reading | None = None  # the last value that was read
+        self.took = 0.0  # the seconds that this read took
         self._what, self._timing, self._wake = what, timing, wake
         self._lock = Lock()
         self._flight: futures.Future[None] | None = None

@@ -58,17 +58,12 @@ class Timing:
 
 
 class Budget(threading.local):
-    """What the read of this thread may take, with all its requests.
-
-    Attributes:
-        received: How many bytes it has received.
-        longest_pause: How long it obeys a service that asks to wait.
-    """
+    """What the read of this thread may take, with all its requests."""
 
     def __init__(self) -> None:
         self._ends = inf
-        self.received = 0
-        self.longest_pause = LONGEST_BACK_OFF
+        self.received = 0  # bytes
+        self.longest_pause = LONGEST_BACK_OFF  # that it waits where a service asks it to
 
     @contextmanager
     def of(self, seconds: float, longest_pause: float | None = None) -> Iterator[None]:

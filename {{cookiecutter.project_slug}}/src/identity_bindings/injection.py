@@ -135,13 +135,12 @@ def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> 
     if iscoroutinefunction(handler):
         declared = [own.for_async() if hasattr(own, "for_async") else own for own in declared]
     secrets = _secret_parameters(handler)
-    return [
-        Injection(
-            *(function, own, pool.source(getattr(own, "whole", own)), own.name in secrets),
-            getattr(own, "json_field", None),
-        )
-        for own in declared
-    ]
+
+    def injection(own: Any) -> Injection:
+        source, field = pool.source(getattr(own, "whole", own)), getattr(own, "json_field", None)
+        return Injection(function, own, source, own.name in secrets, field)
+
+    return [injection(own) for own in declared]
 
 
 def wrong_secrets(declared: Sequence[Any], handler: Handler) -> list[tuple[str, str]]:

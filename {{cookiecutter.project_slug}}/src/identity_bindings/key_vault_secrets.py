@@ -19,10 +19,8 @@ from .grammar import Kind, matching
 from .sources import pool
 from .vaults import VAULT_NAME, Vault, vault_name, vault_url
 
-_FROM_FILE = "Secrets are read from the local secrets file %s."
 _MISSING = "The local secrets file %s does not exist. Create it to give secrets local values."
 _BY_LOGIN = "Secrets are read with the developer's own login ('az login' or 'azd auth login')."
-_EMULATED = "Secrets are read from the emulator %s."
 _lock = Lock()
 _open_vault = cache(Vault)
 
@@ -70,11 +68,11 @@ class SecretBinding:
             if value is None and file and not file.exists():
                 say_once(_MISSING, file)
             if value is None and is_emulator(self.vault_url):
-                say_once(_EMULATED, self.vault_url)
+                say_once("Secrets are read from the emulator %s.", self.vault_url)
             elif value is None:
                 say_once(_BY_LOGIN)
             else:
-                say_once(_FROM_FILE, file)
+                say_once("Secrets are read from the local secrets file %s.", file)
         return value
 
 

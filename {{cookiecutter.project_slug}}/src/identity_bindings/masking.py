@@ -20,6 +20,8 @@ from .forms import SHORTEST, GramTable, forms_of
 
 MASK = "***"
 
+_NO_TEXT = "<exception str() failed>"
+_WIDEST_GROUP = 10_000  # Python's own default leaves out all but 15 members
 _GENERATIONS = 32  # of a secret that is rotated: those before the newest stay masked too
 _STREAMS = ("stdout", "stderr", "__stdout__", "__stderr__")
 _STANDARD = frozenset(vars(logging.makeLogRecord({})))
@@ -206,26 +208,20 @@ def _mask_object(value: Any, seen: set[int] | None = None) -> Any:
         return MASK if walk else value
 
 
-_NO_TEXT = "<exception str() failed>"
-_WIDEST_GROUP = 10_000  # Python's own default leaves out all but 15 members
-
-
 def without_secrets(error: BaseException) -> BaseException:
     """Return `error` itself where its rendered text shows no secret, else a stand-in.
 
     The rendered text is what ``traceback`` makes of it, and what the worker sends to the log. `error`
-    is not changed: the application may still use it. A stand-in has the name of the class and the masked ``str()``.
-    It keeps the traceback if that shows no secret, and nothing else: no notes, chain or members.
+    is not changed: the application may still use it. A stand-in has the name of the class and the
+    masked ``str()``. It keeps the traceback if that shows no secret, and no notes, chain or members.
     It is an ``Exception`` of a class of its own; only FastAPI's ``HTTPException`` stays one, since
     the caller must get its status.
     """
-    try:
+    with suppress(Exception):  # what cannot be rendered may show anything
         whole = (type(error), error, error.__traceback__)
         text = "".join(TracebackException(*whole, max_group_width=_WIDEST_GROUP).format())
         if mask(text) == text:
             return error
-    except Exception:  # what cannot be rendered may show anything
-        text = ""
     stand_in = _stand_in(error)
     traceback = "".join(format_tb(error.__traceback__))
     return stand_in.with_traceback(error.__traceback__ if mask(traceback) == traceback else None)

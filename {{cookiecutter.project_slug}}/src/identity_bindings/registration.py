@@ -46,9 +46,8 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
         logger.error("%s: there is no such folder, so it declares no function.", folder)
     functions = read_declarations(folder, os.environ)
     # Every module first: any of them may turn HTTP streams on, for all functions of the app.
-    loaded = {
-        one.name: load_handler(one) for one in functions if not (one.disabled or one.problems)
-    }
+    fit = [one for one in functions if not (one.disabled or one.problems)]
+    loaded = {one.name: load_handler(one) for one in fit}
     for function in functions:
         problems, handler = function.problems, loaded.get(function.name)
         if function.disabled:

@@ -167,10 +167,8 @@ class Vault:
             reason = f"the vault answered {answer}"
             seconds = retry_after(error.response.headers)
             return Failure("transient", reason, TRY_AGAIN, seconds)
-        identity_id = self._credential.identity.resource_id
-        read = Read(
-            *(self.noun, vault_name(self.url), name, version, identity_id, in_azure(), address)
-        )
+        item = (self.noun, vault_name(self.url), name, version)
+        read = Read(*item, self._credential.identity.resource_id, in_azure(), address)
         reason = f"{_REASONS[kind].format(noun=self.noun)} ({answer})"
         return Failure("denied", reason, repair_of_denial(kind, read))
 

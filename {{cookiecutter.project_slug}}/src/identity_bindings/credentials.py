@@ -115,8 +115,6 @@ class Credential:
             raise ReadError(not_assigned(self.identity))
         from azure import identity as sdk
 
-        from . import transport  # at the first read: importing it takes as long as the app's start
-
         if not in_azure():
             logins = (sdk.AzureCliCredential, sdk.AzureDeveloperCliCredential)
             return sdk.ChainedTokenCredential(*(login(process_timeout=8) for login in logins))
@@ -128,7 +126,7 @@ class Credential:
         # The synchronous credential takes `resource_id` and sends it as `mi_res_id`.
         chosen = {"resource_id": self.identity.resource_id} if self.identity.resource_id else None
         # Never by a proxy: the endpoint's header is a credential.
-        options = {"raw_response_hook": self._remember, **transport.client_options(proxied=False)}
+        options = {"raw_response_hook": self._remember, **transport().client_options(proxied=False)}
         return sdk.ManagedIdentityCredential(identity_config=chosen, **options)
 
     def _failure(self, error: Exception) -> Failure:
@@ -170,6 +168,14 @@ def not_assigned(identity: Identity) -> Failure:
     if not has_endpoint():
         reason += "; WEBSITE_SITE_NAME and WEBSITE_SKU say that this is Azure: unset them elsewhere"
     return Failure("denied", reason, assign_identity(identity.resource_id))
+
+
+@cache
+def transport() -> Any:
+    """The module `transport`, imported at the first read: it needs as long as the app's start."""
+    from . import transport
+
+    return transport
 
 
 open_credential = cache(Credential)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from .credentials import Credential, Identity
+from .credentials import Credential, Identity, transport
 from .decorators import declared
 from .errors import Reading
 from .grammar import Kind, matching
@@ -85,15 +85,14 @@ class KeyVault(Vault):
         return KeyClient(self.url, self._credential, **self._options())  # type: ignore[arg-type]
 
     def _crypto(self, key: Any, asynchronous: bool) -> Any:
-        from . import transport
-
+        network = transport()
         if asynchronous:
             from azure.core.pipeline.transport import AsyncioRequestsTransport
             from azure.keyvault.keys.crypto.aio import CryptographyClient as AsyncClient
 
             # This transport belongs to no event loop and needs no other package.
-            session = transport.new_session(proxied=True)
-            own = AsyncioRequestsTransport(session=session, **transport.TIMEOUTS)
+            session = network.new_session(proxied=True)
+            own = AsyncioRequestsTransport(session=session, **network.TIMEOUTS)
             credential = _AsyncCredential(self._credential)
             return AsyncClient(key, credential, **{**self._options(), "transport": own})
         from azure.keyvault.keys.crypto import CryptographyClient

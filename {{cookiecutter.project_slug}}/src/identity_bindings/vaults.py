@@ -19,6 +19,7 @@ from .credentials import (
     in_azure,
     is_emulator,
     open_credential,
+    transport,
 )
 from .errors import (
     EMULATOR,
@@ -127,9 +128,7 @@ class Vault:
         return SecretClient(self.url, self._credential, **self._options())  # type: ignore[arg-type]
 
     def _options(self) -> dict[str, Any]:
-        from . import transport
-
-        options = transport.client_options(proxied=True)
+        options: dict[str, Any] = transport().client_options(proxied=True)
         # An emulator's challenge names Azure's vaults, and it gets no token that is worth anything.
         return options | {"verify_challenge_resource": not is_emulator(self.url)}
 

@@ -158,7 +158,11 @@ def assign_identity(resource_id: str | None) -> str:
 
 
 def repair_of_denial(code: str, read: Read) -> str:
-    """What repairs a vault's denial, by its code or status."""
+    """What repairs a vault's denial, by its code or status: a command, or a sentence.
+
+    A command works as it is printed, in a POSIX shell and in PowerShell; in a sentence it is between
+    backquotes.
+    """
     noun, vault, name, version = read[:4]
     item, app = f"--vault-name {vault} --name {name}", site_arguments()
     vault_id = f"$(az keyvault show --name {vault} --query id --output tsv)"

@@ -188,7 +188,13 @@ _loading = True
 
 
 def write_to_stderr() -> None:
-    """Write to ``stderr`` what is logged outside of calls, if the Functions host runs this app."""
+    """Write to ``stderr`` what is logged outside of calls, if the Functions host runs this app.
+
+    The host drops records that belong to no running call; lines on ``stderr`` always reach its log
+    and Application Insights. Sources: GrpcWorkerChannel.Log and WorkerProcess in
+    github.com/Azure/azure-functions-host, and
+    https://github.com/Azure/azure-functions-python-worker/issues/1358
+    """
     hosted = in_azure() or "AZURE_FUNCTIONS_ENVIRONMENT" in os.environ
     if hosted and not logger.handlers:
         handler = logging.StreamHandler()

@@ -112,9 +112,9 @@ _PATIENCE_SECONDS = 4.0  # with a probe that hangs
 
 
 class Gate:
-    """Closed for a while after a failure that concerns all who read. Thread-safe.
+    """When a vault or the identity endpoint may be asked: one decision for all who read from it.
 
-    When the pause is over, one read goes first, and so does the very first one. When it gets an
+    It is closed for a while after a failure that concerns all who read. When the pause is over, one read goes first, and so does the very first one. When it gets an
     answer, the gate is open for all.
 
     Args:

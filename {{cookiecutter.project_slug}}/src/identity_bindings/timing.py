@@ -114,8 +114,8 @@ _PATIENCE_SECONDS = 4.0  # with a probe that hangs
 class Gate:
     """When a vault or the identity endpoint may be asked: one decision for all who read from it.
 
-    It is closed for a while after a failure that concerns all who read. When the pause is over, one read goes first, and so does the very first one. When it gets an
-    answer, the gate is open for all.
+    It is closed for a while after a failure that concerns all who read. When the pause is over, one
+    read goes first, and so does the very first one. When it gets an answer, the gate is open for all.
 
     Args:
         silence: The failure of those who wait for the first read, if it does not end in time.

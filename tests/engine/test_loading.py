@@ -21,6 +21,7 @@ def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     folder = tmp_path / "app/functions"
     folder.mkdir(parents=True)
+    importlib.import_module("identity_bindings")  # it stays, or nobody could take its masks off
     before = set(sys.modules)
     yield folder
     for name in set(sys.modules) - before:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tree_sitter
@@ -104,7 +105,7 @@ def test_a_fresh_run(connect: Connect) -> None:
     assert done.status == 0, done.told
     assert (
         done.told
-        == "octo/app can deploy into rg-app: push to main, and approve the deployment on GitHub.\n"
+        == "Deployments are approved by id-7.\nocto/app can deploy into rg-app: push to main, and approve the deployment on GitHub.\n"
     )
     branches = {"protected_branches": False, "custom_branch_policies": True}
     assert done.state["environments"] == {
@@ -135,15 +136,21 @@ def test_a_fresh_run(connect: Connect) -> None:
     assert done.state["deployment"]["APP_PRINCIPAL_IDS"] == "[]"
 
 
+OURS = {"project": "secure-function-app"}
+USER_PRINCIPAL = {"principalId": "user-principal"}
+
+
 def test_a_second_run_changes_nothing_but_who_gets_roles(
     connect: Connect, machine: Machine
 ) -> None:
     first = connect()
     machine.set(
         sites=[
-            {"identity": {"principalId": "system-principal"}},
-            {"identity": {"userAssignedIdentities": {"id": {"principalId": "user-principal"}}}},
-            {"identity": None},
+            {"tags": OURS, "identity": {"principalId": "system-principal"}},
+            {"tags": OURS, "identity": {"userAssignedIdentities": {"id": USER_PRINCIPAL}}},
+            {"tags": OURS, "identity": None},
+            {"tags": {"project": "another"}, "identity": {"principalId": "of-another-app"}},
+            {"tags": None, "identity": {"principalId": "of-an-app-without-tags"}},
         ]
     )
 
@@ -157,17 +164,66 @@ def test_a_second_run_changes_nothing_but_who_gets_roles(
     assert given["AZURE_LOCATION"] == "westeurope"  # where the group is
 
 
-def test_what_an_earlier_version_made_is_deleted_when_nothing_uses_it(
-    connect: Connect, machine: Machine
+def test_no_identity_is_deleted(project: Path) -> None:
+    """Its name could be that of another app's identity: `orders-github` beside `orders`."""
+    assert "delete" not in (project / "scripts/connect-github.sh").read_text("utf-8")
+
+
+TEAM = {"type": "Team", "id": 9}
+
+
+@pytest.mark.parametrize(
+    "reviewers", [[{"type": "User", "id": 8}], [TEAM, {"type": "User", "id": 7}]]
+)
+@pytest.mark.parametrize("prevent", [True, False])
+def test_who_approves_stays(
+    connect: Connect, machine: Machine, reviewers: list[dict[str, Any]], prevent: bool
 ) -> None:
-    old = ["id-secure-function-app-plan", "id-secure-function-app-deploy"]
-    machine.set(identities=[*old, "id-secure-function-app-github-plan"])
+    approval = {"reviewers": reviewers, "prevent_self_review": prevent, "wait_timer": 30}
+    machine.set(environments={"production": {"patterns": ["main"], "rules": approval}})
 
     done = connect()
 
-    assert done.state["identities"] == ["id-secure-function-app-github-plan"]
-    last_variable = max(i for i, call in enumerate(done.calls) if "variable set" in call)
-    assert all("identity delete" in call for call in done.calls[last_variable + 1 :])
+    assert done.status == 0, done.told
+    assert done.state["environments"]["production"]["rules"].items() >= approval.items()
+    names = " or ".join(f"id-{one['id']}" for one in reviewers)
+    assert f"Deployments are approved by {names}.\n" in done.told
+
+
+def test_an_environment_without_reviewers_gets_one(connect: Connect, machine: Machine) -> None:
+    machine.set(environments={"production": {"patterns": ["main"], "rules": {"wait_timer": 30}}})
+
+    rules = connect().state["environments"]["production"]["rules"]
+
+    assert rules["reviewers"] == [{"type": "User", "id": 7}]
+    assert rules["wait_timer"] == 30
+
+
+def test_another_reviewer_replaces_who_approves(connect: Connect, machine: Machine) -> None:
+    old = {"reviewers": [TEAM], "prevent_self_review": False, "wait_timer": 30}
+    machine.set(environments={"production": {"patterns": ["main"], "rules": old}})
+
+    done = connect(REVIEWER="reviewer")
+
+    rules = done.state["environments"]["production"]["rules"]
+    assert rules["reviewers"] == [{"type": "User", "id": 8}]
+    assert (rules["prevent_self_review"], rules["wait_timer"]) == (True, 30)
+
+
+@pytest.mark.parametrize(
+    "patterns", [["release/*", "main", "*"], ["tag main", "main2"], ["tag v*"]]
+)
+def test_nothing_else_can_use_an_environment(
+    connect: Connect, machine: Machine, patterns: list[str]
+) -> None:
+    machine.set(
+        environments={name: {"patterns": patterns, "rules": {}} for name in ("production", "plan")}
+    )
+
+    found = connect().state["environments"]
+
+    assert list(filter(None, found["production"]["patterns"])) == ["main"]
+    assert list(filter(None, found["plan"]["patterns"])) == ["refs/pull/*/merge"]
 
 
 def test_somebody_else_approves(connect: Connect) -> None:
@@ -188,6 +244,24 @@ def test_what_a_deployment_reads_becomes_a_variable(connect: Connect) -> None:
     assert "SECRET_SETTER_OBJECT_ID" not in variables
     assert done.state["deployment"]["APP_IDENTITY_ID"] == IDENTITY_ID
     assert list(variables)[-1] == "AZURE_RESOURCE_GROUP"  # then the workflow signs in
+
+
+def test_a_variable_of_an_earlier_run_stays_in_force(connect: Connect) -> None:
+    given = {"API_URL": "https://api.example", "ALERT_ACTION_GROUP_ID": "/groups/on-call"}
+    given["SECRET_SETTER_OBJECT_ID"] = "setter"
+    first = connect(answers="every-line", **given, **IDENTITY)
+
+    second = connect(answers="every-line", API_URL="https://new.example")
+
+    assert second.status == 0, second.told
+    expected = {**given, "API_URL": "https://new.example"}
+    assert second.state["deployment"].items() >= expected.items()
+    assert second.state["deployment"]["APP_IDENTITY_ID"] == IDENTITY_ID
+    variables = {
+        name: found["variables"]["repository"]
+        for name, found in (("1", first.state), ("2", second.state))
+    }
+    assert variables["2"] == variables["1"] | expected
 
 
 def test_every_resource_provider_is_registered(connect: Connect, bake: Bake) -> None:
@@ -242,6 +316,8 @@ STEPS = {
     "gh api user --jq": "read the repository octo/app",
     "PUT repos/octo/app/environments/plan": "restrict the environments",
     "PUT repos/octo/app/environments/production": "restrict the environments",
+    "api repos/octo/app/environments/production --jq": "read the repository octo/app",
+    "actions/variables/ALERT_ACTION_GROUP_ID": "read the repository octo/app",
     "production/deployment-branch-policies --jq": "restrict the environments",
     "plan/deployment-branch-policies --silent": "restrict the environments",
     "az provider register": "register the resource providers",
@@ -253,7 +329,6 @@ STEPS = {
     "az deployment sub show": "deploy infra/github.bicep",
     "gh variable set AZURE_CLIENT_ID": "set the repository's variables",
     "gh variable set AZURE_RESOURCE_GROUP": "set the repository's variables",
-    "az identity delete": "set the repository's variables, and delete the identities",
 }
 
 
@@ -296,7 +371,8 @@ def test_wrong_arguments_change_nothing(connect: Connect, arguments: tuple[str, 
     done = connect(*arguments)
 
     assert done.status == 1
-    assert "scripts/connect-github.sh OWNER/REPOSITORY RESOURCE_GROUP [REGION]" in done.told
+    usage = "Usage: scripts/connect-github.sh OWNER/REPOSITORY RESOURCE_GROUP [REGION]\n"
+    assert done.told == usage
     assert done.calls == []
 
 
@@ -305,4 +381,4 @@ def test_an_identity_that_is_not_given_changes_nothing(connect: Connect) -> None
 
     assert done.status != 0
     assert "group: must be the resource id of the identity that the app runs as" in done.told
-    assert done.calls == []
+    assert not [call for call in done.calls if "--method" in call or not call.startswith("gh api")]

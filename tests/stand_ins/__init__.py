@@ -28,7 +28,6 @@ FRESH: dict[str, Any] = {
     "providers": [],
     "groups": {},
     "sites": [],
-    "identities": [],
     "deployment": None,  # the variables that infra/github.bicepparam got
     "fails": "",  # a part of the command line that fails
     "interrupts": "",  # a part of the command line at which the user presses Ctrl+C

@@ -15,6 +15,9 @@ NO_REVIEWERS = (
     " the {} protection rule. (HTTP 422)"
 )
 
+NOT_FOUND = "gh: Not Found (HTTP 404)"
+NAMED = {"User": "login", "Team": "slug"}
+
 
 def main() -> int:
     """Record the call, then answer, fail or interrupt."""
@@ -57,8 +60,6 @@ def az(words: list[str]) -> int:
         answer = {"properties": {"outputs": outputs()}}
     elif command.startswith("deployment sub show"):
         answer = {"properties": {"outputs": outputs()}}
-    elif command.startswith("identity delete"):
-        STATE["identities"] = [one for one in STATE["identities"] if one != name]
     elif command.startswith("deployment group show"):
         answer = {"properties": {"outputs": {"appName": {"value": "func-app"}}}}
     elif command.startswith("functionapp deployment"):
@@ -133,27 +134,64 @@ def api(method: str, path: str, body: dict[str, Any], words: list[str]) -> Any:
         return {"id": STATE["users"][""]}
     if parts[0] == "users":
         return {"id": STATE["users"][parts[1]]}
+    if parts[:2] == ["actions", "variables"]:
+        value = STATE["variables"].get("repository", {}).get(parts[2])
+        return {"name": parts[2], "value": value} if value is not None else NOT_FOUND
     if path == "actions/oidc/customization/sub":
-        return STATE["subject"] if STATE["subject"] is not None else "gh: Not Found (HTTP 404)"
+        return STATE["subject"] if STATE["subject"] is not None else NOT_FOUND
     if path == "private-vulnerability-reporting":
         if STATE["plan"] != "public":
-            return "gh: Not Found (HTTP 404)"
+            return NOT_FOUND
         STATE["reporting"] = True
         return {}
     if parts[:2] == ["actions", "runs"]:
-        return STATE["runs"].get(parts[2], "gh: Not Found (HTTP 404)")
+        return STATE["runs"].get(parts[2], NOT_FOUND)
     assert parts[0] == "environments", path
-    environment = STATE["environments"].setdefault(parts[1], {"patterns": []})
-    if len(parts) == 2 and method == "PUT":
+    if method == "GET" and len(parts) == 2:
+        environment = STATE["environments"].get(parts[1])
+        return protection(environment["rules"]) if environment else NOT_FOUND
+    environment = STATE["environments"].setdefault(parts[1], {"patterns": [], "rules": {}})
+    if len(parts) == 2:
         if STATE["plan"] == "free":
             return NO_REVIEWERS.format("branch policy")
         if "reviewers" in body and STATE["plan"] == "pro":
             return NO_REVIEWERS.format("required reviewers")
         environment["rules"] = body
-        return {}
+        return protection(body)
     if method == "POST":
         environment["patterns"].append(option(words, "--raw-field").partition("=")[2])
-    return {"branch_policies": [{"name": name} for name in environment["patterns"]]}
+    if method == "DELETE":
+        environment["patterns"][int(parts[3]) - 1] = None
+        return {}
+    policies = [
+        {"id": number, "name": pattern.removeprefix("tag "), "type": kind(pattern)}
+        for number, pattern in enumerate(environment["patterns"], 1)
+        if pattern
+    ]
+    return {"branch_policies": policies}
+
+
+def kind(pattern: str) -> str:
+    """The type of a deployment branch policy."""
+    return "tag" if pattern.startswith("tag ") else "branch"
+
+
+def protection(rules: dict[str, Any]) -> dict[str, Any]:
+    """An environment as GitHub describes it: by the rules that were put there."""
+    found: list[dict[str, Any]] = [{"id": 1, "type": "branch_policy"}]
+    if rules.get("wait_timer"):
+        found.append({"id": 2, "type": "wait_timer", "wait_timer": rules["wait_timer"]})
+    if rules.get("reviewers"):
+        reviewers = [
+            {
+                "type": one["type"],
+                "reviewer": {"id": one["id"], NAMED[one["type"]]: f"id-{one['id']}"},
+            }
+            for one in rules["reviewers"]
+        ]
+        rule = {"id": 3, "type": "required_reviewers", "reviewers": reviewers}
+        found.append({**rule, "prevent_self_review": rules["prevent_self_review"]})
+    return {"protection_rules": found}
 
 
 if __name__ == "__main__":

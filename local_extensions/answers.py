@@ -97,10 +97,21 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         """Say in one line which answer is wrong, why, and what is accepted."""
-        # Outside free text only ASCII is right, and ascii() shows a look-alike for what it is.
-        shown = (repr if self.prompt in ("project_name", "description") else ascii)(self.value)
         name = self.prompt if self.prompt in QUESTIONS else ascii(self.prompt)[1:-1]
-        return f"{_short(name)}: {_short(shown)} {self.what}"
+        return f"{_short(name)}: {_short(shown(self.value))} {self.what}"
+
+
+def shown(value: Any) -> str:
+    """Quote an answer as it was typed; escape only what a screen does not show."""
+    text = value if isinstance(value, str) else repr(value)
+    text = "".join(one if _is_visible(one) else ascii(one)[1:-1] for one in text)
+    if not isinstance(value, str):
+        return text
+    return f'"{text}"' if "'" in text and '"' not in text else f"'{text}'"
+
+
+def _is_visible(character: str) -> bool:
+    return character.isprintable() and not BLANK.match(character)
 
 
 def _short(text: str) -> str:
@@ -178,7 +189,7 @@ def _wrong_pairs(answers: Answers) -> Iterator[Problem]:
         name for name in services_of(services) if name in SERVICES and not SERVICES[name].private
     ]
     if answers.get("network") == "private" and public:
-        what = f"includes {public[0]}, which is accepted only with network=public"
+        what = f"includes {', '.join(public)}, which is accepted only with network=public"
         yield Problem("services", services, what, partner="network")
     if answers.get("programming_model") == "decorators" and function_name in TAKEN_NAMES:
         what = "is a name that function_app.py uses; accepted: another identifier"
@@ -310,10 +321,9 @@ def _vault_resource_group(value: str) -> str:
 
 def _secrets(value: str) -> str:
     names = [name.strip() for name in value.split(",")]
-    for name in names:
-        if not re.fullmatch(SECRET_NAME, name):
-            what = "is not a secret name" if len(names) == 1 else f"includes {name[:40]!a}"
-            return f"{what}; accepted: 1 to 127 letters, digits and hyphens"
+    if wrong := [name for name in names if not re.fullmatch(SECRET_NAME, name)]:
+        what = "is not a secret name" if len(names) == 1 else _includes(wrong)
+        return f"{what}; accepted: 1 to 127 letters, digits and hyphens"
     if len({name.lower() for name in names}) < len(names):
         return "names a secret twice (Key Vault ignores case); accepted: each once"
     if len(names) > MOST_SECRETS:
@@ -329,12 +339,15 @@ def _key(value: str) -> str:
 
 def _services(value: str) -> str:
     names = services_of(value)
-    for name in names:
-        if name not in SERVICES:
-            return f"includes {name[:40]!a}; accepted: {', '.join(SERVICES)}, separated by commas"
+    if wrong := [name for name in names if name not in SERVICES]:
+        return f"{_includes(wrong)}; accepted: {', '.join(SERVICES)}, separated by commas"
     if len(set(names)) < len(names):
         return "names a service twice; accepted: each once"
     return ""
+
+
+def _includes(wrong: list[str]) -> str:
+    return f"includes {_short(', '.join(shown(name[:40]) for name in dict.fromkeys(wrong)))}"
 
 
 def _api_scope(value: str) -> str:

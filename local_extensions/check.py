@@ -11,7 +11,7 @@ from cookiecutter.prompt import read_user_choice, read_user_variable
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
-from .answers import CONFIGURATION, QUESTIONS, Problem, as_text, problems
+from .answers import CONFIGURATION, QUESTIONS, Problem, as_text, problems, shown
 from .facts import Facts, facts_of
 from .given import Call, current_call, rendered, unknown_names
 
@@ -107,7 +107,7 @@ def _offer_what_was_lost(call: Call, answers: MutableMapping[str, Any]) -> None:
                     Problem(
                         p,
                         answers[p],
-                        f"is not the answer of your config, {value!a}, which"
+                        f"is not the answer of your config, {shown(value)}, which"
                         f" cookiecutter could not offer; accepted: {p}={value} as an argument",
                     )
                     for p, value in usable.items()
@@ -119,18 +119,20 @@ def _offer_what_was_lost(call: Call, answers: MutableMapping[str, Any]) -> None:
 
 
 def _ask_again(answers: MutableMapping[str, Any], found: list[Problem]) -> None:
-    """Ask for the wrong answers, and offer nothing; of a pair offer what was answered."""
+    """Ask for the wrong answers, and offer the defaults; of a pair offer what was answered."""
     click.echo("\n" + "\n".join(f"  {problem}" for problem in found) + "\n")
-    slug_is_derived = answers["project_slug"] == _derived_slug(answers)
+    slug_is_derived = answers["project_slug"] == _default("project_slug", answers)
     for problem in found:
         if problem.partner:
             answers[problem.partner] = _ask(problem.partner, answers[problem.partner])
         # The partner's new answer may have made this one right.
         if any(still.prompt == problem.prompt for still in problems(answers)):
-            offered = answers[problem.prompt] if problem.partner else ""
+            offered = (
+                answers[problem.prompt] if problem.partner else _default(problem.prompt, answers)
+            )
             answers[problem.prompt] = _ask(problem.prompt, offered)
         if problem.prompt == "project_name" and slug_is_derived:
-            answers["project_slug"] = _derived_slug(answers)
+            answers["project_slug"] = _default("project_slug", answers)
 
 
 def _ask(prompt: str, offered: str) -> Any:
@@ -141,5 +143,6 @@ def _ask(prompt: str, offered: str) -> Any:
     return as_text(prompt, read_user_variable(prompt, offered, PROMPTS, "  "))
 
 
-def _derived_slug(answers: MutableMapping[str, Any]) -> Any:
-    return rendered("project_slug", QUESTIONS["project_slug"], answers)
+def _default(prompt: str, answers: Mapping[str, Any]) -> Any:
+    first = QUESTIONS[prompt]
+    return first[0] if isinstance(first, list) else rendered(prompt, first, answers)

@@ -33,6 +33,20 @@ class Secret(NamedTuple):
     parameter: str
 
 
+class Cloud(NamedTuple):
+    """An Azure cloud, as the workflow signs in to it."""
+
+    environment: str  # the name that azure/login has for it
+    audience: str  # of GitHub's token
+
+
+PUBLIC_CLOUD = Cloud("azurecloud", "api://AzureADTokenExchange")
+CLOUDS = {
+    "azure.cn": Cloud("azurechinacloud", "api://AzureADTokenExchangeChina"),
+    "usgovcloudapi.net": Cloud("azureusgovernment", "api://AzureADTokenExchangeUSGov"),
+}
+
+
 class Facts(NamedTuple):
     """What the answers mean; `facts_of` makes it, of answers without a problem."""
 
@@ -112,6 +126,12 @@ class Facts(NamedTuple):
     def identity_exists(self) -> bool:
         """Whether Bicep uses an existing identity."""
         return self.identity_source in ("existing", "parameter")
+
+    @property
+    def cloud(self) -> Cloud:
+        """The cloud that the vault's URI names. A name or an app setting names none."""
+        host = self.declared_vault.lower()
+        return next((CLOUDS[one] for one in CLOUDS if f".vault.{one}" in host), PUBLIC_CLOUD)
 
     @property
     def deployment_variables(self) -> tuple[str, ...]:

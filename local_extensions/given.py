@@ -22,7 +22,7 @@ from cookiecutter.prompt import render_variable
 from cookiecutter.utils import create_env_with_context
 from jinja2 import TemplateError
 
-from .answers import CONFIGURATION, CONFIGURATION_FILE, QUESTIONS, Problem, as_text
+from .answers import CONFIGURATION, CONFIGURATION_FILE, QUESTIONS, Problem, as_text, shown
 
 KEPT_TAGS = ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
 
@@ -134,7 +134,7 @@ def rendered(prompt: str, value: Any, answers: Mapping[str, Any]) -> Any:
     try:
         value = render_variable(create_env_with_context({}), value, dict(answers))
     except TemplateError as error:
-        what = f"{prompt}: {value!a} cannot be rendered by Jinja: {error}"
+        what = f"{prompt}: {shown(value)} cannot be rendered by Jinja: {error}"
         raise FailedHookException(what) from None
     return as_text(prompt, value)
 

@@ -31,7 +31,7 @@ REFUSED: list[tuple[Answers, str, str]] = [
     ({"project_slug": "-app"}, "project_slug", "2 to 32"),
     ({"project_slug": "an--app"}, "project_slug", "single hyphens"),
     ({"project_slug": "app\n"}, "project_slug", "'app\\n'"),
-    ({"project_slug": "\u0430pp"}, "project_slug", "'\\u0430pp'"),  # a Cyrillic a
+    ({"project_slug": "\u0430pp"}, "project_slug", "'\u0430pp'"),
     ({"project_slug": "aux"}, "project_slug", "Windows"),
     ({"project_slug": "com1"}, "project_slug", "Windows"),
     ({"project_slug": "my-microsoft-app"}, "project_slug", "Azure refuses"),
@@ -75,7 +75,7 @@ REFUSED: list[tuple[Answers, str, str]] = [
     (  # a long s, which is one without regard to case
         {"identity": "user", "identity_id": IDENTITY_ID.replace("/sub", "/\u017fub")},
         "identity_id",
-        "'/\\u017fub",
+        "'/\u017fub",
     ),
     (  # the sign of Kelvin
         {"identity": "user", "identity_id": f"{IDENTITY_ID}\u212a"},
@@ -103,7 +103,7 @@ REFUSED: list[tuple[Answers, str, str]] = [
     ({"vault": "my_vault"}, "vault", "not a vault name"),
     ({"vault": "my--vault"}, "vault", "single hyphens"),
     ({"vault": "vault-"}, "vault", "single hyphens"),
-    ({"vault": "v\u0430ult"}, "vault", "'v\\u0430ult'"),  # a Cyrillic a
+    ({"vault": "v\u0430ult"}, "vault", "'v\u0430ult'"),
     ({"vault": "http://my-kv.vault.azure.net"}, "vault", "not a vault's URI"),
     ({"vault": "my-kv.vault.azure.net"}, "vault", "not a vault's URI"),
     ({"vault": "https://my-kv.vault.azure.net/secrets/x"}, "vault", "not a vault's URI"),
@@ -114,7 +114,7 @@ REFUSED: list[tuple[Answers, str, str]] = [
     (
         {"vault": "https://my-kv.vault.u\u017fgovcloudapi.net/"},
         "vault",
-        "'https://my-kv.vault.u\\u017f",
+        "'https://my-kv.vault.u\u017f",
     ),
     ({"vault": "https://my-hsm.managedhsm.azure.net/"}, "vault", "managed HSM"),
     ({"vault": "%KEY VAULT%"}, "vault", "not a %SETTING%"),
@@ -144,9 +144,16 @@ REFUSED: list[tuple[Answers, str, str]] = [
     ({"secrets": ",".join(f"s{n}" for n in range(21))}, "secrets", "at most 20"),
     ({"key": "my_key"}, "key", "not a key name"),
     ({"key": "k" * 128}, "key", "1 to 127"),
-    ({"key": "k\u0435y"}, "key", "'k\\u0435y'"),  # a Cyrillic e
+    ({"key": "k\u0435y"}, "key", "'k\u0435y'"),
     ({"services": "queue"}, "services", "accepted: blob-storage, cosmos-db, service-bus"),
     ({"services": "Blob Storage, cosmos"}, "services", "includes 'Blob Storage'"),
+    ({"services": "blob,cosmos-db,queue"}, "services", "includes 'blob', 'queue'; accepted"),
+    ({"secrets": "a_b,c,C:\\d"}, "secrets", "includes 'a_b', 'C:\\d'; accepted"),
+    ({"secrets": ",".join(f"s_{n}" for n in range(99))}, "secrets", "includes 's_0', 's_1', "),
+    ({"project_slug": "Ä b"}, "project_slug", "'Ä b' must"),
+    ({"vault": "C:\\Users\\me"}, "vault", "'C:\\Users\\me' is not"),
+    ({"vault": "o'kv"}, "vault", '"o\'kv" is not'),
+    ({"vault": "kv\u200b\u3164\x1b"}, "vault", "'kv\\u200b\\u3164\\x1b' is not"),
     ({"services": "cosmos-db,"}, "services", "includes ''"),
     ({"services": "cosmos-db,cosmos-db"}, "services", "twice"),
     ({"api_scope": "api://my-api"}, "api_scope", "not the scope"),

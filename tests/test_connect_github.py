@@ -296,7 +296,7 @@ def test_a_plan_without_rules_connects_nothing(connect: Connect, machine: Machin
 
     assert done.status == 1
     assert "any branch could deploy: make the repository public, or change its plan" in done.told
-    assert not [call for call in done.calls if call.startswith("az ") or "variable" in call]
+    assert not [call for call in done.calls if call.startswith("az ") or "variable set" in call]
 
 
 def test_what_owners_of_other_groups_run_is_printed(connect: Connect, machine: Machine) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import bicep
 import pytest
+import yaml
 from answers import CONNECTION as VARIABLES
 from answers import ELSEWHERE, GITHUB, IDENTITY_ID
 from baking import TEMPLATE, Bake
@@ -295,7 +296,7 @@ def granted(prediction: dict[str, Any]) -> set[tuple[str, str, str]]:
 
 CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 ADMINISTRATOR = "f58310d9-a9f6-439a-9e8d-f62e7b41a168"
-VAULT_CONTRIBUTOR = "f25e0fa2-a7c8-4377-a976-54943a77a395"
+CONNECT = "Connect to vault"
 IDENTITY_OPERATOR = "f1a07417-d97a-45cb-824c-7a7467783830"
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 AT_HOME = {
@@ -334,7 +335,7 @@ def on_the_identity(identity_id: str) -> set[tuple[str, str, str]]:
             {
                 *IN_THEIR_GROUP,
                 *on_the_identity(IDENTITY_ID),
-                ("deploy", VAULT_CONTRIBUTOR, VAULT),
+                ("deploy", CONNECT, VAULT),
             },
         ),
     ],
@@ -345,6 +346,71 @@ def test_the_roles_are_exactly_these(
     prediction = compiler.snapshot(bake(**GITHUB[name]) / "infra/github.bicepparam")
 
     assert granted(prediction) == AT_HOME | expected
+
+
+APPROVE = "Microsoft.KeyVault/vaults/PrivateEndpointConnectionsApproval/action"
+ADD_POLICY = "Microsoft.KeyVault/vaults/accessPolicies/write"
+THEIRS = {"vault": "my-kv", "vault_source": "existing", "vault_resource_group": "their-group"}
+
+
+@pytest.mark.parametrize("private", [False, True])
+@pytest.mark.parametrize("access", ["access-policy", "rbac", "granted"])
+def test_on_a_vault_of_others_the_deployment_does_only_what_it_must(
+    compiler: Any, bake: Bake, access: str, private: bool
+) -> None:
+    project = bake(**THEIRS, vault_access=access, network="private" if private else "public")
+
+    prediction = compiler.snapshot(project / "infra/github.bicepparam")
+
+    needed = {ADD_POLICY} if access == "access-policy" else set()
+    needed |= {APPROVE} if private else set()
+    (found,) = [
+        set(one["properties"]["permissions"][0]["actions"])
+        for one in bicep.resources(prediction, DEFINITION)
+        if one["properties"]["roleName"].startswith(CONNECT)
+    ] or [set()]
+    assert found == (needed and {"Microsoft.KeyVault/vaults/read", *needed})
+    given = {role for _, role, place in granted(prediction) if place == VAULT}
+    assert given == {*([CONNECT] if needed else []), *([ADMINISTRATOR] if access == "rbac" else [])}
+
+
+CLOUDS = {
+    "%KEY_VAULT_NAME%": ("azurecloud", "api://AzureADTokenExchange"),
+    "my-kv": ("azurecloud", "api://AzureADTokenExchange"),
+    "https://my-kv.vault.azure.net/": ("azurecloud", "api://AzureADTokenExchange"),
+    "https://my-kv.vault.azure.cn": ("azurechinacloud", "api://AzureADTokenExchangeChina"),
+    "https://My-KV.Vault.USGovCloudAPI.net:443/": (
+        "azureusgovernment",
+        "api://AzureADTokenExchangeUSGov",
+    ),
+}
+
+
+@pytest.mark.parametrize("vault", CLOUDS)
+def test_the_workflow_signs_in_to_the_cloud_of_the_vault(
+    compiler: Any, bake: Bake, vault: str
+) -> None:
+    """https://learn.microsoft.com/graph/api/resources/federatedidentitycredential has the audiences."""
+    project = bake(vault=vault)
+    text = (project / ".github/workflows/ci.yml").read_text("utf-8")
+    jobs = yaml.safe_load(text)["jobs"]
+
+    logins = [
+        step["with"]
+        for job in jobs.values()
+        for step in job["steps"]
+        if step.get("uses", "").startswith("azure/login@")
+    ]
+    prediction = compiler.snapshot(project / "infra/github.bicepparam")
+    credentials = bicep.resources(prediction, CREDENTIAL)
+
+    environment, audience = CLOUDS[vault]
+    # https://github.com/Azure/login/blob/master/action.yml has the defaults.
+    assert [
+        (one.get("environment", "azurecloud"), one.get("audience", "api://AzureADTokenExchange"))
+        for one in logins
+    ] == [(environment, audience)] * 2
+    assert [one["properties"]["audiences"] for one in credentials] == [[audience]] * 2
 
 
 def test_other_vaults_get_their_roles_or_their_owners_get_a_command(
@@ -364,7 +430,7 @@ def test_other_vaults_get_their_roles_or_their_owners_get_a_command(
     assert granted(prediction) - AT_HOME == {
         ("plan", "Plan elsewhere", "their-group"),
         ("deploy", "Deploy elsewhere", "their-group"),
-        ("deploy", VAULT_CONTRIBUTOR, "Microsoft.KeyVault/vaults/their-vault"),
+        ("deploy", CONNECT, "Microsoft.KeyVault/vaults/their-vault"),
         ("deploy", READER, "Microsoft.Insights/actionGroups/team"),
     }
     assert prediction["outputs"]["notes"] == []
@@ -402,6 +468,14 @@ def refer_to_a_type(infra: Path) -> None:
             "\nresource topic 'Microsoft.EventGrid/topics@2022-06-15' existing = { name: 'topic' }\n"
             "output topic string = topic.properties.endpoint\n"
         )
+
+
+def name_another_vault(infra: Path) -> None:
+    """Change one of the two parameter files."""
+    file = infra / "main.bicepparam"
+    text = file.read_text("utf-8")
+    assert "param otherVaults" not in text
+    file.write_text(text + "\nparam otherVaults = [\n  { name: 'theirs' }\n]\n", "utf-8")
 
 
 def allow(action: str) -> Callable[[Path], None]:
@@ -444,6 +518,11 @@ FORBIDDEN = [
     [
         (add_a_type, "what-if cannot read Microsoft.Web/connections: add 'Microsoft.Web/con"),
         (refer_to_a_type, "what-if cannot read Microsoft.EventGrid/topics"),
+        (
+            name_another_vault,
+            "otherVaults differs in infra/main.bicepparam and infra/github.bicepparam: make both"
+            " the same, and run scripts/connect-github.sh again",
+        ),
     ],
 )
 def test_the_contract_names_what_is_missing(

@@ -449,7 +449,7 @@ def test_only_wrong_answers_are_asked_again_and_nothing_invented_is_offered(desk
     person.wait_for("function_name: 'import' is a Python keyword")
     person.answer("Name of the first function", "fetch")
     person.answer("()")  # the id: Enter takes nothing
-    person.answer("()", "my-kv")
+    person.answer("(%KEY_VAULT_NAME%)")  # Enter takes the default
     person.answer("()")  # the scope: Enter takes nothing
 
     assert person.finish() == 0, person.screen
@@ -460,9 +460,21 @@ def test_only_wrong_answers_are_asked_again_and_nothing_invented_is_offered(desk
         "description": "{{ 7*7 }} {% raw",
         "function_name": "fetch",
         "identity": "user",
-        "vault": "my-kv",
     }
     assert {prompt: answers[prompt] for prompt in QUESTIONS} == DEFAULTS | expected
+
+
+def test_enter_takes_the_default_where_an_answer_was_wrong(desk: Desk) -> None:
+    person = Person(desk)
+    person.answer_all(
+        project_name="My App", project_slug="My App", function_name="1", vault="a_b", secrets="a_b"
+    )
+    for default in ("my-app", "read_secret", "%KEY_VAULT_NAME%", "my-application-secret"):
+        person.answer(f"({default})")
+
+    assert person.finish() == 0, person.screen
+    expected = DEFAULTS | {"project_name": "My App", "project_slug": "my-app"}
+    assert {prompt: desk.answers()[prompt] for prompt in QUESTIONS} == expected
 
 
 def test_of_a_pair_both_are_asked_again_with_the_own_answers(desk: Desk) -> None:

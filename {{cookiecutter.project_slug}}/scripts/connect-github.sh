@@ -3,14 +3,14 @@
 # Connects a repository on GitHub to Azure, without a stored credential. README.md says how, and when to run it again.
 set -euo pipefail
 [[ "${1:-}" == ?*/?* && -n "${2:-}" && $# -le 3 ]] || { echo "Usage: scripts/connect-github.sh OWNER/REPOSITORY RESOURCE_GROUP [REGION]" >&2 && exit 1; }
-step="read the repository $1"
+step="read the repository $1" variables="{{ facts.deployment_variables | join(' ') }}"
 trap 'status=$?; [[ -z "$step" ]] || { echo "Not finished: $step. You can run this again." >&2; exit $((status ? status : 1)); }' EXIT
 cd "$(dirname "$0")/.."
 export AZURE_RESOURCE_GROUP="$2" AZURE_LOCATION="${3:-westeurope}" GITHUB_REPOSITORY_IDS GITHUB_SUBJECT_FORMAT APP_PRINCIPAL_IDS AZURE_TENANT_ID AZURE_SUBSCRIPTION_ID me
 GITHUB_REPOSITORY_IDS=$(gh api "repos/$1" --jq '{owner: .owner.login, ownerId: .owner.id, name: .name, id: .id}')
 GITHUB_SUBJECT_FORMAT=$(gh api "repos/$1/actions/oidc/customization/sub" 2>&1) || # 404: an older server
   case "$GITHUB_SUBJECT_FORMAT" in *"HTTP 404"*) GITHUB_SUBJECT_FORMAT='{}' ;; *) echo "$GITHUB_SUBJECT_FORMAT" >&2 && exit 1 ;; esac
-for name in {{ facts.deployment_variables | join(' ') }}; do # what is not set stays as an earlier run set it
+for name in $variables; do # what is not set stays as an earlier run set it
   [[ -n "${!name:-}" ]] || value=$(gh api "repos/$1/actions/variables/$name" --jq .value 2>&1) || [[ "$value" == *"HTTP 404"* ]] || { echo "$value" >&2 && exit 1; }
   [[ -n "${!name:-}" || "$value" == *"HTTP 404"* ]] || export "$name=$value"
 done
@@ -57,7 +57,7 @@ az deployment sub show --name "github-$AZURE_LOCATION" --query properties.output
 step="set the repository's variables" && read -r plan deploy AZURE_TENANT_ID AZURE_SUBSCRIPTION_ID <<<"$ids"
 gh variable set AZURE_CLIENT_ID --repo "$1" --env plan --body "$plan"
 gh variable set AZURE_CLIENT_ID --repo "$1" --env production --body "$deploy"
-for name in AZURE_TENANT_ID AZURE_SUBSCRIPTION_ID {{ facts.deployment_variables | join(' ') }} AZURE_RESOURCE_GROUP; do
+for name in AZURE_TENANT_ID AZURE_SUBSCRIPTION_ID $variables AZURE_RESOURCE_GROUP; do
   [[ -z "${!name:-}" ]] || gh variable set "$name" --repo "$1" --body "${!name}" # with the last one, the workflow signs in
 done
 step="" && echo "$1 can deploy into $2: push to main, and approve the deployment on GitHub."

@@ -82,16 +82,35 @@ resource vault 'Microsoft.KeyVault/vaults@2026-02-01' existing = if (!empty(vaul
 {%- endif %}
 {%- if facts.vault_access == 'access-policy' or facts.private %}
 
-// Writes access policies{{ ', and approves private endpoints' if facts.private }}.
-var keyVaultContributor = 'f25e0fa2-a7c8-4377-a976-54943a77a395'
+// A custom role: Key Vault Contributor could also delete the vault.
+var vaultActions = [
+  'Microsoft.KeyVault/vaults/read'
+  {%- if facts.vault_access == 'access-policy' %}
+  'Microsoft.KeyVault/vaults/accessPolicies/write'
+  {%- endif %}
+  {%- if facts.private %}
+  'Microsoft.KeyVault/vaults/PrivateEndpointConnectionsApproval/action'
+  {%- endif %}
+]
+
+// Other projects may need other actions on a vault of this group.
+resource vaultRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (!empty(vaultName)) {
+  name: guid(resourceGroup().id, 'vault', join(vaultActions, ' '))
+  properties: {
+    roleName: 'Connect to vault ${uniqueString(resourceGroup().id, join(vaultActions, ' '))}'
+    type: 'CustomRole'
+    assignableScopes: [resourceGroup().id]
+    permissions: [{ actions: vaultActions }]
+  }
+}
 
 resource changesVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(vaultName)) {
-  name: guid(vault.id, deployPrincipalId, keyVaultContributor)
+  name: guid(vault.id, deployPrincipalId, vaultRole.id)
   scope: vault
   properties: {
     principalId: deployPrincipalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', keyVaultContributor)
+    roleDefinitionId: vaultRole.id
     description: 'GitHub: deployment'
   }
 }

@@ -21,7 +21,7 @@ resource credentials 'Microsoft.ManagedIdentity/userAssignedIdentities/federated
     name: 'github'
     properties: {
       issuer: 'https://token.actions.githubusercontent.com'
-      audiences: ['api://AzureADTokenExchange']
+      audiences: ['{{ (cookiecutter | facts).cloud.audience }}']
       subject: one.subject
     }
   }

@@ -54,7 +54,10 @@ def test_both_parameter_files_name_the_same_vaults() -> None:
         for name in ("main.bicepparam", "github.bicepparam")
     )
 
-    assert connection == app
+    assert connection == app, (
+        "otherVaults differs in infra/main.bicepparam and infra/github.bicepparam: make both the"
+        " same, and run scripts/connect-github.sh again"
+    )
 
 
 @pytest.mark.skipif("CI_OUTPUT" not in os.environ, reason="only in the workflow")

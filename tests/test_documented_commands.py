@@ -381,12 +381,6 @@ def test_another_secret_and_a_timer_as_documented(app: Callable[..., Path], mode
         (folder / "function.json").write_text(following(readme, timer, "json"), "utf-8")
         (folder / "__init__.py").write_text(following(readme, timer, "python"), "utf-8")
     (project / "tests/test_nightly.py").write_text(NIGHTLY, "utf-8")
-    owners = project / "tests/test_read_secret.py"
-    passed = '        my_application_secret="a value",\n'
-    text = owners.read_text("utf-8")
-    assert passed in text
-    text = text.replace(passed, f'{passed}        another_secret="a value",\n')
-    owners.write_text(text, "utf-8")
 
     run_tests(project)
 

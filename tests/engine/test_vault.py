@@ -273,12 +273,14 @@ def test_a_token_that_is_not_accepted_is_replaced_once(
             ("", 0.0),
             ("Fri, 31 Dec 1999 23:59:59 GMT", 0),
         ),
-        (formatdate(time.time() + 3600, usegmt=True), 3600),
+        ("a date in an hour", 3600),
     ],
 )
 def test_what_may_pass_by_itself(
     read: Any, fake_key_vault: FakeKeyVault, header: str, seconds: float
 ) -> None:
+    if header == "a date in an hour":
+        header = formatdate(time.time() + 3600, usegmt=True)
     fake_key_vault.fail("contoso", status=429, headers={"Retry-After": header})
 
     failure = read()

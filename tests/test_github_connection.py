@@ -138,6 +138,17 @@ def test_the_identities_are_out_of_reach_of_whoever_writes_in_the_group_of_the_a
             assert "/resourceGroups/rg-test-github/" in one["id"]
 
 
+def test_the_app_has_the_tag_by_which_the_script_finds_it(compiler: Any, bake: Bake) -> None:
+    project = bake(project_slug="orders")
+    script = (project / "scripts/connect-github.sh").read_text("utf-8")
+
+    prediction = compiler.snapshot(project / "infra/main.bicepparam")
+
+    (site,) = bicep.resources(prediction, "Microsoft.Web/sites")
+    assert site["tags"]["project"] == "orders"
+    assert "[?tags.project=='orders']" in script
+
+
 # What the deploy identity may assign: the condition, evaluated by its published grammar.
 # https://learn.microsoft.com/azure/role-based-access-control/conditions-format
 

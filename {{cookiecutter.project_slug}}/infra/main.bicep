@@ -187,7 +187,9 @@ var checks = [
   {%- endif %}
 ]
 var problems = map(filter(checks, check => !check.passed), check => check.problem)
-var allTags = empty(problems) ? union(tags, { 'azd-env-name': environmentName }) : fail(join(problems, '; '))
+var allTags = empty(problems)
+  ? union(tags, { 'azd-env-name': environmentName, project: project })
+  : fail(join(problems, '; '))
 
 var insightsName = 'appi-${project}'
 var workspaceName = 'log-${project}'

@@ -367,7 +367,7 @@ def test_no_file_names_a_cloud(bake: Bake) -> None:
 
 
 def test_the_vaults_network_appears_in_private_projects_only(bake: Bake) -> None:
-    words = re.compile("private(?! half)|virtual ?network|subnet", re.IGNORECASE)
+    words = re.compile("private(?! half| key)|virtual ?network|subnet", re.IGNORECASE)
     for answers in ({}, EVERYTHING):
         for name, text in files_of(bake(**answers) / "infra").items():
             assert not words.findall(text) or name.startswith("github"), name

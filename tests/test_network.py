@@ -220,3 +220,20 @@ def test_the_invariants_notice(
 
     found = wrong(broken, expected(EVERYTHING, good))
     assert noticed_by in [sentence.partition(":")[0] for sentence in found]
+
+
+def test_deployments_do_not_race_or_undo_what_others_attached(bake: Bake, compiler: Any) -> None:
+    _, template = compiler.compile(bake(**EVERYTHING) / "infra" / "main.bicep")
+    modules = template["resources"]
+    resources = {
+        name: module["properties"]["template"]["resources"]
+        for name, module in modules.items()
+        if name in ("network", "privateEndpoints")
+    }
+
+    after = set(modules["privateEndpoints"]["dependsOn"])
+    assert {"access", "vaultAccess", "otherVaultAccess"} <= after
+    for loop in resources["privateEndpoints"].values():
+        assert (loop["copy"]["mode"], loop["copy"]["batchSize"]) == ("serial", 1)
+    for subnet in ("network::appSubnet", "network::endpointSubnet"):
+        assert resources["network"][subnet]["@options"].keys() == {"onlyIfNotExists"}

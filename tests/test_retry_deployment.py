@@ -43,7 +43,7 @@ def deploy(bake: Bake, tmp_path: Path) -> Deploy:
         run = subprocess.run(
             [
                 *(sys.executable, script, "--pause", "0.1", "--limit", str(limit)),
-                *(sys.executable, "-c", deployment),
+                *("--", sys.executable, "-c", deployment),
             ],
             cwd=tmp_path,
             stdout=subprocess.PIPE,
@@ -56,11 +56,11 @@ def deploy(bake: Bake, tmp_path: Path) -> Deploy:
     return deploy
 
 
-def test_it_repeats_while_role_assignments_are_spreading(deploy: Deploy) -> None:
+def test_it_repeats_while_role_assignments_propagate(deploy: Deploy) -> None:
     status, said, runs = deploy(SPREADING, SPREADING)
 
     assert (status, runs) == (0, 3)
-    assert said.count("role assignments are spreading") == 2
+    assert said.count("role assignments propagate") == 2
     assert said.rstrip().endswith("done")
 
 

@@ -160,7 +160,7 @@ def test_any_trigger_and_other_bindings_stand_beside_it(
     [
         ({"readers": set()}, {}, "az keyvault show --name contoso"),
         ({"readers": set(), "rbac": True}, {}, "az role assignment create"),
-        ({"firewall": True}, {}, "az keyvault network-rule"),
+        ({"firewall": True}, {}, "service endpoint Microsoft.KeyVault"),
         ({}, {"enabled": False}, "az keyvault secret set-attributes"),
         ({"secrets": []}, {}, "az keyvault secret recover --vault-name contoso --name api-key"),
     ],

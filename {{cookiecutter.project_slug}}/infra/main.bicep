@@ -437,17 +437,13 @@ module otherVaultAccess 'modules/vault-access.bicep' = [
 
 module privateEndpoints 'modules/private-endpoint.bicep' = {
   name: '${project}-private-endpoints'
+  // An account accepts one change at a time, so access comes first.
   dependsOn: [
     network
-    storage
-    {%- if facts.new_vault %}
-    vault
-    {%- endif %}
-    {%- if facts.blob_storage %}
-    blob
-    {%- endif %}
-    {%- if facts.cosmos_db %}
-    cosmos
+    access
+    {%- if not facts.granted %}
+    vaultAccess
+    otherVaultAccess
     {%- endif %}
   ]
   params: {
@@ -492,7 +488,7 @@ module privateEndpoints 'modules/private-endpoint.bicep' = {
         group: group
       }),
       map(otherVaults, other => {
-        name: 'pe-${other.name}-${project}'
+        name: 'pe-other-${other.name}-${project}'
         resourceId: resourceId(
           other.?subscription ?? subscription().subscriptionId,
           other.?resourceGroup ?? resourceGroup().name,

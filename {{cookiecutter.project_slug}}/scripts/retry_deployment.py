@@ -1,4 +1,4 @@
-"""Run a command that deploys the app, again while Azure's role assignments are spreading.
+"""Run a command that deploys the app, again while role assignments propagate.
 
     python scripts/retry_deployment.py azd deploy --no-prompt
 
@@ -18,7 +18,7 @@ import time
 # AuthorizationPermissionMismatch and AuthorizationFailure, as the platform passes them on.
 REFUSED = re.compile(r"not authorized to perform this operation( using this permission)?")
 UPLOAD = re.compile("InaccessibleStorageException|BlobUploadFailed|Failed to upload blob")
-SPREADING = "The app has no access to its storage account yet: role assignments are spreading."
+SPREADING = "The app has no access to its storage account yet: role assignments propagate."
 FIREWALL = (
     "The storage account's firewall refused the upload: repeating it does not help. Check the app's"
     " virtual network integration, the storage account's private endpoint and DNS zone, and whether a"
@@ -29,7 +29,7 @@ FIREWALL = (
 def run(command: list[str]) -> tuple[int, str]:
     """Run a command, show what it prints, and return its exit status and output."""
     if not (program := shutil.which(command[0])):
-        sys.exit(f"{command[0]} is missing.")
+        sys.exit(f"{command[0]} was not found on the path.")
     output = ""
     process = subprocess.Popen(  # noqa: S603 - no shell
         [program, *command[1:]],
@@ -52,11 +52,12 @@ def main() -> int:
     parser.add_argument("--pause", type=float, default=30.0, help="seconds between tries")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="the command that deploys")
     given = parser.parse_args()
-    if not given.command:
+    command = given.command[given.command[:1] == ["--"] :]
+    if not command:
         parser.error("name the command that deploys")
     end = time.monotonic() + given.limit
     while True:
-        status, output = run(given.command)
+        status, output = run(command)
         refused = REFUSED.findall(output) if status and UPLOAD.search(output) else []
         if refused and not refused[-1]:
             print(FIREWALL, file=sys.stderr)
@@ -70,4 +71,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -16,7 +16,10 @@ resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
     addressSpace: { addressPrefixes: [addressPrefix] }
   }
 
+  // Created once. A second deployment would remove the network security groups and route tables that others have attached.
+  // The price: a later change here does not reach an existing subnet.
   // Flex Consumption accepts no underscore in the name of its subnet.
+  @onlyIfNotExists()
   resource appSubnet 'subnets' = {
     name: 'app'
     properties: {
@@ -25,6 +28,7 @@ resource network 'Microsoft.Network/virtualNetworks@2025-05-01' = {
     }
   }
 
+  @onlyIfNotExists()
   resource endpointSubnet 'subnets' = {
     name: 'endpoints'
     // A network accepts one change at a time.

@@ -9,6 +9,8 @@ param zones object
 @description('A name, the resource, and its group: vault, blob, queue, table or Sql.')
 param targets { name: string, resourceId: string, group: string }[]
 
+// One at a time: several endpoints of one account or subnet can refuse each other.
+@batchSize(1)
 resource endpoint 'Microsoft.Network/privateEndpoints@2025-05-01' = [
   for (target, index) in targets: {
     name: target.name
@@ -29,6 +31,7 @@ resource endpoint 'Microsoft.Network/privateEndpoints@2025-05-01' = [
   }
 ]
 
+@batchSize(1)
 resource record 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-05-01' = [
   for (target, index) in targets: {
     parent: endpoint[index]

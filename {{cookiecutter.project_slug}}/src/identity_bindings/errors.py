@@ -170,12 +170,15 @@ def repair_of_denial(code: str, read: Read) -> str:
     if read.identity_id:
         shown = f"az identity show --ids {quote(read.identity_id)}"
     principal_id = f"$({shown} --query principalId --output tsv)"
-    subnet = f"az functionapp show {app} --query virtualNetworkSubnetId --output tsv"
-    place, rule, kind = "the app's network", f'--subnet "$({subnet})"', "ServicePrincipal"
+    place, kind = "the app's network", "ServicePrincipal"
     if not read.in_azure:
         principal_id = "$(az ad signed-in-user show --query id --output tsv)"
-        address = quote(read.address or "<address>")
-        place, rule, kind = "this machine's network", f"--ip-address {address}", "User"
+        place, kind = "this machine's network", "User"
+    join = (
+        f"{place} needs an approved private endpoint of the vault, and the vault's private DNS zone:"
+        f' `az network private-endpoint-connection list --id "{vault_id}"`'
+    )
+    add = f"az keyvault network-rule add --name {vault} --ip-address"
     recover = f"`az keyvault {noun} recover {item}` recovers it if it was deleted"
     create = _CREATE[noun].format(vault=vault, name=name)
     restore = f"{recover}, `{create}` creates it"
@@ -191,10 +194,11 @@ def repair_of_denial(code: str, read: Read) -> str:
     )
     return {
         "Disabled": f"az keyvault {noun} set-attributes {item}{pinned} --enabled true",
-        "ForbiddenByConnection": f"{place} needs an approved private endpoint of the vault, and the"
-        " vault's private DNS zone:"
-        f' `az network private-endpoint-connection list --id "{vault_id}"`',
-        "ForbiddenByFirewall": f"az keyvault network-rule add --name {vault} {rule}",
+        "ForbiddenByConnection": join,
+        "ForbiddenByFirewall": f"{join}, or a subnet that has the service endpoint Microsoft.KeyVault"
+        " and that the vault's network rules allow"
+        if read.in_azure
+        else f"{add} {quote(read.address or '<address>')}",
         "ForbiddenByRbac": f'az role assignment create --role "{_ROLES[noun]}" --scope "{vault_id}"'
         f' --assignee-object-id "{principal_id}" --assignee-principal-type {kind}',
         "401": "the vault and the identity must be in the same tenant; the vault's is:"
@@ -202,7 +206,8 @@ def repair_of_denial(code: str, read: Read) -> str:
         # 'az keyvault set-policy' would replace what the identity may do with secrets.
         "403": f'az keyvault show --name {vault} --query "{{properties:{{accessPolicies:[{policy}]}}}}"'
         " --output json | az rest --method put --url"
-        f' "{vault_id}/accessPolicies/add?api-version=2026-02-01" --body @-',
+        f' "{vault_id}/accessPolicies/add?api-version=2026-02-01"'
+        " --body '@-'",
         "404": restore,
     }[code]
 

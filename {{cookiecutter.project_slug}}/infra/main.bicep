@@ -132,7 +132,19 @@ var identitySubscription = '{{ facts.identity_subscription }}'
 {%- endif %}
 
 // A parameter that cannot work ends the deployment with its name, before any resource is created.
-var actionGroupPath = split(toLower(alertActionGroupId), '/')
+func madeOf(text string, characters string) bool =>
+  empty(filter(range(0, length(text)), index => !contains(characters, substring(text, index, 1))))
+
+func isGuid(text string) bool =>
+  madeOf(toLower(text), '0123456789abcdef-') && join(map(split(text, '-'), part => string(length(part))), ' ') == '8 4 4 4 12'
+
+func isIdOf(path array, type string) bool =>
+  length(path) == 9 && isGuid(path[?2] ?? '') && !empty(path[?4]) && !empty(path[?8]) && toLower(join(
+    [path[?1], path[?3], path[?5], path[?6], path[?7]],
+    '/'
+  )) == 'subscriptions/resourcegroups/providers/${type}'
+
+var lettersAndDigits = 'abcdefghijklmnopqrstuvwxyz0123456789'
 {%- if facts.identity_by_setting %}
 var identityPath = split(identityId, '/')
 {%- endif %}
@@ -145,18 +157,30 @@ var octets = map(range(0, 256), octet => string(octet))
 {%- endif %}
 var checks = [
   {
-    passed: empty(alertActionGroupId) || (length(actionGroupPath) == 9 && actionGroupPath[?7] == 'actiongroups')
+    passed: madeOf(toLower(project), '${lettersAndDigits}-')
+    problem: 'project: \'${project}\': letters, digits and hyphens are expected'
+  }
+  {
+    passed: madeOf(toLower(appName), '${lettersAndDigits}-')
+    problem: 'appName: \'${appName}\': letters, digits and hyphens are expected'
+  }
+  {
+    passed: madeOf(storageAccountName, lettersAndDigits)
+    problem: 'storageAccountName: \'${storageAccountName}\': lower-case letters and digits are expected'
+  }
+  {
+    passed: empty(alertActionGroupId) || isIdOf(split(alertActionGroupId, '/'), 'microsoft.insights/actiongroups')
     problem: 'alertActionGroupId: \'${alertActionGroupId}\': /subscriptions/…/Microsoft.Insights/actionGroups/… is expected'
   }
   {%- if facts.identity_by_setting %}
   {
-    passed: length(identityPath) == 9 && toLower(identityPath[?7]) == 'userassignedidentities' && length(identityPath[?2]) == 36
+    passed: isIdOf(identityPath, 'microsoft.managedidentity/userassignedidentities')
     problem: 'identityId: \'${identityId}\': set {{ facts.identity_setting }} to /subscriptions/…/Microsoft.ManagedIdentity/userAssignedIdentities/…'
   }
   {%- endif %}
   {%- if facts.new_vault %}
   {
-    passed: empty(setterObjectId) || (length(setterObjectId) == 36 && length(split(setterObjectId, '-')) == 5)
+    passed: empty(setterObjectId) || isGuid(setterObjectId)
     problem: 'setterObjectId: \'${setterObjectId}\': an object id is expected, which is a GUID'
   }
   {%- endif %}
@@ -164,6 +188,13 @@ var checks = [
   {
     passed: length(otherVaultNames) == length(union(otherVaultNames, []))
     problem: 'otherVaults: ${join(otherVaultNames, ', ')}: each vault is expected once'
+  }
+  {
+    passed: empty(filter(
+      otherVaults,
+      other => other.?subscription != null && (!isGuid(other.?subscription ?? '') || empty(other.?resourceGroup))
+    ))
+    problem: 'otherVaults: a subscription is expected to be a GUID, together with a resourceGroup'
   }
   {
     passed: !contains(otherVaultNames, toLower(vaultName))
@@ -179,10 +210,12 @@ var checks = [
   {%- if facts.private %}
   {
     passed: length(filter(split(networkPath[0], '.'), octet => contains(octets, octet))) == 4 && contains(
-      take(octets, 26),
-      networkPath[?1] ?? ''
-    )
-    problem: 'networkAddresses: \'${networkAddresses}\': a /25 or larger is expected, such as 10.0.0.0/24'
+        skip(take(octets, 26), 8),
+        networkPath[?1] ?? ''
+      )
+      ? parseCidr(networkAddresses).network == networkPath[0]
+      : false
+    problem: 'networkAddresses: \'${networkAddresses}\': a network from /8 to /25 is expected, such as 10.0.0.0/24'
   }
   {%- endif %}
 ]

@@ -41,7 +41,7 @@ def locked(project: Path) -> list[str]:
 def test_the_lock_is_what_uv_makes_of_pyproject(project: Path) -> None:
     told = contract(project)
 
-    assert "3 passed" in told.stdout, told.stdout
+    assert told.returncode == 0, told.stdout
 
 
 def test_answers_add_packages_and_change_no_other(bake: Bake) -> None:

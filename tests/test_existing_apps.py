@@ -41,8 +41,8 @@ class Owner:
         self.run("git init --quiet\ngit add --all\ngit commit --quiet --message app")
 
     def run(self, script: str) -> str:
-        script = script.replace("gh:OWNER/REPOSITORY", f"'{TEMPLATE}' --default-config")
         script = script.replace("/tmp", str(self.parent))
+        script = script.replace("gh:OWNER/REPOSITORY", f"'{TEMPLATE}' --default-config")
         # What the requirements name is installed here already.
         script = script.replace("python -m pip install", "true")
         done = subprocess.run(

@@ -2,7 +2,9 @@
 """infra/ is clean Bicep, and gives the app exactly what its functions and bindings need."""
 
 import re
+{%- if not facts.granted %}
 import warnings
+{%- endif %}
 from typing import Any
 from urllib.parse import urlsplit
 

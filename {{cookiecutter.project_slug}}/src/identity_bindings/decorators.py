@@ -9,7 +9,7 @@ from inspect import Signature
 from .errors import Problem
 from .grammar import declare, is_parameter
 from .host_adapter import handler_of, is_registered, set_handler, unfillable
-from .indexing import watch
+from .indexing import described, watch
 from .injection import inject, injections_for, wrong_secrets
 from .report import Declared, attach, declared_of, refusal, report
 from .signatures import Handler, by_name, module_of, name_of, present, signature_of, without
@@ -104,5 +104,7 @@ def _known(handler: Handler) -> tuple[Declared, Signature, list[tuple[str, objec
     try:
         handler = by_name(handler)
         return Declared(handler, problems=problems), signature_of(handler), []
-    except (TypeError, ValueError) as error:
-        return Declared(handler, problems=problems), Signature(), [("signature", "", str(error))]
+    except Exception as error:
+        stand_in = refusal(name_of(handler), problems)  # the handler may let nobody read it
+        wrong = [("signature", "", described(error))]
+        return Declared(stand_in, problems=problems), Signature(), wrong

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from http.cookies import SimpleCookie
 from struct import Struct
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -22,7 +23,10 @@ _QUOTES_IN_XML = (
     *(("&#39;", "&quot;"), ("&#39;", "&#34;"), ("&apos;", "&quot;")),
 )
 _YAML = dict(zip('\0\a\b\t\n\v\f\r\x1b"\\\x85\xa0\u2028\u2029', '0abtnvfre"\\N_LP', strict=True))
-_BASE64_LINE = 76
+_BASE64_LINES = (64, 76)  # PEM, MIME
+_MOST_PARTS = 100
+"""So many lines and JSON strings, the longest, in every form; the others only escaped."""
+
 _BOTH_QUOTES = "'\""
 
 Encode = Callable[[str], str]
@@ -34,9 +38,11 @@ def forms_of(value: str) -> set[str]:
     for text in {value, value.strip(), _unquoted(value.strip())}:
         for inner in {text, *(encode(text) for encode in (*_ESCAPES, _percent, _sql))}:
             forms.update(_encoded(inner))
-    for part in _parts(value):
+    parts = sorted(_parts(value), key=len, reverse=True)
+    for part in parts[:_MOST_PARTS]:
         for inner in {part, *(encode(part) for encode in _ESCAPES[:3])}:
             forms.update(_encoded(inner))
+    forms.update(form for part in parts[_MOST_PARTS:] for form in (part, *_escaped(part)))
     return {form for form in forms if len(form.strip()) >= SHORTEST}
 
 
@@ -99,24 +105,36 @@ _ESCAPES: tuple[Encode, ...] = (
 )
 
 
+def _escaped(text: str) -> Iterator[str]:
+    return (encode(text) for encode in _ESCAPES)
+
+
 def _encoded(text: str) -> Iterator[str]:
-    data = _bytes_of(text)
     yield text
-    yield from (encode(text) for encode in _ESCAPES)
+    yield from _escaped(text)
+    yield _unquoted(SimpleCookie().value_encode(text)[1])
     yield _json(text).replace("/", "\\/")
     yield re.sub(r"\\u[0-9a-f]{4}", lambda code: "\\u" + code[0][2:].upper(), _json(text))
     yield "".join(map(_yaml, text))
-    yield from (data.hex(), data.hex().upper())
     yield from (_sql(text), text.replace('"', '""'), text.replace('"', '\\"'))
     yield from (text.replace("'", "'\"'\"'"), text.replace("'", "'\\''"))  # in a shell
     yield from _xml(text)
     # JSON as web frameworks write it into a page.
     yield re.sub("[<>&']", lambda sign: f"\\u{ord(sign[0]):04x}", _json(text))
-    yield from _base64(data)
-    for safe in _SAFE_IN_URLS:
-        yield from _both_cases(quote(data, safe=safe))
-        yield from _both_cases(quote_plus(data, safe=safe))
-    yield from _both_cases(quote_plus(data, safe="*").replace("~", "%7E"))  # URLSearchParams
+    for data in _in_bytes(text):
+        yield from (data.hex(), data.hex().upper())
+        yield from _base64(data)
+        for safe in _SAFE_IN_URLS:
+            yield from _both_cases(quote(data, safe=safe))
+            yield from _both_cases(quote_plus(data, safe=safe))
+        yield from _both_cases(quote_plus(data, safe="*").replace("~", "%7E"))  # URLSearchParams
+
+
+def _in_bytes(text: str) -> set[bytes]:
+    """`text` in UTF-8, and in Latin-1, in which HTTP clients send Basic authorization."""
+    with suppress(UnicodeEncodeError):
+        return {_bytes_of(text), text.encode("latin-1")}
+    return {_bytes_of(text)}
 
 
 def _yaml(sign: str) -> str:
@@ -158,8 +176,9 @@ def _base64(data: bytes) -> Iterator[str]:
         for form in {code[start:end], *whole}:
             yield from (form, form.replace("+", "-").replace("/", "_"))
             yield from _both_cases(quote(form, safe=""))
-    lines = base64.encodebytes(data).decode().splitlines()
-    yield from (line for line in lines if len(line) == _BASE64_LINE)
+    whole_code = base64.b64encode(data).decode()
+    for width in _BASE64_LINES:
+        yield from (whole_code[at : at + width] for at in range(0, len(whole_code), width))
 
 
 GRAM = 4

@@ -20,7 +20,7 @@ from azure.functions.decorators.function_app import Function, FunctionBuilder, F
 
 from .errors import Problem
 from .grammar import direction
-from .signatures import NO_HINT, Handler, annotated, hints_of
+from .signatures import NO_HINT, Handler, annotated, attribute, hints_of
 
 Bindings = Sequence[Mapping[str, Any]]
 
@@ -250,7 +250,7 @@ def index(module: Any) -> list[Function]:
 
 def durable_kind(handler: Handler) -> str:
     """``Orchestrator`` or ``Entity`` for what their ``create`` returned, else an empty text."""
-    if not str(getattr(handler, "__module__", "")).startswith("azure.durable_functions."):
+    if not str(attribute(handler, "__module__", "")).startswith("azure.durable_functions."):
         return ""
     created = getattr(getattr(handler, "__code__", None), "co_qualname", "")
     kind, _, rest = created.partition(".create.<locals>.")

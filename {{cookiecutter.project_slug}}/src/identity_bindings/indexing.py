@@ -44,6 +44,7 @@ def _leave_out(function: Function, prop: str, allowed: str) -> None:
 
 def _judge(functions: list[Function]) -> list[Function]:
     """Leave out what must not be registered, and make the rest fit for the worker."""
+    masking.install()  # on the streams that the app has replaced
     known = {function: _declared(function) for function in _unique(functions)}
     if host_adapter.streams_hang():
         allowed = f"'1': the app imports {_EXTENSION}, and its requests hang without the setting"
@@ -52,9 +53,9 @@ def _judge(functions: list[Function]) -> list[Function]:
     fit = [function for function, declared in known.items() if _is_fit(function, declared)]
     has_secrets = any(declared.hidden for declared in known.values() if declared)
     for function in fit:
-        if has_secrets or known[function]:
-            with suppress(TypeError, ValueError):  # one without a signature: the worker refuses it
-                _bound(function, known[function])
+        if has_secrets and not known[function]:
+            with suppress(Exception):  # one without a signature: the worker refuses it
+                _bound(function, None)
     app_is_loaded()
     return fit
 
@@ -87,7 +88,12 @@ def _is_fit(function: Function, declared: Declared | None) -> bool:
         return True
     name, problems = str(function.get_function_name()), declared.problems
     if not problems:
-        problems = tuple(_problems(function, declared))
+        try:
+            problems = tuple(_problems(function, declared))
+            if not problems:
+                _bound(function, declared)
+        except Exception as error:  # whatever it is, its neighbours must run
+            problems = (Problem(_place(function), "signature", name, described(error)),)
         report.add_problems(name, problems)
     if not problems:
         return True
@@ -170,15 +176,19 @@ def _without_errors(result: Any) -> Any:
 _CHANGES = {"activityTrigger": host_adapter.encodable, "entityTrigger": _without_errors}
 
 
+def described(error: BaseException) -> str:
+    """The class and the text of an exception on one line, without values."""
+    try:
+        return mask(" ".join(f"{type(error).__name__}: {error}".split()))
+    except BaseException:  # its own methods may raise anything
+        return "an exception without a text"
+
+
 def import_problem(file: str, error: BaseException) -> Problem:
     """Return the problem of a module whose import raised `error`."""
-    try:
-        text = " ".join(f"{type(error).__name__}: {error}".split())
-    except Exception:
-        text = type(error).__name__
     is_missing = isinstance(error, ModuleNotFoundError)
     missing = "; add the package to requirements.txt" if is_missing else ""
-    return Problem(file, "import", mask(text), f"the module must load{missing}", error)
+    return Problem(file, "import", described(error), f"the module must load{missing}", error)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
+from operator import attrgetter
 from threading import Lock, local
 from traceback import TracebackException, format_tb
 from typing import Any
@@ -24,7 +25,11 @@ _NO_TEXT = "<exception str() failed>"
 _WIDEST_GROUP = 10_000  # Python's own default leaves out all but 15 members
 _GENERATIONS = 32  # of a secret that is rotated: those before the newest stay masked too
 _STREAMS = ("stdout", "stderr", "__stdout__", "__stderr__")
-_STANDARD = frozenset(vars(logging.makeLogRecord({})))
+# Not makeLogRecord(): the app's record factory may add fields.
+_STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, None, None, None)))
+_TEXTS = ("name", "threadName", "processName", "pathname", "filename", "module", "funcName")
+_TEXTS += ("taskName",) if "taskName" in _STANDARD else ()
+_texts_of = attrgetter(*_TEXTS)
 _NUMBERS = frozenset({int, float, bool, type(None)})
 _NAME = logger.name
 _FOLDER = os.path.dirname((lambda: None).__code__.co_filename)
@@ -146,6 +151,8 @@ def _mask_all_but_own(text: str) -> str:
 def _mask_message(record: logging.LogRecord) -> None:
     """Mask the message and each argument, and keep their number and order for formatters."""
     args: Any = record.args
+    if mask(texts := str(_texts_of(record))) is not texts:
+        vars(record).update((name, _mask_object(getattr(record, name))) for name in _TEXTS)
     if not args:
         record.msg = _mask_object(record.msg)
         return
@@ -154,7 +161,7 @@ def _mask_message(record: logging.LogRecord) -> None:
     except Exception:  # logging reports a format that does not fit, unless it shows a value
         message = record.msg if isinstance(record.msg, str) else ""
     masked = mask(message)
-    if masked is message and _is_clean(args, message):
+    if masked is message and _is_clean(record.msg, args, message):
         return
     record.args = _mask_object(dict(args) if isinstance(args, Mapping) else args)
     with suppress(Exception):
@@ -165,19 +172,23 @@ def _mask_message(record: logging.LogRecord) -> None:
     record.msg = masked.replace("%", "%%") + "%.0s" * unused
 
 
-def _is_clean(args: Any, message: str) -> bool:
+def _is_clean(template: Any, args: Any, message: str) -> bool:
     """Whether no argument shows a value. `message`, which does not, is made of them."""
+    text = str(template)
+    plain = text.count("%") == text.count("%s") + text.count("%r") == len(args)
     for arg in args if isinstance(args, tuple) else (args,):
         if type(arg) is str:
             if arg not in message and mask(arg) is not arg:
                 return False
-        elif type(arg) not in _NUMBERS and _mask_object(arg) is not arg:
+        elif type(arg) in _NUMBERS or (plain and type(arg).__str__ is object.__str__):
+            continue  # the whole of it is in the message
+        elif _mask_object(arg) is not arg:
             return False
     return True
 
 
 def _mask_rest(record: logging.LogRecord) -> None:
-    if record.exc_info and record.exc_info[1] is not None:
+    if isinstance(record.exc_info, tuple) and record.exc_info[1] is not None:
         error = without_secrets(record.exc_info[1])
         if error is not record.exc_info[1]:
             record.exc_info = (type(error), error, error.__traceback__)
@@ -194,6 +205,15 @@ def _mask_object(value: Any, seen: set[int] | None = None) -> Any:
     seen = set() if seen is None else seen
     walk = isinstance(value, dict) or type(value) in (list, tuple, set, frozenset)
     try:
+        text = repr(value)
+        if type(value).__str__ is not object.__str__:
+            text += f"\n{value!s}"
+        if mask(text) is text:
+            return value
+    except Exception:
+        if not walk:  # an object that cannot be shown shows nothing; what is in a list may
+            return value
+    try:
         if walk and id(value) not in seen:  # one that holds itself is masked as its text is
             seen.add(id(value))
             items = [*value, *value.values()] if isinstance(value, dict) else [*value]
@@ -202,10 +222,9 @@ def _mask_object(value: Any, seen: set[int] | None = None) -> Any:
                 return value
             pairs = zip(masked, masked[len(value) :], strict=False)
             return dict(pairs) if isinstance(value, dict) else type(value)(masked)
-        text = str(value)
-        return value if mask(text + repr(value)) == text + repr(value) else mask(text)
-    except Exception:  # an object that cannot be shown shows nothing; what is in a list may be
-        return MASK if walk else value
+        return mask(str(value))
+    except Exception:
+        return MASK
 
 
 def without_secrets(error: BaseException) -> BaseException:
@@ -217,27 +236,36 @@ def without_secrets(error: BaseException) -> BaseException:
     It is an ``Exception`` of a class of its own; only FastAPI's ``HTTPException`` stays one, since
     the caller must get its status.
     """
-    with suppress(Exception):  # what cannot be rendered may show anything
+    with suppress(BaseException):  # what cannot be rendered may show anything
         whole = (type(error), error, error.__traceback__)
         text = "".join(TracebackException(*whole, max_group_width=_WIDEST_GROUP).format())
+        if issubclass(type(error), _http_exception()):
+            text += str(error.headers)  # type: ignore[attr-defined]
         if mask(text) == text:
             return error
     stand_in = _stand_in(error)
-    traceback = "".join(format_tb(error.__traceback__))
-    return stand_in.with_traceback(error.__traceback__ if mask(traceback) == traceback else None)
+    with suppress(BaseException):
+        traceback = "".join(format_tb(error.__traceback__))
+        if mask(traceback) == traceback:
+            return stand_in.with_traceback(error.__traceback__)
+    return stand_in
+
+
+def _http_exception() -> Any:
+    return getattr(sys.modules.get("starlette.exceptions"), "HTTPException", ())
 
 
 def _stand_in(error: BaseException) -> Exception:
-    name, names = mask(type(error).__name__), {"__module__": mask(type(error).__module__)}
-    plain: type[Exception] = type(name, (Exception,), names)
-    with_status: Any = getattr(sys.modules.get("starlette.exceptions"), "HTTPException", None)
-    try:
-        if with_status is None or not isinstance(error, with_status):
+    plain = Exception
+    try:  # the class's own metaclass, and the exception's own methods, may raise anything
+        name, names = mask(type(error).__name__), {"__module__": mask(str(type(error).__module__))}
+        plain = type(name, (Exception,), names)
+        if not isinstance(error, _http_exception()):
             return plain(mask(str(error)))
-        kind: type[Exception] = type(name, (with_status,), names)
+        kind: type[Exception] = type(name, (_http_exception(),), names)
         headers = {key: mask(value) for key, value in (error.headers or {}).items()}
         return kind(error.status_code, _masked(error.detail), headers or None)
-    except Exception:
+    except BaseException:
         return plain(_NO_TEXT)
 
 

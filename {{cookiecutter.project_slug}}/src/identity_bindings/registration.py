@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
@@ -12,12 +13,12 @@ from typing import Any
 
 import azure.functions as func
 
-from . import host_adapter
+from . import host_adapter, masking
 from .declarations import FOLDER, RETRY, FunctionDeclaration, is_trigger, read_declarations
 from .errors import Problem, logger
 from .grammar import direction
 from .host_adapter import Bindings, durable_from, durable_function, durable_kind
-from .indexing import bounded, import_problem, watch
+from .indexing import bounded, described, import_problem, watch
 from .injection import inject, injections_for, wrong_secrets
 from .report import Declared, attach, refusal, report
 from .signatures import Handler, by_name, present, signature_of, signature_with, without
@@ -48,6 +49,7 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
     # Every module first: any of them may turn HTTP streams on, for all functions of the app.
     fit = [one for one in functions if not (one.disabled or one.problems)]
     loaded = {one.name: load_handler(one) for one in fit}
+    masking.install()  # on the streams that a module has replaced
     for function in functions:
         problems, handler = function.problems, loaded.get(function.name)
         if function.disabled:
@@ -57,8 +59,10 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
         elif handler is not None:
             try:
                 problems += _register(app, function, handler)
-            except Exception as error:  # whatever it is, its neighbours must run
-                reason = f"it cannot be registered: {type(error).__name__}: {error}"
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # whatever it is, its neighbours must run
+                reason = f"it cannot be registered: {described(error)}"
                 problems.append(Problem(function.file, "bindings", function.name, reason))
         if problems:
             report.add_problems(function.name, problems)
@@ -171,8 +175,10 @@ def load_handler(function: FunctionDeclaration) -> Handler | Problem:
     """Import a function's handler, or return why there is none."""
     root = function.folder.parent.resolve()
     declared = function.settings.get("scriptFile")
-    script = _script(function.folder, declared)
-    if script is None or script.suffix != ".py" or not script.is_file():
+    script = None
+    with suppress(OSError, ValueError, RuntimeError):  # no path, or links in a circle
+        script = _script(function.folder, declared)
+    if script is None:
         allowed = "a Python file; without it, __init__.py"
         return Problem(function.file, "scriptFile", declared, allowed)
     if not script.is_relative_to(root):
@@ -180,14 +186,14 @@ def load_handler(function: FunctionDeclaration) -> Handler | Problem:
     *parts, last = script.relative_to(root).with_suffix("").parts
     if last.lower() != "__init__":
         parts.append(last)
+    entry_point = function.settings.get("entryPoint") or "main"
     try:
         module = import_module(".".join((PACKAGE, *parts)))
+        handler = getattr(module, str(entry_point), None)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too: the app's other functions must run
         return import_problem(f"{root.name}/{script.relative_to(root).as_posix()}", error)
-    entry_point = function.settings.get("entryPoint") or "main"
-    handler = getattr(module, str(entry_point), None)
     if not callable(handler):
         return Problem(function.file, "entryPoint", entry_point, f"a function in {script.name}")
     found: Handler = handler
@@ -199,10 +205,11 @@ def _script(folder: Path, declared: Any) -> Path | None:
 
     Source: HostFunctionMetadataProvider in github.com/Azure/azure-functions-host.
     """
-    if declared:
-        return (folder / str(declared).replace("\\", "/")).resolve()
     files = [f for f in folder.iterdir() if f.is_file() and f.name != "function.json"]
     runs = [file for file in files if file.stem.lower() == "run"]
     inits = [file for file in files if file.name.lower() == "__init__.py"]
     chosen = files if len(files) == 1 else [*runs, *inits]
-    return chosen[0].resolve() if chosen else None
+    if declared:
+        chosen = [folder / str(declared).replace("\\", "/")]
+    scripts = [file.resolve() for file in chosen[:1]]
+    return next((one for one in scripts if one.suffix == ".py" and one.is_file()), None)

@@ -14,7 +14,7 @@ from . import host_adapter
 from .credentials import has_endpoint, in_azure, not_assigned
 from .errors import Failure, IdentityBindingError, Problem, logger
 from .injection import Injection
-from .signatures import Handler
+from .signatures import Handler, attribute
 from .sources import NO_ANSWER, pool
 from .timing import WAIT
 
@@ -120,7 +120,8 @@ _ATTRIBUTE = "__identity_bindings__"
 
 def declared_of(handler: Handler) -> Declared | None:
     """What this package knows of a function, also through the owner's own decorators."""
-    return getattr(handler, _ATTRIBUTE, None)
+    known: Declared | None = attribute(handler, _ATTRIBUTE)
+    return known
 
 
 def attach(handler: Handler, known: Declared) -> Handler:

@@ -10,11 +10,19 @@ Handler = Callable[..., Any]
 NO_HINT: Any = Parameter.empty
 
 
+def attribute(owner: object, name: str, default: Any = None) -> Any:
+    """An attribute of an object, or `default`, whatever reading it raises."""
+    try:
+        return getattr(owner, name, default)
+    except Exception:
+        return default
+
+
 def innermost(handler: Handler) -> Any:
     """What a ``partial`` or a chain of ``__wrapped__`` calls in the end."""
     try:
         inner = unwrap(handler)
-    except ValueError:  # the chain has no end
+    except Exception:  # such as a chain that has no end
         inner = handler
     return innermost(inner.func) if isinstance(inner, functools.partial) else inner
 
@@ -22,12 +30,12 @@ def innermost(handler: Handler) -> Any:
 def name_of(handler: Handler) -> str:
     """The name of a function, or of what a ``partial`` or another callable object calls."""
     named = handler.func if isinstance(handler, functools.partial) else handler
-    return str(getattr(named, "__name__", type(named).__name__))
+    return str(attribute(named, "__name__", type(named).__name__))
 
 
 def module_of(handler: Handler) -> str:
     """The name of the module that a handler is from."""
-    return str(getattr(innermost(handler), "__module__", "?"))
+    return str(attribute(innermost(handler), "__module__", "?"))
 
 
 def signature_with(names: Iterable[str]) -> Signature:
@@ -74,7 +82,7 @@ def signature_of(handler: Handler) -> Signature:
         holder.__annotations__ = {"it": hint if written is None else written.get(name, NO_HINT)}
         try:
             return typing.get_type_hints(holder, globalns=scope)["it"]
-        except Exception:
+        except (Exception, SystemExit):
             return NO_HINT
 
     return annotated(signature, resolved)

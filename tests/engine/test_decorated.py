@@ -6,6 +6,7 @@ import functools
 import importlib
 import json
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from apps import FUNCTION_APP, HTTP, RES, Project, body, needs_runtime, told
+from apps import ECHO, FUNCTION_APP, HTTP, RES, Project, body, needs_runtime, told
 from azure.functions.decorators.function_app import FunctionRegister
 from folders import call, key_vault
 from support import worker
@@ -271,6 +272,79 @@ def write_mistakes(project: Project, way: str = "def") -> None:
         texts.append(f"{schedule}\n{decorator}\n{timer}")
     good = HANDLER.format(name="good")
     app(project, *texts, f'@app.route("good")\n{secret()}\n{good}')
+
+
+def test_a_stream_that_the_app_replaces_is_masked(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    monkeypatch.setattr(sys, "stderr", sys.stderr)
+    replaced = "import io, sys\nsys.{0} = io.TextIOWrapper(io.BytesIO(), write_through=True)\n"
+    project.function("replaces", HTTP, RES, key_vault(), source=replaced.format("stdout") + ECHO)
+    app(project, replaced.format("stderr"))
+    functions = project.load()
+    call(functions["replaces"])
+
+    for stream in (sys.stdout, sys.stderr):
+        stream.write(f"is {VALUE}")
+        assert stream.buffer.getvalue() == b"is ***"  # type: ignore[attr-defined]
+
+
+HOSTILE = f"""
+def above(change):
+    def decorate(function):
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            return function(*args, **kwargs)
+        change(call)
+        return call
+    return decorate
+
+class Meta(type):
+    def __getattribute__(cls, name):
+        if name == "__name__":
+            raise RuntimeError(name)
+        return type.__getattribute__(cls, name)
+
+class Nameless(metaclass=Meta): ...
+
+class Closed:
+    def __getattr__(self, name):
+        raise RuntimeError(name)
+    def __call__(self, req, api_key): ...
+
+@app.route("signature")
+@above(lambda call: setattr(call, "__signature__", "nonsense"))
+{secret()}
+def signature(req, api_key): ...
+
+@app.route("cycle")
+@above(lambda call: setattr(call, "__wrapped__", call))
+{secret()}
+def cycle(req, api_key): ...
+
+@app.route("annotation")
+{secret()}
+def annotation(req: "exit()", context: Nameless, api_key: str): ...
+
+app.route("closed")({secret()[1:]}(Closed()))
+
+@app.route("good")
+{secret()}
+def good(req: func.HttpRequest, api_key: str) -> func.HttpResponse:
+    return func.HttpResponse(api_key)
+"""
+
+
+def test_what_raises_while_it_is_judged_harms_itself_only(project: Project) -> None:
+    app(project, "import functools", HOSTILE)
+
+    functions = project.load()
+
+    hostile = {"signature", "cycle", "annotation", "Closed"}
+    assert functions.keys() == {*hostile, "good", "declared"}
+    assert {call(functions[name]).status_code for name in hostile} == {500}
+    assert body(call(functions["good"])) == VALUE
 
 
 @needs_runtime

@@ -272,6 +272,40 @@ def test_what_cannot_be_rendered_does_not_leave(without_secrets: Boundary) -> No
         assert (type(clean).__name__, str(clean)) == (name, text)
 
 
+class Nameless(type):
+    """A metaclass that gives no name."""
+
+    @property
+    def __name__(cls) -> str:  # type: ignore[override]
+        raise RuntimeError(VALUE)
+
+
+class Exits(Exception):
+    """An exception whose text ends the program."""
+
+    def __str__(self) -> str:
+        raise SystemExit(VALUE)
+
+
+def test_a_class_that_cannot_be_read_shows_nothing(without_secrets: Boundary) -> None:
+    for module in (5, None, property(lambda _: "x")):
+        clean = without_secrets(type("Odd", (Exception,), {"__module__": module})(VALUE))
+        assert (type(clean).__name__, str(clean)) == ("Odd", "***")
+    exits = Exits()
+    exits.__cause__ = KeyError(VALUE)
+    for error in (Nameless("Of", (Exception,), {})(VALUE), exits):
+        clean = without_secrets(error)
+        assert clean is not error
+        assert (str(clean), clean.__context__) == ("<exception str() failed>", None)
+
+
+def test_a_header_of_an_http_exception_is_masked(without_secrets: Boundary) -> None:
+    clean = without_secrets(fastapi.HTTPException(401, "no", {"X-Key": VALUE}))
+
+    assert isinstance(clean, starlette.exceptions.HTTPException)
+    assert clean.headers == {"X-Key": "***"}
+
+
 def test_a_long_chain_and_one_that_ends_in_itself(without_secrets: Boundary) -> None:
     long: BaseException = ValueError(VALUE)
     for _ in range(5_000):

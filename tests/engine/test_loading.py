@@ -108,6 +108,26 @@ def test_a_module_that_does_not_load(functions: Path, caplog: pytest.LogCaptureF
     assert told(caplog) == []  # the report logs it, with its traceback
 
 
+@pytest.mark.parametrize(
+    ("source", "settings", "prop"),
+    [
+        ("def __getattr__(name):\n    return {}[name]\n", {}, "import"),
+        ("class B(BaseException):\n  def __str__(s): raise B()\nraise B()\n", {}, "import"),
+        (MAIN, {"scriptFile": "a" * 300 + ".py"}, "scriptFile"),
+        (MAIN, {"scriptFile": "\0.py"}, "scriptFile"),
+        (MAIN, {"scriptFile": "\ud800.py"}, "scriptFile"),
+        (MAIN, {"scriptFile": "circle.py"}, "scriptFile"),
+    ],
+)
+def test_what_raises_while_it_is_looked_at_is_a_problem(
+    functions: Path, source: str, settings: dict[str, str], prop: str
+) -> None:
+    write(functions, a__in____init___py=source)
+    (functions / "a/circle.py").symlink_to("circle.py")
+
+    assert load(functions, "a", **settings)[0] == prop
+
+
 def test_who_interrupts_the_start_is_heard(functions: Path) -> None:
     write(functions, a__in____init___py="raise KeyboardInterrupt\n")
 

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 import sys
+import threading
 import traceback
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
@@ -234,6 +235,52 @@ def test_what_belongs_to_a_record_is_masked(record: Log) -> None:
     assert kept.exc_info == (ValueError, clean, clean.__traceback__)
     plain = record("failed", exc_info=(None, None, None), extra={"mine": 7})
     assert plain.mine == 7  # type: ignore[attr-defined]
+
+
+def test_the_texts_and_the_fields_of_every_record_are_masked(
+    masking: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def with_field(*args: Any, **options: Any) -> logging.LogRecord:
+        record = logging.LogRecord(*args, **options)
+        record.request = VALUE_OF_IT
+        return record
+
+    masking.register(VALUE_OF_IT)
+    masking.install()
+    monkeypatch.setattr(logging, "_logRecordFactory", with_field)
+    monkeypatch.setattr(threading.current_thread(), "name", VALUE_OF_IT)
+
+    logging.getLogger(f"of.{VALUE_OF_IT}").error("x")
+    exec(compile("logging.error('x')", f"/of/{VALUE_OF_IT}.py", "exec"), {"logging": logging})
+    made = logging.makeLogRecord({"msg": "x", "exc_info": True})
+    masking._mask_rest(made)
+
+    assert made.exc_info is True  # type: ignore[comparison-overlap]
+    assert len(caplog.records) == 2
+    for one in caplog.records:
+        assert VALUE_OF_IT not in repr(vars(one))
+        assert one.threadName == "***"
+    assert caplog.records[0].name == "of.***"
+    assert caplog.records[1].filename == "***.py"
+
+
+def test_an_argument_that_the_message_shows_is_rendered_for_the_message_only(masking: Any) -> None:
+    class Counts:
+        calls = 0
+
+        def __repr__(self) -> str:
+            self.calls += 1
+            return "text"
+
+    counts = Counts()
+    masking.install()
+    log = logging.Logger("of.one.handler")
+    log.addHandler(logging.StreamHandler(io.StringIO()))
+
+    log.error("it is %s", [counts])
+
+    masks, handler = 1, 1
+    assert counts.calls == masks + handler
 
 
 def test_who_logs_an_exception_can_go_on_using_it(record: Log) -> None:

@@ -250,11 +250,14 @@ class GramTable:
         for start, stop in _merged(self._find(data, grams)):
             parts += [data[end:start].decode("utf-8", "surrogatepass"), self._replacement]
             end = stop
-        return "".join((*parts, data[end:].decode("utf-8", "surrogatepass"))) if parts else line
+        if not parts:
+            clean[0] = line
+            return line
+        return "".join((*parts, data[end:].decode("utf-8", "surrogatepass")))
 
     def _find(self, data: bytes, grams: memoryview) -> Iterator[tuple[int, int]]:
-        for position, gram in enumerate(grams):
-            for text, offset in self._grams.get(gram, ()):
+        for position in [at for at, gram in enumerate(grams) if gram in self._grams]:
+            for text, offset in self._grams.get(grams[position], ()):
                 start = position * GRAM - offset
                 if start >= 0 and data.startswith(text, start):
                     yield start, start + len(text)

@@ -106,5 +106,5 @@ def _known(handler: Handler) -> tuple[Declared, Signature, list[tuple[str, objec
         return Declared(handler, problems=problems), signature_of(handler), []
     except Exception as error:
         stand_in = refusal(name_of(handler), problems)  # the handler may let nobody read it
-        wrong = [("signature", "", described(error))]
+        wrong: list[tuple[str, object, str]] = [("signature", "", described(error))]
         return Declared(stand_in, problems=problems), Signature(), wrong

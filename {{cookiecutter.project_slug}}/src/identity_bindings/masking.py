@@ -180,11 +180,16 @@ def _is_clean(template: Any, args: Any, message: str) -> bool:
         if type(arg) is str:
             if arg not in message and mask(arg) is not arg:
                 return False
-        elif type(arg) in _NUMBERS or (plain and type(arg).__str__ is object.__str__):
+        elif type(arg) in _NUMBERS or (plain and _is_shown_by_repr(arg)):
             continue  # the whole of it is in the message
         elif _mask_object(arg) is not arg:
             return False
     return True
+
+
+def _is_shown_by_repr(value: Any) -> bool:
+    kind: Any = type(value)
+    return kind.__str__ is object.__str__
 
 
 def _mask_rest(record: logging.LogRecord) -> None:
@@ -206,7 +211,7 @@ def _mask_object(value: Any, seen: set[int] | None = None) -> Any:
     walk = isinstance(value, dict) or type(value) in (list, tuple, set, frozenset)
     try:
         text = repr(value)
-        if type(value).__str__ is not object.__str__:
+        if not _is_shown_by_repr(value):
             text += f"\n{value!s}"
         if mask(text) is text:
             return value
@@ -256,7 +261,7 @@ def _http_exception() -> Any:
 
 
 def _stand_in(error: BaseException) -> Exception:
-    plain = Exception
+    plain: type[Exception] = Exception
     try:  # the class's own metaclass, and the exception's own methods, may raise anything
         name, names = mask(type(error).__name__), {"__module__": mask(str(type(error).__module__))}
         plain = type(name, (Exception,), names)

@@ -27,9 +27,9 @@ _GENERATIONS = 32  # of a secret that is rotated: those before the newest stay m
 _STREAMS = ("stdout", "stderr", "__stdout__", "__stderr__")
 # Not makeLogRecord(): the app's record factory may add fields.
 _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, None, None, None)))
-_TEXTS = ("name", "threadName", "processName", "pathname", "filename", "module", "funcName")
-_TEXTS += ("taskName",) if "taskName" in _STANDARD else ()
-_texts_of = attrgetter(*(name for name in _TEXTS if name not in ("filename", "module")))
+_NAMES = "name threadName taskName processName pathname filename module funcName"
+_TEXTS = _STANDARD.intersection(_NAMES.split())  # taskName: from Python 3.12 on
+_texts_of = attrgetter(*(_TEXTS - {"filename", "module"}))  # which are in the pathname
 _NUMBERS = frozenset({int, float, bool, type(None)})
 _NAME = logger.name
 _FOLDER = os.path.dirname((lambda: None).__code__.co_filename)

@@ -210,6 +210,7 @@ class GramTable:
         self._windows: dict[bytes, int] = {}
         self._grams: dict[int, tuple[tuple[bytes, int], ...]] = {}  # gram → (text, its offset)
         self._no_gram_in = self._grams.keys().isdisjoint
+        self.added = 0  # so many times
         self._clean = [""]  # the last line without a text in it: it may come once more
 
     def add(self, texts: Iterable[bytes]) -> None:
@@ -220,6 +221,7 @@ class GramTable:
                 self._windows[text] = self._rarest_window(text)
                 for gram, offset in self._grams_of(text):
                     self._grams[gram] = (*self._grams.get(gram, ()), (text, offset))
+        self.added += 1
         self._clean = [""]  # a new list: who still searches writes into the old one
 
     def remove(self, texts: Iterable[bytes]) -> None:

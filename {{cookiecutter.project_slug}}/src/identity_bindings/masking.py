@@ -44,6 +44,7 @@ mask = _table.replace
 
 class _Own(local):
     message = ""
+    clean: tuple[int, Any] = (0, None)  # the fields of the last record that showed no value
 
 
 _own = _Own()
@@ -151,8 +152,12 @@ def _mask_all_but_own(text: str) -> str:
 def _mask_message(record: logging.LogRecord) -> None:
     """Mask the message and each argument, and keep their number and order for formatters."""
     args: Any = record.args
-    if mask(texts := str(_texts_of(record))) is not texts:
-        vars(record).update((name, _mask_object(getattr(record, name))) for name in _TEXTS)
+    known = (_table.added, _texts_of(record))  # mostly as in the record before
+    if known != _own.clean:
+        if mask(texts := str(known[1])) is texts:
+            _own.clean = known
+        else:
+            vars(record).update((name, _mask_object(getattr(record, name))) for name in _TEXTS)
     if not args:
         record.msg = _mask_object(record.msg)
         return

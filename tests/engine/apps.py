@@ -126,6 +126,8 @@ class Runtime:
 
     def __init__(self) -> None:
         self._runtime = importlib.import_module("azure_functions_runtime")
+        http: Any = importlib.import_module("azure_functions_runtime.http_v2")
+        http.HttpV2Registry._http_v2_enabled_checked = False  # a new process has not looked yet
         self._loop = asyncio.new_event_loop()
         self._runtime.start_threadpool_executor()
 

@@ -177,3 +177,28 @@ def test_the_thread_sleeps_until_something_is_due(
 
     # Never so short that the thread would hold up the app.
     assert waits == [None, None, 0.5, pytest.approx(0.2), 0.01]
+
+
+def test_a_fault_of_one_source_stops_neither_the_thread_nor_the_others(
+    pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault() -> None:
+        raise LookupError("no request here")
+
+    monkeypatch.setattr(pool.source(Secret("a")), "refresh", fault)
+    other = Secret("b", lifetime=0.1)
+    pool.source(other)
+
+    pool.start()
+
+    wait_for(lambda: other.reads > 2)
+
+
+def test_what_a_filter_of_the_app_raises_does_not_reach_the_engine() -> None:
+    errors = importlib.import_module("identity_bindings.errors")
+    refuse: Any = lambda record: 1 / 0  # noqa: E731
+    errors.logger.addFilter(refuse)
+    try:
+        errors.logger.warning("of the engine")
+    finally:
+        errors.logger.removeFilter(refuse)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import importlib
 import logging
 import threading
@@ -216,7 +218,8 @@ def test_in_an_outage_the_last_value_is_kept_and_said_once(
     for _ in range(3):
         clock.now = began = source.due
         refresh(source)
-        assert (source.failure.reason, source.current) == (AWAY[1], (inf, "first-value"))
+        assert source.failure.reason == AWAY[1]
+        assert source.current == (source.due + LATE, "first-value")
         pauses.append(source.due - began)
 
     assert pauses == [1.0, 2.0, 4.0]
@@ -315,7 +318,7 @@ def test_a_success_ends_a_denial(source: Any, vault: Vault, clock: Clock) -> Non
         clock.now = source.due
         refresh(source)
 
-    assert source.current == (inf, "second-value")
+    assert source.current == (source.due + LATE, "second-value")
 
 
 def test_cold_it_is_tried_three_times(
@@ -460,7 +463,7 @@ def test_the_refreshing_thread_gives_up_what_takes_too_long(
     source.refresh()
     assert (source._flight, flight.done()) == (None, True)
     assert source.failure.reason == "no answer within 9.5 s"
-    assert source.current == (inf, "first-value")
+    assert source.current == (source.due + LATE, "first-value")
     vault.held.set()
 
 
@@ -530,3 +533,42 @@ def test_reads_hold_up_no_end_of_the_process(source: Any, vault: Vault) -> None:
     assert not flight.cancel()  # a caller that is cancelled takes no other's value away
     vault.held.set()
     finish(flight)
+
+
+def test_without_a_refreshing_thread_a_call_begins_a_read_and_does_not_wait(
+    source: Any, vault: Vault, clock: Clock
+) -> None:
+    vault.answers = ["first-value", AWAY, "second-value"]
+    refresh(source)
+    clock.now = source.due
+    refresh(source)
+    clock.now = source.current[0]
+    vault.held.clear()
+
+    assert source.join() is None
+    assert source.settle(None) == "first-value"
+    flight = source._flight
+    vault.held.set()
+    finish(flight)
+    assert call(source) == "second-value"
+
+
+def test_a_forked_child_waits_for_no_read_of_its_parent(source: Any, vault: Vault) -> None:
+    vault.answers = ["first-value"]
+    vault.held.clear()
+    parents = source.join()
+    source._lock.acquire()
+    source.forked(lambda: None)
+    vault.held.set()
+
+    flight = source.join()
+    assert flight is not parents
+    finish(flight)
+    assert call(source) == "first-value"
+
+
+def test_a_secret_can_be_copied(source: Any) -> None:
+    secret = importlib.import_module("identity_bindings.injection").Secret
+    one = secret("a-value", source)
+    assert copy.deepcopy(one) == one
+    assert dataclasses.asdict(one)["value"] == "a-value"

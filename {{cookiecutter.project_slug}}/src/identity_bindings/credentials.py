@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Hashable, Mapping
@@ -13,7 +12,7 @@ from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from .errors import RESTART, SIGN_IN, Failure, ReadError, assign_identity
-from .timing import Gate, retry_after
+from .timing import READ, Gate, budget, retry_after
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessTokenInfo, SupportsTokenInfo
@@ -83,7 +82,7 @@ class Credential:
             good_until, info = self._doubtful.get(scopes, (0.0, None))
             if info is not None and monotonic() < good_until and not (options or {}).get("claims"):
                 return info
-            with self._gate.turn():
+            with self._gate.turn(), budget.of(READ):
                 self._answer = (0, "", 0.0)
                 try:
                     self._source = self._source or self._open()
@@ -118,16 +117,13 @@ class Credential:
         if not in_azure():
             logins = (sdk.AzureCliCredential, sdk.AzureDeveloperCliCredential)
             return sdk.ChainedTokenCredential(*(login(process_timeout=8) for login in logins))
-        # Its loggers would tell addresses, and answers that they cannot read. A level that somebody
-        # has set is theirs.
-        for logger in map(logging.getLogger, ("azure.core", "azure.identity")):
-            if logger.level == logging.NOTSET:
-                logger.setLevel(logging.CRITICAL)
         # The synchronous credential takes `resource_id` and sends it as `mi_res_id`.
         chosen = {"resource_id": self.identity.resource_id} if self.identity.resource_id else None
         # Never by a proxy: the endpoint's header is a credential.
         options = {"raw_response_hook": self._remember, **transport().client_options(proxied=False)}
-        return sdk.ManagedIdentityCredential(identity_config=chosen, **options)
+        credential = sdk.ManagedIdentityCredential(identity_config=chosen, **options)
+        transport().quiet()  # the loggers of what this has imported
+        return credential
 
     def _failure(self, error: Exception) -> Failure:
         """Say what it means: 400 is an identity that is not assigned, all else may pass by itself."""
@@ -178,5 +174,12 @@ def transport() -> Any:
     return transport
 
 
+def forget_in_child(cached: Any) -> None:
+    """Have a forked child make its own: a lock may be held by a thread of the parent."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=cached.cache_clear)
+
+
 open_credential = cache(Credential)
 """Return the one credential of an identity: all its readers share a token."""
+forget_in_child(open_credential)

@@ -18,6 +18,14 @@ from typing import Any, Literal, NamedTuple, Protocol
 logger = logging.getLogger("identity_bindings")
 """The log of this package."""
 
+
+def _handle(record: logging.LogRecord) -> None:
+    with suppress(Exception):  # a filter or handler of the app must not stop the engine
+        logging.Logger.handle(logger, record)
+
+
+logger.handle = _handle  # type: ignore[method-assign]
+
 say_once = cache(logger.warning)
 """Log a warning once in a process."""
 
@@ -35,6 +43,8 @@ class BindingUnavailableError(IdentityBindingError):
     Its text is one line: the function, the binding, the secret and its vault, the identity, the
     reason, and the command or step that repairs it.
     """
+
+    own = False  # whether the engine has raised it: then its text holds no value
 
 
 @dataclass(frozen=True)

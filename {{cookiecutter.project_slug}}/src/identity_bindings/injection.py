@@ -2,13 +2,14 @@
 
 import asyncio
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from concurrent import futures
 from contextlib import suppress
 from dataclasses import dataclass, field
 from inspect import Parameter, Signature, iscoroutinefunction, unwrap
 from time import monotonic
-from typing import Any
+from typing import Any, get_args
 
 from .credentials import in_azure, is_emulator
 from .errors import BindingUnavailableError, Failure, ReadError
@@ -45,8 +46,9 @@ class Secret:
         """
         if self._injection is None:  # created by a test
             return self.value
+        ends = monotonic() + WAIT
         for flight in self._reads():
-            futures.wait([flight], WAIT)
+            futures.wait([flight], max(ends - monotonic(), 0))
         self._injection.wait()
         return self._last()
 
@@ -54,8 +56,10 @@ class Secret:
         """The same as `newest`, without blocking the event loop."""
         if self._injection is None:
             return self.value
+        ends = monotonic() + WAIT
         for flight in self._reads():
-            await asyncio.wait([asyncio.wrap_future(flight)], timeout=WAIT)
+            left = max(ends - monotonic(), 0)
+            await asyncio.wait([asyncio.wrap_future(flight)], timeout=left)
         await self._injection.wait_async()
         return self._last()
 
@@ -96,17 +100,13 @@ class Injection:
 
     def wait(self) -> Any:
         """Return the value, waiting for a read if need be, or raise BindingUnavailableError."""
-        if (flight := self.source.join()) is not None:
-            futures.wait([flight], WAIT)
-        return self._settle(flight)
+        return wait_for_all([self])[0]
 
     async def wait_async(self) -> Any:
         """The same as `wait`, without blocking the event loop."""
-        if (flight := self.source.join()) is not None:
-            await asyncio.wait([asyncio.wrap_future(flight)], timeout=WAIT)
-        return self._settle(flight)
+        return (await wait_for_all_async([self]))[0]
 
-    def _settle(self, flight: futures.Future[None] | None) -> Any:
+    def settle(self, flight: futures.Future[None] | None) -> Any:
         try:
             return self.source.settle(flight)
         except ReadError as error:
@@ -114,10 +114,12 @@ class Injection:
         raise self._unavailable(failure)
 
     def _unavailable(self, failure: Failure) -> BindingUnavailableError:
-        return BindingUnavailableError(
+        error = BindingUnavailableError(
             f"Function '{self.function}', binding '{self.binding.name}': {self.binding} cannot be read"
             f" by {self.reader}: {failure.reason}. Repair: {failure.repair}"
         )
+        error.own = True
+        return error
 
     @property
     def reader(self) -> str:
@@ -128,6 +130,21 @@ class Injection:
         if is_emulator(getattr(self.binding, "vault_url", "")):
             return "the emulator's test token"
         return (reading and reading.origin) or "the developer's own login"
+
+
+def wait_for_all(items: Sequence[Injection]) -> list[Any]:
+    """Return the values of `items` after one wait for all reads, or raise BindingUnavailableError."""
+    flights = [item.source.join() for item in items]
+    futures.wait([flight for flight in flights if flight], WAIT)
+    return [item.settle(flight) for item, flight in zip(items, flights, strict=True)]
+
+
+async def wait_for_all_async(items: Sequence[Injection]) -> list[Any]:
+    """The same as `wait_for_all`, without blocking the event loop."""
+    flights = [item.source.join() for item in items]
+    if waiting := [asyncio.wrap_future(flight) for flight in flights if flight]:
+        await asyncio.wait(waiting, timeout=WAIT)
+    return [item.settle(flight) for item, flight in zip(items, flights, strict=True)]
 
 
 def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> list[Injection]:
@@ -156,7 +173,9 @@ def _secret_parameters(handler: Handler) -> set[str]:
     def is_secret(name: str, hint: Any) -> bool:
         # What is imported for type checkers only cannot be resolved: then its name decides.
         unresolved = hint is Parameter.empty and str(written.get(name))
-        return hint is Secret or str(unresolved).rpartition(".")[2] == "Secret"
+        words = re.split(r"[^\w.]+", str(unresolved))  # such as those of `Secret | None`
+        named = any(word.rpartition(".")[2] == "Secret" for word in words)
+        return hint is Secret or Secret in get_args(hint) or named
 
     parameters = signature_of(handler).parameters.values()
     return {one.name for one in parameters if is_secret(one.name, one.annotation)}
@@ -204,8 +223,8 @@ def inject(handler: Handler, values: Sequence[Injection], outermost: bool = Fals
     @functools.wraps(handler)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
-            for item in stale(kwargs):
-                item.wait()
+            if late := [*stale(kwargs)]:
+                wait_for_all(late)
             return handler(*complete(args, kwargs), **kwargs)
         except Exception as error:
             if not outermost or (clean := without_secrets(error)) is error:
@@ -215,8 +234,8 @@ def inject(handler: Handler, values: Sequence[Injection], outermost: bool = Fals
     @functools.wraps(handler)
     async def call_async(*args: Any, **kwargs: Any) -> Any:
         try:
-            for item in stale(kwargs):
-                await item.wait_async()
+            if late := [*stale(kwargs)]:
+                await wait_for_all_async(late)
             return await handler(*complete(args, kwargs), **kwargs)
         except Exception as error:
             if not outermost or (clean := without_secrets(error)) is error:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from threading import Lock
 
-from .credentials import Identity, in_azure, is_emulator
+from .credentials import Identity, forget_in_child, in_azure, is_emulator
 from .declarations import parse
 from .errors import Failure, ReadError, Reading, say_once
 from .grammar import Kind, matching
@@ -23,6 +23,7 @@ _MISSING = "The local secrets file %s does not exist. Create it to give secrets 
 _BY_LOGIN = "Secrets are read with the developer's own login ('az login' or 'azd auth login')."
 _lock = Lock()
 _open_vault = cache(Vault)
+forget_in_child(_open_vault)
 
 
 @dataclass(frozen=True)

@@ -51,8 +51,18 @@ class Source:
         self._flight: futures.Future[None] | None = None
         self._failures = 0
         self._denied_at = inf
+        self._kept_until = -inf  # how long the last value may be served after a failure
         self._read_at = -inf
         self._outdated_at = self._refused_at = -inf
+
+    def __deepcopy__(self, _: Any) -> "Source":
+        return self
+
+    def forked(self, wake: Callable[[], None]) -> None:
+        """Drop, in a child process, what belongs to the parent's threads."""
+        self._lock, self._wake = Lock(), wake
+        if self._flight is not None:
+            self._flight, self.due = None, -inf
 
     def refresh(self) -> None:
         """Begin a read if one is due, or give up the one that takes too long."""
@@ -67,6 +77,14 @@ class Source:
 
     def join(self) -> futures.Future[None] | None:
         """Join the read that is on its way, or begin one; None where the value is good, or backs off."""
+        now = monotonic()
+        with self._lock:
+            kept = self.failure is not None and self.current[0] <= now < self._kept_until
+            if kept:  # no thread refreshes it: this call begins a read, and does not wait for it
+                self.current = (min(self._kept_until, now + LATE), self.current[1])
+        if kept:
+            self.refresh()
+            return None
         with self._lock:
             backs_off = self.failure is not None and monotonic() < self.due
             if monotonic() < self.current[0] or (self._flight is None and backs_off):
@@ -173,12 +191,15 @@ class Source:
             if self.reading is not None and value is not None:
                 # A denial lasts until a read succeeds, whatever else fails in between.
                 ends = min(self._denied_at + grace, self._read_at + self.reading.lifetime)
+                self._kept_until = ends
                 self.current = (ends, value)
                 if ends <= now:
                     self.current, self._failures = (-inf, None), 0
             self._flight, self.failure = None, failure
             self._failures += 1
             self.due = now + self._timing.back_off(failure, self._failures, value is None)
+            if self.current[0] == inf:  # a later call reads, should no thread refresh the value
+                self.current = (self.due + LATE, value)
         self._end(flight)
         if value is not None and news:
             kept = f"{ALERT_TEXT} {grace:g} s" if denied else _KEPT
@@ -233,16 +254,27 @@ class Pool:
         if self._thread is not None:
             self._thread.join(1.0)
 
+    def forked(self) -> None:
+        """Begin anew in a child process: no thread of the parent runs here."""
+        self._lock, self._wake, self._thread = Lock(), Event(), None
+        masking._lock = Lock()
+        for source in self._sources.values():
+            source.forked(self._wake.set)
+
     def _refresh(self) -> None:
         time.sleep(_HEAD_START)
         while not self.closed:
             self._wake.clear()
             sources = list(self._sources.values())
             for source in sources:
-                source.refresh()
+                with suppress(Exception):  # a fault of one source must not stop the others
+                    source.refresh()
             pause = min(source.due for source in sources) - monotonic()
             self._wake.wait(None if pause == inf else max(pause, 0.01))
 
 
 pool = Pool()
 """The process's pool."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=pool.forked)

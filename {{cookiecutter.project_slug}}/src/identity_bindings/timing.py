@@ -78,6 +78,10 @@ class Budget(threading.local):
         finally:
             self._ends = inf
 
+    def filter(self, _: object) -> bool:
+        """Whether a logger may log: not during a read, of which the SDK would log addresses."""
+        return self._ends == inf
+
     def seconds_left(self) -> float:
         """The time that is left, or TimeoutError is raised."""
         left = min(self._ends - monotonic(), READ)

@@ -8,7 +8,9 @@ not read: requests would replace the bearer token with what it finds there.
 
 from __future__ import annotations
 
+import logging
 import os
+import re
 import socket
 import ssl
 from typing import Any
@@ -26,6 +28,9 @@ from .timing import READ, budget
 
 LARGEST_READ = 1 << 20
 """How many bytes the answers to one read may have; a secret has 25 kB at most."""
+
+_SDK = re.compile(r"(azure\.(core|identity|keyvault)|msal|urllib3|requests)\b")
+_SILENT = logging.Logger("silent", logging.CRITICAL + 1)
 
 TIMEOUTS = {"connection_timeout": 3.0, "read_timeout": READ}
 
@@ -145,9 +150,16 @@ def new_session(proxied: bool) -> requests.Session:
     return session
 
 
+def quiet() -> None:
+    """Keep what the SDK logs of the engine's reads out of the app's log."""
+    for name in filter(_SDK.match, [*logging.root.manager.loggerDict]):
+        logging.getLogger(name).addFilter(budget)
+
+
 def client_options(proxied: bool) -> dict[str, Any]:
     """The options of an Azure SDK client. It never retries: sources do."""
     from azure.core.pipeline.transport import RequestsTransport
 
+    quiet()
     transport = RequestsTransport(session=new_session(proxied), **TIMEOUTS)
-    return {"transport": transport, "retry_total": 0}
+    return {"transport": transport, "retry_total": 0, "logger": _SILENT}

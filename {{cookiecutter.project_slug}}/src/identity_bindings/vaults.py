@@ -16,6 +16,7 @@ from typing import Any
 from .credentials import (
     EmulatorCredential,
     Identity,
+    forget_in_child,
     in_azure,
     is_emulator,
     open_credential,
@@ -243,3 +244,6 @@ def _is_of_network(error: Exception) -> bool:
 def _open_gate(url: str) -> Gate:
     """Return the one gate of a vault, for all identities."""
     return Gate(_no_answer("it did not answer in time"))
+
+
+forget_in_child(_open_gate)

@@ -528,14 +528,14 @@ def no_parameter_is_a_secret(template: Template, want: Expected) -> Iterator[str
 
 
 def what_others_write_is_written_once(template: Template, want: Expected) -> Iterator[str]:
-    """A vault with policies, and shared DNS zones: a snapshot does not show that."""
+    """A vault with policies, shared DNS zones, subnets: a snapshot does not show that."""
     written_once = {
         one["type"]
         for one in resources_of(template)
         if "onlyIfNotExists" in str(one.get("@options"))
     }
     wanted: set[str] = {VAULT} if want.makes_vault and not want.by_role else set()
-    wanted |= {ZONE} if want.private else set()
+    wanted |= {ZONE, SUBNET} if want.private else set()
     if written_once != wanted:
         yield f"{written_once} instead of {wanted} are written once"
 

@@ -122,7 +122,7 @@ def test_a_row_for_each_binding_with_its_result_time_and_repair(
         "missing": "`az keyvault secret recover --vault-name contoso --name missing",
         "policies": "az keyvault show --name policies --query",
         "roles": 'az role assignment create --role "Key Vault Secrets User"',
-        "walled": "az keyvault network-rule",
+        "walled": "an approved private endpoint of the vault",
         "user": f" --identities {IDENTITY}",
     }.items():
         assert repair in rows[name]["repair"]

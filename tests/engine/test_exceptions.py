@@ -272,6 +272,18 @@ def test_what_cannot_be_rendered_does_not_leave(without_secrets: Boundary) -> No
         assert (type(clean).__name__, str(clean)) == (name, text)
 
 
+def test_the_engines_own_error_keeps_its_words(without_secrets: Boundary) -> None:
+    """A secret may be a word of it, such as an identity."""
+    errors: Any = importlib.import_module("identity_bindings.errors")
+    own, apps = (errors.BindingUnavailableError(f"read by {VALUE}") for _ in range(2))
+    own.own = True
+
+    assert without_secrets(own) is own
+    assert str(without_secrets(apps)) == "read by ***"
+    own.add_note(VALUE)
+    assert without_secrets(own) is not own
+
+
 class Nameless(type):
     """A metaclass that gives no name."""
 

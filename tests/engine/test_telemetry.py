@@ -158,6 +158,7 @@ def test_configure_sends_to_application_insights(
         f"InstrumentationKey={key};IngestionEndpoint=https://contoso.invalid/",
     )
     monkeypatch.setenv("APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL", "true")
+    monkeypatch.setenv("APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED", "true")
     given: list[Any] = []
     monkeypatch.setattr(trace, "set_tracer_provider", given.append)
     root = logging.getLogger()

@@ -219,13 +219,13 @@ def set_all(host: str, secrets: list[str], names: list[str], file: str{{ ", fire
     missing = [name for name in secrets if names or name.lower() not in (known or ())]
     for name in secrets:
         state = "has a value" if name.lower() in (known or ()) else "has no value"
-        print(f"{host}  {name}  {'may have a value' if known is None else state}")
+        print(f"{host}  {name}  {'may have a value' if known is None else state}", flush=True)
     values = {}
     if missing:
         values = {missing[0]: value_of_file(file)} if file else ask(host, missing)
     for name, value in values.items():
         set_secret(host, name, value{{ ", firewall" if firewall }})
-        print(f"{host}  {name}  is set")
+        print(f"{host}  {name}  is set", flush=True)
 
 
 def main() -> None:

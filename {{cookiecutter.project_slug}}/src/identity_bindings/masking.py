@@ -246,9 +246,9 @@ def without_secrets(error: BaseException) -> BaseException:
     It is an ``Exception`` of a class of its own; only FastAPI's ``HTTPException`` stays one, since
     the caller must get its status.
     """
-    if type(error) is BindingUnavailableError and error.own:
-        if not (error.__context__ or error.__cause__ or hasattr(error, "__notes__")):
-            return error
+    own = type(error) is BindingUnavailableError and error.own
+    if own and not (error.__context__ or error.__cause__ or hasattr(error, "__notes__")):
+        return error
     with suppress(BaseException):  # what cannot be rendered may show anything
         whole = (type(error), error, error.__traceback__)
         text = "".join(TracebackException(*whole, max_group_width=_WIDEST_GROUP).format())

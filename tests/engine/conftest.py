@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -24,10 +26,11 @@ from support import worker  # noqa: E402
 
 @pytest.fixture(autouse=True)
 def fresh_worker() -> Iterator[None]:
-    """Let no test see what another one loaded, read or masked."""
-    worker.restart()
-    yield
-    worker.restart()
+    """Let no test see what another one loaded, read, masked or set."""
+    with mock.patch.dict(os.environ):
+        worker.restart()
+        yield
+        worker.restart()
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def test_what_is_told_while_the_app_loads_reaches_the_host(
     capsys: pytest.CaptureFixture[str],
     variable: str,
 ) -> None:
-    for name in (*AZURE, *HOSTS, "IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
+    for name in (*AZURE, *HOSTS):
         monkeypatch.delenv(name, raising=False)
     if variable:
         monkeypatch.setenv(variable, "Development")

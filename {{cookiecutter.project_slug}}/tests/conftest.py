@@ -5,9 +5,9 @@ import json
 import os
 import secrets
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -20,10 +20,11 @@ sys.path.append(str(worker.FUNCTIONS))  # as in Azure: a function imports shared
 
 @pytest.fixture(autouse=True)
 def fresh_worker() -> Iterator[None]:
-    """Let no test see what another one loaded, read or masked."""
-    worker.restart()
-    yield
-    worker.restart()
+    """Let no test see what another one loaded, read, masked or set."""
+    with mock.patch.dict(os.environ):
+        worker.restart()
+        yield
+        worker.restart()
 
 
 @pytest.fixture
@@ -32,9 +33,6 @@ def fake_key_vault(fresh_worker: None) -> Iterator[FakeKeyVault]:
     with FakeKeyVault() as fake_key_vault:
         yield fake_key_vault
         worker.restart()
-        for thread in threading.enumerate():  # what the app still reads ends with this test
-            if thread.name.startswith("identity-"):
-                thread.join(10)
     assert not fake_key_vault.strays, "the tests must not reach for other machines"
 
 

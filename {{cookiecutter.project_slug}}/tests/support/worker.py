@@ -95,22 +95,13 @@ def restart() -> None:
             module.uninstall()
         if name.endswith("._shared.http_challenge_cache") and name.startswith("azure.keyvault."):
             module.clear()
-    _end_reads()
+    for thread in threading.enumerate():  # what still reads would ask the next test's services
+        if thread.name.startswith("identity-"):
+            thread.join(10)  # a read that hangs ends before
     logging.getLogger("identity_bindings").handlers.clear()
-    modules = list(sys.modules.items())  # a thread that still reads may import meanwhile
-    for name in [name for name, module in modules if _is_of_the_app(name, module)]:
-        sys.modules.pop(name, None)
-
-
-def _end_reads() -> None:
-    """Wait for reads that import modules: they would import again what is dropped."""
-    ends = time.monotonic() + 1.0
-    for thread in threading.enumerate():
-        while thread.name == "identity-read" and time.monotonic() < ends:
-            transport = sys.modules.get("identity_bindings.transport")
-            if hasattr(transport, "client_options") or not thread.is_alive():
-                break
-            thread.join(0.02)
+    for name, module in list(sys.modules.items()):
+        if _is_of_the_app(name, module):
+            del sys.modules[name]
 
 
 def _is_of_the_app(name: str, module: Any) -> bool:

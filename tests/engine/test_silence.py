@@ -365,8 +365,7 @@ def test_nothing_of_the_engine_shows_a_value(
     ours = [
         one
         for one in gc.get_objects()
-        if str(type(one).__module__).startswith("identity_bindings")
-        and not isinstance(one, str)
+        if str(type(one).__module__).startswith("identity_bindings") and not isinstance(one, str)
     ]
     assert len(ours) > 5
     for one in ours:

@@ -98,9 +98,9 @@ def restart() -> None:
         if thread.name.startswith("identity-"):
             thread.join(10)  # a read that hangs ends before
     logging.getLogger("identity_bindings").handlers.clear()
-    for name, module in list(sys.modules.items()):
-        if _is_of_the_app(name, module):
-            del sys.modules[name]
+    # All are found first: the path of a folder without __init__.py needs its parent.
+    for name in [name for name, one in list(sys.modules.items()) if _is_of_the_app(name, one)]:
+        del sys.modules[name]
 
 
 def _is_of_the_app(name: str, module: Any) -> bool:

@@ -75,7 +75,6 @@ OPTIONAL: dict[str, Callable[["Facts"], object]] = {
     "infra/modules/github-elsewhere.bicep": lambda facts: facts.ci == "github",
     "infra/modules/github-identities.bicep": lambda facts: facts.ci == "github",
     "scripts/connect-github.sh": lambda facts: facts.ci == "github",
-    "tests/contract/test_github.py": lambda facts: facts.ci == "github",
 }
 
 

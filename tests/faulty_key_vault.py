@@ -17,6 +17,7 @@ from typing import Any
 import trustme
 from support.fake_key_vault import (
     CALLER,
+    SUFFIXES,
     FakeKeyVault,
     Handler,
     Reply,
@@ -81,11 +82,7 @@ class FaultyHandler(Handler):
             return
         fake_key_vault.closing.wait(fake_key_vault.latency + fault.delay)
         content = json.dumps(answer).encode() if fault.body is None else fault.body
-        self.send_response(status)
-        length = {"Content-Length": str(len(content))}
-        for name, value in ({"Content-Type": "application/json"} | headers | length).items():
-            self.send_header(name, value)
-        self.end_headers()
+        self.begin(status, headers, content)
         if fault.how == "reset":
             content = content[: len(content) // 2]
             self.close_connection = True
@@ -174,7 +171,7 @@ class FaultyKeyVault(FakeKeyVault):
         host, port = address
         where = "identity" if port == self.identity_port else host.partition(".")[0]
         fault = self.faults.get(where, Fault()).how
-        if fault == "unresolved":
+        if fault == "unresolved" or (host.endswith(SUFFIXES) and host not in self.vaults):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         if fault == "refuse":
             raise ConnectionRefusedError("Connection refused")

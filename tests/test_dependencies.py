@@ -18,7 +18,7 @@ ANSWERS: dict[str, dict[str, str]] = {
     "api-scope": {"api_scope": "api://my-api/.default"},
     "both": {"key": "my-key", "api_scope": "api://my-api/.default", "python_version": "3.14"},
 }
-CONTRACT = "tests/contract/test_dependencies.py"
+CONTRACT = "tests/contract/test_app.py"
 
 
 @pytest.fixture(params=ANSWERS)

@@ -460,7 +460,7 @@ def contract(project: Path) -> str:
     if not bicep.find_bicep():
         pytest.skip("no Bicep compiler")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    command.append("tests/contract/test_github.py")
+    command.append("tests/contract/test_infrastructure.py")
     return subprocess.run(command, cwd=project, capture_output=True, text=True).stdout
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from answers import IDENTITY_ID
 from baking import TEMPLATE, Bake
 from terminal import Terminal
@@ -97,17 +96,6 @@ def test_make_tells_its_targets(project: Path) -> None:
     makefile = (project / "Makefile").read_text("utf-8")
     targets = re.findall(r"^\.PHONY: (.*)", makefile, re.MULTILINE)[0].split()
     assert [line.split()[0] for line in told.stdout.splitlines()] == targets
-
-
-def test_the_hooks_are_pinned(project: Path) -> None:
-    text = (project / ".pre-commit-config.yaml").read_text("utf-8")
-
-    for repository in yaml.safe_load(text)["repos"]:
-        assert repository["repo"] == "local" or f"rev: {repository['rev']} # frozen: v" in text
-        assert repository["repo"] == "local" or re.fullmatch("[0-9a-f]{40}", repository["rev"])
-        for hook in repository["hooks"]:
-            if "pytest" in hook.get("entry", ""):
-                assert (project / hook["entry"].split()[-1]).is_file()
 
 
 def test_local_settings_hold_no_secret(project: Path) -> None:

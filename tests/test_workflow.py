@@ -66,7 +66,6 @@ def test_without_it_nothing_of_it_is_there(bake: Bake) -> None:
         "infra/modules/github-elsewhere.bicep",
         "infra/modules/github-identities.bicep",
         "scripts/connect-github.sh",
-        "tests/contract/test_github.py",
     }
 
 
@@ -277,7 +276,7 @@ def outputs(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, answers in GITHUB.items():
         project = bake(**answers)
         where = {"CI_OUTPUT": str(folder / name)}
-        run(*command, "tests/contract/test_github.py", cwd=project, **where)
+        run(*command, "tests/contract/test_app.py", cwd=project, **where)
         for part in ("main", "github"):
             # Scanners read a plain template, with every value in its place.
             predicted = compiler.snapshot(project / f"infra/{part}.bicepparam")

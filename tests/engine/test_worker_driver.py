@@ -88,7 +88,7 @@ CASES = {
     "generic": Case(
         {"name": "sent", "type": "mcpToolTrigger", "toolName": "t"},
         "async def main(sent, out):\n    out.set(sent)\n",
-        lambda: worker.Sent(worker.Datum("text", "string"), {}),
+        lambda: "text",
         {"string": "text"},
         {},
         "text",

@@ -40,9 +40,7 @@ def fake_key_vault(fresh_worker: None) -> Iterator[FakeKeyVault]:
 def declared(fake_key_vault: FakeKeyVault) -> Declared:
     """Give the app exactly the identities, vaults and secrets that its functions declare."""
     identities: dict[str, set[str | None]] = {}
-    # Each secret: its value under None, and the fields of its JSON.
-    found: dict[tuple[str, str, str], dict[str | None, str]] = {}
-    parameters: dict[tuple[str, str], tuple[dict[str | None, str], str | None]] = {}
+    readers: dict[tuple[str, str, str], list[tuple[str, Any]]] = {}  # of each secret
     fake_key_vault.identities.clear()
     for function, binding in worker.declarations(worker.declared_settings()).bindings:
         fake_key_vault.identities.add(binding.identity.resource_id)
@@ -50,19 +48,18 @@ def declared(fake_key_vault: FakeKeyVault) -> Declared:
 {%- if facts.key %}
         fake_keys.add(fake_key_vault, binding)
 {%- endif %}
-        if not hasattr(binding, "secret_name"):
-            continue
-        vault = fake_key_vault.vault(binding.vault_url)
-        vault.readers = (vault.readers or set()) | {binding.identity.resource_id}
-        secret = binding.vault_url, binding.secret_name.lower(), binding.secret_version or ""
-        texts = found.setdefault(secret, {})
-        texts.setdefault(binding.json_field, f"value-{secrets.token_hex(16)}")
-        parameters[function, binding.name] = texts, binding.json_field
-    for (url, name, version), texts in found.items():
-        if fields := {field: text for field, text in texts.items() if field}:
-            texts[None] = json.dumps(fields)
-        fake_key_vault.vault(url).set(name, texts[None], version=version)
-    values = {parameter: texts[field] for parameter, (texts, field) in parameters.items()}
+        if hasattr(binding, "secret_name"):
+            secret = binding.vault_url, binding.secret_name.lower(), binding.secret_version or ""
+            readers.setdefault(secret, []).append((function, binding))
+    values: dict[tuple[str, str], str] = {}
+    for (url, name, version), declaring in readers.items():
+        fields = {one.json_field: f"value-{secrets.token_hex(16)}" for _, one in declaring}
+        whole = fields.pop(None, "")
+        vault, text = fake_key_vault.vault(url), json.dumps(fields) if fields else whole
+        vault.set(name, text, version=version)
+        identities_of = {one.identity.resource_id for _, one in declaring}
+        vault.readers = (vault.readers or set()) | identities_of
+        values |= {(of, one.name): fields.get(one.json_field, text) for of, one in declaring}
     return Declared(fake_key_vault, values, identities)
 
 

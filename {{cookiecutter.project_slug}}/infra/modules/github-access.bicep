@@ -11,7 +11,7 @@ param setterObjectId string
 {%- endif %}
 
 // What `what-if` reads: each type of infra/, and nothing that returns a key or an app setting. No `*`: `*/read` includes
-// the app's master key. tests/contract/test_github.py says which action a new type needs.
+// the app's master key. tests/contract/test_infrastructure.py says which action a new type needs.
 var planActions = [
   'Microsoft.Resources/deployments/read'
   'Microsoft.Resources/deployments/whatIf/action'

@@ -1,10 +1,19 @@
+{%- set facts = cookiecutter | facts -%}
 """Every declaration is valid, and what it declares arrives. No handler of the app is called."""
 
 import difflib
 import importlib
 import inspect
+{%- if facts.ci == 'github' %}
+import os
+{%- endif %}
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+{%- if facts.ci == 'github' %}
+from pathlib import Path
+{%- endif %}
 from typing import Any
 from unittest import mock
 
@@ -103,6 +112,31 @@ def test_every_declared_value_arrives(declared: Declared) -> None:
     assert asked == {one.binding.identity.resource_id for one in injections}
 
 
+def test_what_is_deployed_is_what_pyproject_declares() -> None:
+    repair = "run `make lock`, and commit uv.lock and src/requirements.txt"
+    checked = _uv("lock", "--check")
+    assert checked.returncode == 0, f"{repair}:\n{checked.stderr}"
+
+    text = (worker.SRC / "requirements.txt").read_text("utf-8")
+    locked = _uv("export", "--frozen", "--no-dev", "--no-annotate", "--no-header").stdout
+    differing = set(text.splitlines()) ^ set(locked.splitlines())
+    assert not [line for line in differing if not line.startswith("#")], repair
+    bare = re.findall(r"^[\w-].*(?<!\\)$", text, re.MULTILINE)
+    assert bare == [], f"these have no hash: declare them in pyproject.toml, then {repair}"
+
+
+def _uv(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "uv", *arguments, "--offline", "--python", sys.executable]
+    return subprocess.run(command, cwd=worker.PROJECT, capture_output=True, text=True)
+
+{% if facts.ci == 'github' %}
+@pytest.mark.skipif("CI_OUTPUT" not in os.environ, reason="only in the workflow")
+def test_the_workflow_gets_the_names_of_the_functions(declared: Declared) -> None:
+    file = Path(os.environ["CI_OUTPUT"], "functions.txt")
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("".join(f"{name}\n" for name in sorted(worker.load_app())), "utf-8")
+
+{% endif %}
 def _report() -> Any:
     return importlib.import_module("identity_bindings.report").report
 

@@ -2,6 +2,9 @@
 """infra/ is clean Bicep, and gives the app exactly what its functions and bindings need."""
 
 import re
+{%- if facts.ci == 'github' %}
+import subprocess
+{%- endif %}
 {%- if not facts.granted %}
 import warnings
 {%- endif %}
@@ -228,3 +231,47 @@ def _place(binding: dict[str, Any]) -> str:
     if "queueName" in binding:
         return f"/queues/{binding['queueName']}"
     return f"/dbs/{binding['databaseName']}/colls/{binding['containerName']}"
+
+{%- if facts.ci == 'github' %}
+
+
+# What returns a key, a token, an app setting or a secret, but for the public half of a vault's key.
+SENSITIVE = re.compile(
+    r"\*|_master/|(?<!/vaults/)keys?/|masterkey|token/|publishxml|appsettings|connectionstrings"
+    r"|config/web/|config/list|secrets?/|/list",
+    re.IGNORECASE,
+)
+
+
+def test_what_if_can_read_every_type_and_no_key_or_secret(
+    predicted: tuple[list[str], dict[str, Any]],
+) -> None:
+    text = (bicep.INFRA / "modules/github-access.bicep").read_text("utf-8")
+    (block,) = re.findall(r"^var planActions = \[(.*?)^\]", text, re.MULTILINE | re.DOTALL)
+    actions = re.findall("'(.+?)'", block)
+    harmless = re.compile(".*/(read|deployments/whatIf/action)", re.IGNORECASE)
+    forbidden = [one for one in actions if SENSITIVE.search(one) or not harmless.match(one)]
+    assert forbidden == [], f"these return secrets, or change something: {' '.join(forbidden)}"
+
+    words = [str(bicep.find_bicep()), "build", str(bicep.INFRA / "main.bicep"), "--stdout"]
+    template = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    for kind in sorted(set(re.findall(r'"type": "([\w.]+/[\w./]+)"', template))):
+        readable = kind.removesuffix("/accessPolicies")  # part of the vault
+        assert f"{readable}/read".lower() in {action.lower() for action in actions}, (
+            f"what-if cannot read {kind}: add '{readable}/read' to planActions in"
+            " infra/modules/github-access.bicep, and deploy infra/github.bicep again"
+        )
+
+
+def test_both_parameter_files_name_the_same_vaults() -> None:
+    named = re.compile(r"^param otherVaults = (\[\]|\[.*?^\])", re.MULTILINE | re.DOTALL)
+    app, connection = (
+        named.findall((bicep.INFRA / name).read_text("utf-8")) or ["[]"]
+        for name in ("main.bicepparam", "github.bicepparam")
+    )
+
+    assert connection == app, (
+        "otherVaults differs in infra/main.bicepparam and infra/github.bicepparam: make both the"
+        " same, and run scripts/connect-github.sh again"
+    )
+{%- endif %}

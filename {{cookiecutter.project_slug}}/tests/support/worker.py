@@ -1,4 +1,4 @@
-"""What the Functions worker does with an app: load, index, convert what arrives, call, restart."""
+"""What the Functions worker does with an app: load it, index it, call it, restart."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,9 @@ from unittest import mock
 from urllib.parse import urlencode
 
 import azure.functions as func
-from azure.functions.meta import Datum
+from azure.functions.blob import InputStream
+from azure.functions.queue import QueueMessage
+from azure.functions.timer import TimerRequest
 
 PROJECT = Path(__file__).resolve().parents[2]
 SRC = PROJECT / "src"
@@ -58,20 +60,6 @@ def declarations(app_settings: Mapping[str, str]) -> Declarations:
 @functools.cache
 def declared_settings() -> dict[str, str]:
     """Return a value for every app setting that infra/ or local.settings.json defines."""
-    found = _defined_settings()
-    problems: list[Any] = []
-    with contextlib.suppress(Exception):  # tests/contract says why the app cannot be loaded
-        problems = declarations(found).problems
-    for problem in problems:
-        stand_in = STAND_INS.get(problem.property.rpartition(".")[2], "")
-        for name in re.findall(r"%([^%]+)%", str(problem.value)):
-            if stand_in and name in found:
-                found[name] = stand_in.format(name)
-    return found
-
-
-def _defined_settings() -> dict[str, str]:
-    """Return the settings with their text in infra/, or with a value made of their name."""
     found: dict[str, str] = {}
     parse = importlib.import_module("identity_bindings.declarations").parse  # comments are accepted
     for file in (PROJECT / "local.settings.example.json", SRC / "local.settings.json"):
@@ -82,7 +70,16 @@ def _defined_settings() -> dict[str, str]:
             name = quoted or plain
             # Valid for a vault, a secret, a key and a version.
             found[name] = text or ("s" + re.sub("[^a-z0-9]", "", name.lower()))[:24]
-    return {name: value for name, value in found.items() if name.upper() not in OWN}
+    found = {name: value for name, value in found.items() if name.upper() not in OWN}
+    problems: list[Any] = []
+    with contextlib.suppress(Exception):  # tests/contract says why the app cannot be loaded
+        problems = declarations(found).problems
+    for problem in problems:
+        stand_in = STAND_INS.get(problem.property.rpartition(".")[2], "")
+        for name in re.findall(r"%([^%]+)%", str(problem.value)):
+            if stand_in and name in found:
+                found[name] = stand_in.format(name)
+    return found
 
 
 def restart() -> None:
@@ -126,11 +123,6 @@ def bindings(function: Any) -> dict[str, dict[str, Any]]:
     return {binding["name"]: binding for binding in sent}
 
 
-class Sent(NamedTuple):  # for one parameter, by the host
-    data: Datum
-    metadata: dict[str, Datum]
-
-
 def http_request(
     method: str = "GET",
     body: bytes = b"",
@@ -138,34 +130,27 @@ def http_request(
     query: Mapping[str, str] = {},
     route: Mapping[str, str] = {},
     headers: Mapping[str, str] = {},
-) -> Sent:
-    """Send an HTTP request; `route` has the values of the route's parameters."""
-    texts = {
-        name: {key: Datum(value, "string") for key, value in given.items()}
-        for name, given in {"query": query, "params": route, "headers": headers}.items()
-    }
-    url = Datum(f"https://localhost/api?{urlencode(query)}".rstrip("?"), "string")
-    plain = {"method": Datum(method, "string"), "url": url, "body": Datum(body, "bytes")}
-    return Sent(Datum({**texts, **plain}, "http"), {})
+) -> func.HttpRequest:
+    """Make an HTTP request; `route` has the values of the route's parameters."""
+    url = f"https://localhost/api?{urlencode(query)}".rstrip("?")
+    sent = {"params": query, "route_params": route, "headers": headers}
+    return func.HttpRequest(method, url, body=body, **sent)
 
 
-def timer(*, past_due: bool = False) -> Sent:
-    """Fire a timer."""
-    return Sent(Datum(json.dumps({"IsPastDue": past_due}), "json"), {})
+def timer(*, past_due: bool = False) -> TimerRequest:
+    """Make what a timer passes when it fires."""
+    return TimerRequest(past_due=past_due)
 
 
-def queue_message(body: str | bytes, *, id: str = "1", dequeue_count: int = 1) -> Sent:
-    """Deliver a message of a storage queue."""
-    metadata = {"Id": Datum(id, "string"), "DequeueCount": Datum(str(dequeue_count), "json")}
-    return Sent(Datum(body, "string" if isinstance(body, str) else "bytes"), metadata)
+def queue_message(body: str | bytes, *, id: str = "1", dequeue_count: int = 1) -> QueueMessage:
+    """Make a message of a storage queue."""
+    return QueueMessage(body=body, id=id, dequeue_count=dequeue_count)
 
 
-def blob(content: bytes, path: str = "container/blob") -> Sent:
-    """Deliver a blob."""
-    properties = Datum(json.dumps({"ContentLength": len(content)}), "json")
-    uri = Datum(json.dumps(f"https://account.blob.core.windows.net/{path}"), "json")
-    metadata = {"BlobTrigger": Datum(path, "string"), "Uri": uri, "Properties": properties}
-    return Sent(Datum(content, "bytes"), metadata)
+def blob(content: bytes, path: str = "container/blob") -> InputStream:
+    """Make a blob."""
+    uri = f"https://account.blob.core.windows.net/{path}"
+    return InputStream(data=content, name=path, uri=uri, length=len(content))
 
 
 class Output(func.Out[Any]):
@@ -180,27 +165,14 @@ class Output(func.Out[Any]):
         return self.value
 
 
-def call(function: Any, trigger: Sent | None = None, **others: Any) -> Any:
-    """Call a function as the worker does, with what the library's converters make of the data.
+def call(function: Any, trigger: Any = None, **others: Any) -> Any:
+    """Call a function as the worker does.
 
     Args:
         function: One of `load_app()`.
         trigger: What arrives, such as `queue_message(b"…")`; by default an HTTP request.
-        others: Its other parameters: what is sent for an input, an `Output()` for an output.
+        others: Its other parameters: a value for an input, an `Output()` for an output.
     """
-    handler, name = function.get_user_function(), function.get_trigger().name
-    given = {name: trigger or http_request(), **others}
-    types = {name: binding["type"] for name, binding in bindings(function).items()}
-    arguments = {
-        name: _converted(types[name], sent) if isinstance(sent, Sent) else sent
-        for name, sent in given.items()
-    }
-    answer = handler(**arguments)
+    sent = http_request() if trigger is None else trigger
+    answer = function.get_user_function()(**{function.get_trigger().name: sent}, **others)
     return asyncio.run(answer) if asyncio.iscoroutine(answer) else answer
-
-
-def _converted(kind: str, sent: Sent) -> Any:
-    registry: Any = func.get_binding_registry
-    if (converter := registry().get(kind)) is None:
-        return sent.data.python_value
-    return converter.decode(sent.data, trigger_metadata=sent.metadata)

@@ -1,256 +1,312 @@
-"""``python -m identity_bindings check``, its table in the log, and a developer's machine."""
+"""``python -m identity_bindings check`` as people start it: a process of its own, in a terminal."""
 
 from __future__ import annotations
 
 import importlib
 import json
 import logging
+import os
+import pty
+import shutil
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import folders
 import pytest
-from apps import AZURE, FUNCTION_APP
-from folders import IDENTITY, declare, key_vault
-from support.fake_key_vault import FakeKeyVault
+from apps import AZURE, ECHO, HTTP, RES, Project
+from folders import IDENTITY, key_vault
+from support import worker
+from support.fake_key_vault import SUFFIXES, FakeKeyVault
 
-ECHO = "def main(req, mySecret):\n    return mySecret\n"
 VALUE = "the-value-of-it"
-Check = Callable[..., tuple[int, str, str]]
+DAY = 86_400
+# Leads a new process to the fake_key_vault, as the fake Key Vault leads this one.
+REDIRECT = """
+import urllib3.util.connection as connection
+
+original = connection.create_connection
+
+
+def create_connection(address, *rest, **options):
+    host, port = address
+    return original(("127.0.0.1", {vault} if host.endswith({suffixes}) else port), *rest, **options)
+
+
+connection.create_connection = create_connection
+"""
 
 
 @pytest.fixture
-def check(
-    fake_key_vault: FakeKeyVault,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[Check]:
-    """Return the command, run in tmp_path as if the app stood there."""
-    (tmp_path / "function_app.py").write_text(FUNCTION_APP)
-    monkeypatch.syspath_prepend(tmp_path)
-    level = logging.getLogger("identity_bindings").level
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        main: Any = importlib.import_module("identity_bindings.__main__")
-        monkeypatch.setattr(main, "ROOT", tmp_path)
-        monkeypatch.setenv("LOCAL_SECRETS_FILE", str(tmp_path / "secrets.local.json"))
-        status = main.main(["check", *arguments])
-        printed = capsys.readouterr()
-        assert VALUE not in printed.out + printed.err
-        return status, printed.out, printed.err
-
-    yield run
-    logging.getLogger("identity_bindings").setLevel(level)
-
-
-def declared(folder: Path, **entry: Any) -> None:
-    declare(folder / "functions", "echo", ECHO, key_vault(**entry))
-
-
-def test_all_is_well(fake_key_vault: FakeKeyVault, check: Check, tmp_path: Path) -> None:
+def project(
+    fake_key_vault: FakeKeyVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Project]:
+    """A project with its own engine, and the environment for processes in it."""
     fake_key_vault.vault("contoso").set("api-key", VALUE)
-    declared(tmp_path)
+    suffixes = SUFFIXES
+    text = REDIRECT.format(vault=fake_key_vault.vault_port, suffixes=suffixes)
+    with Project(tmp_path / "app") as project:
+        (tmp_path / "site").mkdir()
+        (tmp_path / "site/sitecustomize.py").write_text(text)
+        shutil.copytree(worker.SRC / "identity_bindings", project.folder / "identity_bindings")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+        monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        for name in (*AZURE[1:], "VAULT"):
+            monkeypatch.delenv(name, raising=False)
+        yield project
 
-    status, table, progress = check()
 
-    assert (status, progress) == (0, "")  # in a pipe, nothing moves
-    for cell in ("echo", "mySecret", "api-key", "contoso", "system-assigned", "ok", "ms"):
-        assert cell in table
+def check(project: Project, *arguments: str, **environment: str) -> tuple[int, str, str]:
+    """Run the command, and return its exit status and what it printed. It printed no value."""
+    done = subprocess.run(
+        [sys.executable, "-m", "identity_bindings", "check", *arguments],
+        cwd=project.folder,
+        env=os.environ | environment,
+        capture_output=True,
+        timeout=60,
+    )
+    out, err = done.stdout.decode(), done.stderr.decode()
+    assert VALUE not in out + err
+    assert "Traceback" not in err
+    return done.returncode, out, err
 
 
-def test_json_for_programs(fake_key_vault: FakeKeyVault, check: Check, tmp_path: Path) -> None:
-    fake_key_vault.vault("contoso").set("api-key", VALUE)
-    declared(tmp_path)
-    declare(tmp_path / "functions", "other", ECHO, key_vault(secretName="not-there"))
+def test_a_row_for_each_binding_with_its_result_time_and_repair(
+    project: Project, fake_key_vault: FakeKeyVault
+) -> None:
+    contoso = fake_key_vault.vault("contoso")
+    contoso.set("near", VALUE, exp=int(time.time()) + 29 * DAY)
+    contoso.set("far", VALUE, exp=int(time.time()) + 31 * DAY)
+    contoso.set("over", VALUE, exp=int(time.time()) - DAY)
+    contoso.set("off", VALUE, enabled=False)
+    for name, rbac in {"policies": False, "roles": True}.items():
+        fake_key_vault.vault(name).set("api-key", VALUE)
+        fake_key_vault.vault(name).readers, fake_key_vault.vault(name).rbac = set(), rbac
+    fake_key_vault.vault("walled").firewall = True
+    bindings = {
+        "well": key_vault("well"),
+        "near": key_vault("near", secretName="near"),
+        "far": key_vault("far", secretName="far"),
+        "over": key_vault("over", secretName="over"),
+        "off": key_vault("off", secretName="off"),
+        "missing": key_vault("missing", secretName="missing"),
+        "policies": key_vault("policies", vaultName="policies"),
+        "roles": key_vault("roles", vaultName="roles"),
+        "walled": key_vault("walled", vaultName="walled"),
+        "user": key_vault("user", identity="user", identityId=IDENTITY),
+    }
+    source = f"def main(req, {', '.join(bindings)}): pass\n"
+    project.function("all", HTTP, RES, *bindings.values(), source=source)
+    project.function("wrong", HTTP, RES, key_vault(vaultName="no vault", identity="me"))
 
-    status, text, _ = check("--json")
+    status, text, errors = check(project, "--json")
 
-    assert status == 1
-    rows = {row["function"]: row for row in json.loads(text)}
-    assert rows["echo"]["ok"] is True
-    assert rows["echo"]["milliseconds"] >= 0
-    assert rows["other"]["ok"] is False
-    assert (
-        "az keyvault secret recover --vault-name contoso --name not-there"
-        in rows["other"]["repair"]
+    assert (status, errors) == (1, "")
+    found = json.loads(text)
+    rows = {row["binding"]: row for row in found if row["function"] == "all"}
+    assert rows.keys() == bindings.keys()
+    fine = {"well", "near", "far", "over"}
+    assert {name for name, row in rows.items() if row["ok"]} == fine
+    for name, row in rows.items():
+        assert set(row) == {
+            *("function", "binding", "what", "identity", "result", "milliseconds", "repair", "ok")
+        }
+        assert (row["milliseconds"] is not None) == (name in fine)
+        assert bool(row["repair"]) == (name not in fine)
+    assert rows["well"]["result"] == rows["far"]["result"] == "ok"
+    assert rows["near"]["result"].startswith("ok, but it expires on 20")
+    assert rows["over"]["result"].startswith("ok, but it expired on 20")
+    for name, repair in {
+        "off": "az keyvault secret set-attributes --vault-name contoso --name off --enabled true",
+        "missing": "`az keyvault secret recover --vault-name contoso --name missing",
+        "policies": "az keyvault show --name policies --query",
+        "roles": 'az role assignment create --role "Key Vault Secrets User"',
+        "walled": "an approved private endpoint of the vault",
+        "user": f" --identities {IDENTITY}",
+    }.items():
+        assert repair in rows[name]["repair"]
+    wrong = [row for row in found if row["function"] == "wrong"]
+    assert len(wrong) == 2  # one for each mistake
+    assert all(row["result"] == "wrong declaration" and not row["ok"] for row in wrong)
+    assert "functions/wrong/function.json: mySecret.vaultName: 'no vault': " in str(wrong)
+
+
+def test_all_is_well(project: Project) -> None:
+    project.function("one", HTTP, RES, key_vault())
+
+    status, table, errors = check(project)
+
+    assert (status, errors) == (0, "")
+    head, row, what = table.splitlines()
+    assert head.split() == ["function", "binding", "result", "time"]
+    assert row.split()[:3] == ["one", "mySecret", "ok"]
+    assert row.endswith("ms")
+    assert what == (
+        "  secret 'api-key' of vault 'https://contoso.vault.azure.net', read by the system-assigned"
+        " identity"
     )
 
 
-def test_every_failure_comes_with_its_repair(
-    fake_key_vault: FakeKeyVault, check: Check, tmp_path: Path
-) -> None:
-    for vault in ("policy", "role"):
-        fake_key_vault.vault(vault).set("api-key", VALUE)
-        fake_key_vault.vault(vault).readers = set()
-        declare(tmp_path / "functions", vault, ECHO, key_vault(vaultName=vault))
-    fake_key_vault.vault("role").rbac = True
-    fake_key_vault.vault("contoso").set("api-key", VALUE)
-    user = key_vault(identity="user", identityId=IDENTITY)
-    declare(tmp_path / "functions", "identity", ECHO, user)
-    declare(tmp_path / "functions", "wrong", ECHO, key_vault(vaultName="no vault"))
+def test_what_the_app_prints_does_not_mix_with_the_rows(project: Project) -> None:
+    lines = ("print('loading')", "import logging", "log = logging.getLogger('of-the-app')")
+    logs = ("log.warning('it is late')", "log.error('it is odd')")
+    project.function("one", HTTP, RES, key_vault(), source="\n".join([*lines, *logs, ECHO]))
 
-    status, table, _ = check()
+    status, text, errors = check(project, "--json")
 
-    assert status == 1
-    for repair in (
-        "accessPolicies/add",
-        "az role assignment create",
-        "az functionapp identity assign",
-        "no vault",
-    ):
-        assert repair in table
+    assert (status, errors) == (0, "loading\nit is odd\n")
+    rows = json.loads(text)
+    assert (len(rows), text) == (1, json.dumps(rows, indent=2) + "\n")
 
 
-def test_values_are_read_in_parallel(
-    fake_key_vault: FakeKeyVault, check: Check, tmp_path: Path
-) -> None:
-    fake_key_vault.latency = 0.2
-    for number in range(16):
-        fake_key_vault.vault("contoso").set(f"key-{number}", VALUE)
-        entry = key_vault(secretName=f"key-{number}")
-        declare(tmp_path / "functions", f"f{number}", ECHO, entry)
-    began = time.monotonic()
-
-    status, _, _ = check()
-
-    assert status == 0
-    assert time.monotonic() - began < 16 * 0.2
+def test_nothing_is_declared(project: Project) -> None:
+    nothing = "There is nothing to check: no function declares a value.\n"
+    assert check(project) == (2, nothing, "")
+    assert check(project, "--json") == (2, "[]\n", "")
 
 
-def test_an_end_that_is_near_is_told(
-    fake_key_vault: FakeKeyVault, check: Check, tmp_path: Path
-) -> None:
-    fake_key_vault.vault("contoso").set("api-key", VALUE, exp=int(time.time()) + 5 * 86_400)
-    declared(tmp_path)
+def test_an_app_that_cannot_be_loaded(project: Project) -> None:
+    for source, word in {
+        "import a_package_that_is_not_there": "a_package_that_is_not_there",
+        "raise SystemExit(0)": "SystemExit",
+        "def (": "SyntaxError",
+    }.items():
+        project.write("function_app.py", source)
 
-    status, table, _ = check()
+        status, out, errors = check(project)
 
-    assert status == 0
-    assert "expires on 20" in table
-
-
-def test_an_app_that_does_not_load(check: Check, tmp_path: Path) -> None:
-    (tmp_path / "function_app.py").write_text("import a_package_that_is_not_there\n")
-
-    status, _, told = check()
-
-    assert status == 2
-    assert "a_package_that_is_not_there" in told
+        assert (status, out) == (2, "")
+        assert errors.startswith("function_app.py cannot be loaded: ")
+        assert word in errors
 
 
 def test_another_app_on_the_path_is_not_taken(
-    fake_key_vault: FakeKeyVault, check: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake_key_vault.vault("contoso").set("api-key", VALUE)
-    declared(tmp_path)
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other/function_app.py").write_text("raise ValueError('not this one')\n")
-    monkeypatch.setattr(sys, "path", [str(tmp_path / "other"), *sys.path])
+    project.function("one", HTTP, RES, key_vault())
+    (tmp_path / "site/function_app.py").write_text("raise ValueError('not this one')\n")
 
-    assert check()[0] == 0
+    assert check(project)[0] == 0
 
 
-def test_the_command_line_explains_itself(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("COLUMNS", "200")  # no line is wrapped
+def test_the_command_line_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     main: Any = importlib.import_module("identity_bindings.__main__")
 
-    for arguments, status in {("--help",): 0, (): 2, ("chekc",): 2}.items():
+    for arguments, status in {("--help",): 0, (): 2, ("chekc",): 2, ("check", "--yaml"): 2}.items():
         with pytest.raises(SystemExit) as ended:
             main.main([*arguments])
         assert ended.value.code == status
 
-    told = capsys.readouterr()
-    assert told.out.startswith("usage: python -m identity_bindings [-h] [--json] {check}\n")
-    assert "can this app's identity read what is declared?" in told.out
-    for text in ("read every declared value, print none", "print the rows as JSON"):
-        assert text in told.out
-    assert "the following arguments are required: command" in told.err
-    assert "argument command: invalid choice: 'chekc'" in told.err
+    printed = capsys.readouterr()
+    assert printed.out.startswith("usage: python -m identity_bindings [-h] [--json] {check}\n")
+    assert "print the rows as JSON" in printed.out
+    for error in ("required: command", "invalid choice: 'chekc'", "unrecognized arguments: --yaml"):
+        assert error in printed.err
 
 
-@pytest.fixture
-def at_home(fake_key_vault: FakeKeyVault, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave Azure: no identity endpoint, and no CLI with a login."""
-    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", *AZURE):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PATH", "")
+def test_in_a_terminal_a_line_shows_progress(project: Project) -> None:
+    project.function("one", HTTP, RES, key_vault())
+    master, terminal = pty.openpty()
+
+    done = subprocess.run(
+        [sys.executable, "-m", "identity_bindings", "check"],
+        cwd=project.folder,
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        timeout=60,
+    )
+
+    os.close(terminal)
+    shown = os.read(master, 4096).decode()
+    os.close(master)
+    assert done.returncode == 0
+    assert shown.splitlines() == ["Reading 1 values …"]
+    assert b"Reading" not in done.stdout
 
 
-def test_at_home_a_file_gives_values(
-    at_home: None,
-    fake_key_vault: FakeKeyVault,
-    check: Check,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("VAULT", "")  # so that it is gone afterwards
-    monkeypatch.delenv("VAULT")
-    settings = {"Values": {"VAULT": "contoso"}}
-    (tmp_path / "local.settings.json").write_text(json.dumps(settings))
-    (tmp_path / "secrets.local.json").write_text(json.dumps({"API-key": VALUE}))
-    declared(tmp_path, vaultName="%VAULT%")
+def test_a_narrow_encoding_ends_nothing(project: Project) -> None:
+    project.function("one", HTTP, RES, key_vault(secretName="{größe}"))
 
-    status, table, _ = check()
+    status, table, errors = check(project, PYTHONIOENCODING="ascii")
 
-    assert status == 0, table
+    assert (status, errors) == (1, "")
+    assert "gr\\xf6\\xdfe" in table
+
+
+def test_in_azure_without_an_identity(project: Project) -> None:
+    project.function("one", HTTP, RES, key_vault())
+    project.write("secrets.local.json", json.dumps({"api-key": VALUE}))
+
+    site = {"WEBSITE_SKU": "FlexConsumption", "WEBSITE_RESOURCE_GROUP": "rg-app"}
+    status, table, _ = check(project, IDENTITY_ENDPOINT="", **site)
+
+    assert status == 1
+    assert "no identity is assigned" in table
+    assert "az functionapp identity assign --name func-tests --resource-group rg-app" in table
+
+
+HOME = {
+    "LOCAL_SECRETS_FILE": "secrets.local.json",
+    "IDENTITY_ENDPOINT": "",
+    "WEBSITE_SITE_NAME": "",
+    "PATH": "",
+}
+
+
+def test_on_a_developers_machine(project: Project, fake_key_vault: FakeKeyVault) -> None:
+    """Its local.settings.json is read as the tools read it, and secrets.local.json gives values."""
+    project.function("one", HTTP, RES, key_vault(vaultName="%VAULT%"))
+    settings = '// mine\n{"IsEncrypted": false, "Values": {"VAULT": "contoso", "N": 1,},}'
+    project.write("local.settings.json", "\ufeff" + settings)
+    project.write("secrets.local.json", json.dumps({"Contoso/API-key": VALUE}))
+
+    status, table, errors = check(project, **HOME)
+
+    assert (status, errors) == (0, ""), table
     assert fake_key_vault.requests == []
 
 
-def test_at_home_without_a_login_the_repair_is_a_login(
-    at_home: None, fake_key_vault: FakeKeyVault, check: Check, tmp_path: Path
-) -> None:
-    fake_key_vault.vault("contoso").set("api-key", VALUE)
-    declared(tmp_path)
+def test_a_value_in_the_environment_comes_first(project: Project) -> None:
+    project.function("one", HTTP, RES, key_vault(vaultName="%VAULT%"))
+    project.write("local.settings.json", json.dumps({"Values": {"VAULT": "elsewhere"}}))
+    project.write("secrets.local.json", json.dumps({"contoso/api-key": VALUE}))
 
-    status, table, _ = check()
-
-    assert status == 1
-    assert "az login" in table
-    assert "LOCAL_SECRETS_FILE" in table
+    assert check(project, VAULT="contoso", **HOME)[0] == 0
 
 
-def test_in_azure_that_file_is_not_read(
-    fake_key_vault: FakeKeyVault, check: Check, tmp_path: Path
-) -> None:
-    fake_key_vault.vault("contoso")
-    (tmp_path / "secrets.local.json").write_text(json.dumps({"api-key": VALUE}))
-    declared(tmp_path)
+def test_without_a_login_the_repair_is_a_login(project: Project) -> None:
+    project.function("one", HTTP, RES, key_vault())
 
-    status, table, _ = check()
+    status, table, _ = check(project, **HOME)
 
     assert status == 1
-    assert "az keyvault secret recover" in table
+    assert "run 'az login' or 'azd auth login'" in table
 
 
-def test_in_azure_the_log_has_the_table_once(
-    fake_key_vault: FakeKeyVault, tmp_path: Path, caplog: pytest.LogCaptureFixture
+ODD = ("", "[]", "{", "7", '{"Values": []}', '{"Values": null}', "{}")
+
+
+def test_local_settings(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    caplog.set_level(logging.INFO, logger="identity_bindings")
-    fake_key_vault.vault("contoso").set("api-key", VALUE)
-    declare(tmp_path, "good", ECHO, key_vault())
-    declare(tmp_path, "bad", ECHO, key_vault(secretName="not-there"))
+    """They are set as `func start` sets them, and wrong ones end nothing."""
+    values = {"TEXT": "a text", "NUMBER": 7, "SWITCH": True, "OBJECT": {"a": [1]}, "SET": "new"}
+    monkeypatch.setenv("SET", "before")
+    main: Any = importlib.import_module("identity_bindings.__main__")
+    monkeypatch.setattr(main, "ROOT", project.folder)
+    level = logging.getLogger("identity_bindings").level
 
-    folders.load_folder(tmp_path)
+    for content in (*ODD, json.dumps({"Values": values})):
+        project.forget()
+        project.write("local.settings.json", content)
+        main.main(["check"])
+        error = capsys.readouterr().err
+        assert error.startswith("local.settings.json cannot be read: ") == (content in ("", "{"))
 
-    deadline = time.monotonic() + 10
-    while len(told := _table(caplog)) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.2)
-    assert sorted(_table(caplog)) == sorted(told)
-    levels = {text.split()[0]: level for level, text in told}
-    assert levels == {"good": "INFO", "bad": "ERROR"}
-    assert not any(VALUE in text for _, text in told)
-
-
-def _table(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
-    return [
-        (record.levelname, record.getMessage())
-        for record in caplog.records
-        if record.name == "identity_bindings" and record.threadName == "identity-report"
-    ]
+    logging.getLogger("identity_bindings").setLevel(level)
+    assert {name: os.environ[name] for name in values} == {
+        **{"TEXT": "a text", "NUMBER": "7", "SWITCH": "true", "OBJECT": '{"a": [1]}'},
+        "SET": "before",
+    }

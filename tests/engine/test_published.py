@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import codecs
-import importlib
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-import folders
 import pytest
-from apps import FUNCTION_APP, Host
+from apps import HTTP, RES, Message, Project, body, needs_runtime, told
 from folders import call, key_vault
 from support import worker
 from support.fake_key_vault import FakeKeyVault
 
 VALUE = "the-value-of-it"
+OTHER_VALUE = "another-value-of-it"
+# The declaration as it is published for Azure Functions, and a handler.
 DECLARATION = """{
   "bindings": [
     {
@@ -40,329 +41,579 @@ def main(req: func.HttpRequest, mySecret: str) -> func.HttpResponse:
     logging.info(f"Secret value: {mySecret}")
     return func.HttpResponse(f"It has {len(mySecret)} characters.")
 """
+SHARED = "def measure(text):\n    return f'{len(text)} characters'\n"
+MEASURED = f"{len(VALUE)} characters"
+USES_HELPER = "\ndef main(req, mySecret):\n    return helper.measure(mySecret)\n"
+PLAIN = "def main(req, mySecret):\n    return '%d characters' % len(mySecret)\n"
+Files = dict[str, str]
 
 
 @pytest.fixture
-def app_folder(
-    fake_key_vault: FakeKeyVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    """An app with this project's function_app.py, and the vault that the examples name."""
-    fake_key_vault.vault("my-key-vault-name").set("my-application-secret", VALUE)
+def project(fake_key_vault: FakeKeyVault, tmp_path: Path) -> Iterator[Project]:
     fake_key_vault.vault("contoso").set("api-key", VALUE)
-    (tmp_path / "function_app.py").write_text(FUNCTION_APP)
-    (tmp_path / "functions").mkdir()
-    monkeypatch.syspath_prepend(tmp_path)
-    importlib.invalidate_caches()
-    return tmp_path
-
-
-def write(app: Path, name: str, files: dict[str, str | bytes]) -> None:
-    for file, content in files.items():
-        path = app / "functions" / name / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    fake_key_vault.vault("contoso").set("other-key", OTHER_VALUE)
+    with Project(tmp_path) as project:
+        for file in ("__init__.py", "sub/__init__.py", "sub/helper.py", "helper.py"):
+            project.write(f"functions/shared/{file}", SHARED if "helper" in file else "")
+        yield project
 
 
 def test_the_published_declaration_and_handler(
-    app_folder: Path, caplog: pytest.LogCaptureFixture
+    project: Project, fake_key_vault: FakeKeyVault, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    write(app_folder, "read_secret", {"function.json": DECLARATION, "__init__.py": HANDLER})
+    fake_key_vault.vault("my-key-vault-name").set("my-application-secret", VALUE)
+    project.function("read_secret", text=DECLARATION, source=HANDLER)
 
-    answer = call(worker.load_app()["read_secret"])
+    answer = call(project.load()["read_secret"])
 
-    assert answer.get_body() == f"It has {len(VALUE)} characters.".encode()
+    assert body(answer) == f"It has {len(VALUE)} characters."
     assert "Secret value: ***" in caplog.text
     assert VALUE not in caplog.text
 
 
-RETURNS = "\ndef main(req, mySecret):\n    return helper.tell(mySecret)\n"
-SHARED = "def tell(text):\n    return f'told {len(text)}'\n"
-SHAPES: dict[str, dict[str, str | bytes]] = {
-    "byte_order_mark": {"function.json": codecs.BOM_UTF8 + DECLARATION.encode()},
-    "comments_and_commas": {
-        "function.json": DECLARATION.replace("  ]\n}", "  ], // the last\n  /* so */\n}").replace(
-            '"system"}', '"system",},'
-        )
+def full(signature: str, answer: str, head: str = "import azure.functions as func\n") -> str:
+    return f"{head}def main({signature}:\n    return {answer}\n"
+
+
+IMPORTS: dict[str, Files] = {
+    "own_helper": {"__init__.py": f"from . import helper{USES_HELPER}", "helper.py": SHARED},
+    "own_name": {"__init__.py": f"from .helper import measure\n{PLAIN}", "helper.py": SHARED},
+    "below": {
+        "__init__.py": f"from .deep.er import helper{USES_HELPER}",
+        "deep/er/helper.py": SHARED,  # without __init__.py
     },
-    "no_auth_level": {"function.json": DECLARATION.replace('"authLevel": "function",', "")},
-    "type_in_any_case": {
-        "function.json": DECLARATION.replace("httpTrigger", "HttpTrigger").replace(
-            "keyVault", "KeyVault"
-        )
+    "beside": {"__init__.py": f"from ..shared import helper{USES_HELPER}"},
+    "beside_below": {"__init__.py": f"from ..shared.sub import helper{USES_HELPER}"},
+    "from_package": {"__init__.py": f"from __app__.shared import helper{USES_HELPER}"},
+    "package": {
+        "__init__.py": "import __app__.shared.helper as helper" + USES_HELPER,
     },
-    "no_direction": {
-        "function.json": DECLARATION.replace('"direction": "in",\n     "secret', '"secret')
+    "by_name": {"__init__.py": f"from shared import helper{USES_HELPER}"},
+    "by_whole_name": {
+        "__init__.py": "import shared.helper\nfrom shared import helper" + USES_HELPER
     },
-    "script_file": {
-        "function.json": DECLARATION.replace("{\n", '{\n  "scriptFile": "main.py",\n', 1),
-        "main.py": HANDLER,
-        "other.py": "",
+    "own_package": {
+        "__init__.py": f"from __app__.own_package import helper{USES_HELPER}",
+        "helper.py": SHARED,
     },
-    "script_below": {
-        "function.json": DECLARATION.replace("{\n", '{\n  "scriptFile": "sub/main.py",\n', 1),
-        "sub/main.py": HANDLER,
+    "of_a_neighbour": {"__init__.py": f"from ..own_helper import helper{USES_HELPER}"},
+    "while_called": {
+        "__init__.py": "def main(req, mySecret):\n    from . import helper\n"
+        "    return helper.measure(mySecret)\n",
+        "helper.py": SHARED,
     },
-    "script_of_a_neighbour": {
-        "function.json": DECLARATION.replace(
-            "{\n", '{\n  "scriptFile": "../script_file/main.py",\n', 1
-        ),
-    },
-    "entry_point": {
-        "function.json": DECLARATION.replace("{\n", '{\n  "entryPoint": "run_it",\n', 1),
-        "__init__.py": HANDLER.replace("main", "run_it"),
-    },
-    "retry": {
-        "function.json": DECLARATION.replace(
-            "{\n",
-            '{"retry": {"strategy": "fixedDelay", "maxRetryCount": 4,'
-            ' "delayInterval": "00:00:10"},\n',
-            1,
-        )
-    },
-    "only_file": {"handler.py": HANDLER},
-    "relative_import": {"__init__.py": f"from . import helper{RETURNS}", "helper.py": SHARED},
-    "relative_below": {
-        "__init__.py": f"from .sub import helper{RETURNS}",
-        "sub/__init__.py": "",
-        "sub/helper.py": SHARED,
-    },
-    "relative_above": {"__init__.py": f"from ..shared import helper{RETURNS}"},
-    "by_package": {"__init__.py": f"from __app__.shared import helper{RETURNS}"},
-    "by_name": {"__init__.py": f"from shared import helper{RETURNS}"},
-    "asynchronous": {"__init__.py": HANDLER.replace("def main", "async def main")},
-    "postponed": {"__init__.py": "from __future__ import annotations\n" + HANDLER},
-    "bare": {"__init__.py": "def main(req, mySecret):\n    return 'bare'\n"},
-    "with_context": {
-        "__init__.py": HANDLER.replace("mySecret: str", "context: func.Context, mySecret: str")
-    },
-    "secret_first": {
-        "__init__.py": HANDLER.replace(
-            "req: func.HttpRequest, mySecret: str", "mySecret: str, req: func.HttpRequest"
-        )
-    },
-    "out_parameter": {
-        "__init__.py": "import azure.functions as func\n"
-        "def main(req: func.HttpRequest, mySecret: str, res: func.Out[func.HttpResponse]):\n"
-        "    res.set(func.HttpResponse('set'))\n"
-    },
-    "wrong_annotations": {
-        "__init__.py": "def main(req: int, mySecret: bytes) -> 'NoSuchType':\n    return 'odd'\n"
-    },
-    "with-hyphens": {"__init__.py": HANDLER},
 }
+SCRIPTS: dict[str, tuple[dict[str, Any], Files]] = {
+    "main_file": ({"scriptFile": "main.py"}, {"main.py": PLAIN, "other.py": "raise ValueError"}),
+    "dot_main": ({"scriptFile": "./main.py"}, {"main.py": PLAIN, "__init__.py": ""}),
+    "sub_main": (
+        {"scriptFile": "sub/main.py"},
+        {"sub/main.py": f"from . import helper{USES_HELPER}", "sub/helper.py": SHARED},
+    ),
+    "back_slash": (
+        {"scriptFile": "sub\\main.py"},
+        {"sub/main.py": f"from .. import helper{USES_HELPER}", "helper.py": SHARED},
+    ),
+    "shared_script": ({"scriptFile": "../shared/x.py"}, {"../shared/x.py": PLAIN}),
+    "init_named": ({"scriptFile": "__init__.py"}, {"__init__.py": PLAIN}),
+    "entry": ({"entryPoint": "run_it"}, {"__init__.py": PLAIN.replace("main", "run_it")}),
+    "entry_in_file": (
+        {"scriptFile": "main.py", "entryPoint": "run_it"},
+        {"main.py": PLAIN.replace("main", "run_it")},
+    ),
+    "empty_entry": ({"entryPoint": "", "scriptFile": ""}, {"__init__.py": PLAIN}),
+    "run_file": ({}, {"run.py": PLAIN, "__init__.py": ""}),
+    "only_file": ({}, {"handler.py": PLAIN}),
+    "init_of_many": ({}, {"__init__.py": PLAIN, "helper.py": "raise ValueError", "a.txt": ""}),
+    "old_properties": (
+        {
+            "configurationSource": "attributes",
+            "generatedBy": "x",
+            "$schema": "y",
+            "disabled": False,
+        },
+        {"__init__.py": PLAIN},
+    ),
+}
+LATER = "from __future__ import annotations\n"
+CHECKED = "import typing\nif typing.TYPE_CHECKING:\n    import azure.functions as func\n"
+TEXT = "'%d characters' % len(mySecret)"
+RESPONSE = f"func.HttpResponse({TEXT})"
+TYPED = "req: func.HttpRequest, mySecret: str) -> func.HttpResponse"
+HANDLERS: dict[str, str] = {
+    "typed": full(TYPED, RESPONSE),
+    "typed_later": LATER + full(TYPED, RESPONSE),
+    "typed_in_quotes": full(
+        "req: 'func.HttpRequest', mySecret: 'str') -> 'func.HttpResponse'", RESPONSE
+    ),
+    "for_checkers_only": LATER + full(TYPED, TEXT, CHECKED),
+    "quotes_for_checkers": full(
+        "req: 'func.HttpRequest', mySecret: 'str') -> 'Nope'", TEXT, CHECKED
+    ),
+    "returns_text": full("req: func.HttpRequest, mySecret: str) -> str", TEXT),
+    "returns_none_it_says": full("req: func.HttpRequest, mySecret: str) -> None", RESPONSE),
+    "wrong": "def main(req: int, mySecret: bytes) -> dict:\n    return '%d characters' % len(mySecret)\n",
+    "values_as_types": f"def main(req: 7, mySecret: [str]) -> {{'a': 1}}:\n    return {TEXT}\n",
+    "optional": full(
+        "req: typing.Optional[func.HttpRequest], mySecret: str | None = None) -> typing.Any",
+        RESPONSE,
+        "import typing, azure.functions as func\n",
+    ),
+    "annotated": full(
+        "req: typing.Annotated[func.HttpRequest, 1], mySecret: typing.Annotated[str, 2])",
+        RESPONSE,
+        "import typing, azure.functions as func\n",
+    ),
+    "defaults": full("req: func.HttpRequest = None, mySecret: str = 'unset')", TEXT),
+    "keywords_only": full("*, mySecret: str, req: func.HttpRequest)", TEXT),
+    "secret_first": full("mySecret: str, req: func.HttpRequest)", TEXT),
+    "res_parameter": "import azure.functions as func\n"
+    "def main(req: func.HttpRequest, res: func.Out[func.HttpResponse], mySecret: str):\n"
+    f"    res.set({RESPONSE})\n",
+    "res_of_text": "import azure.functions as func\n"
+    "def main(req: func.HttpRequest, res: func.Out[str], mySecret: str) -> None:\n"
+    f"    res.set({TEXT})\n",
+    "res_without_type": "import azure.functions as func\n"
+    "def main(req, res, mySecret):\n"
+    f"    res.set({RESPONSE})\n",
+    "res_typed_wrongly": "import azure.functions as func\n"
+    "def main(req, res: func.HttpResponse, mySecret):\n"
+    f"    res.set({RESPONSE})\n",
+    "asynchronous": "async " + PLAIN,
+    "asynchronous_typed": "import asyncio\nimport azure.functions as func\n"
+    f"async def main({TYPED}:\n    await asyncio.sleep(0)\n    return {RESPONSE}\n",
+    "decorated": "import functools\ndef deco(f):\n    @functools.wraps(f)\n"
+    f"    def call(*a, **k):\n        return f(*a, **k)\n    return call\n@deco\n{PLAIN}",
+    "partial": "import functools\n"
+    f"def run(prefix, req, mySecret):\n    return prefix + {TEXT}\n"
+    "main = functools.partial(run, '')\n",
+    "async_partial": "import functools\n"
+    f"async def run(a, req, mySecret):\n    return {TEXT}\nmain = functools.partial(run, '')\n",
+    "instance": f"class Main:\n    def __call__(self, req, mySecret):\n        return {TEXT}\n"
+    "main = Main()\n",
+    "async_instance": "class Main:\n    async def __call__(self, req, mySecret):\n"
+    f"        return {TEXT}\nmain = Main()\n",
+    "method": f"class Main:\n    def run(self, req, mySecret):\n        return {TEXT}\n"
+    "main = Main().run\n",
+    "class_method": "class Main:\n    @classmethod\n    def run(cls, req, mySecret):\n"
+    f"        return {TEXT}\nmain = Main.run\n",
+    "lambda_": f"main = lambda req, mySecret: {TEXT}\n",
+    "cached": f"import functools\n@functools.cache\n{PLAIN}",
+    "wrapping_instance": "import functools\nclass deco:\n    def __init__(self, f):\n"
+    "        functools.update_wrapper(self, f)\n        self.f = f\n"
+    f"    def __call__(self, *a, **k):\n        return self.f(*a, **k)\n@deco\n{PLAIN}",
+}
+# Named like modules of the standard library, of packages, or of the app itself.
+NAMED_LIKE = ("secrets", "requests", "json", "logging", "typing", "azure", "identity_bindings")
+NAMED_LIKE_TOO = ("function_app", "tests", "site", "functions", "certifi", "msal", "with-hyphens")
 
 
-@pytest.fixture
-def shapes(app_folder: Path) -> Path:
-    """One app with all of them."""
-    write(app_folder, "shared", {"helper.py": SHARED, "__init__.py": ""})
-    for name, files in SHAPES.items():
-        own = {"function.json": DECLARATION, **files}
-        if not any(file.endswith(".py") for file in files) and name != "script_of_a_neighbour":
-            own["__init__.py"] = HANDLER
-        write(app_folder, name, own)
-    return app_folder
+def test_every_shape_answers(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    names = write_all(project)
+
+    functions = project.load()
+
+    assert told(caplog) == []
+    assert set(functions) == set(names)
+    for name in names:
+        taken = {}
+        if "res" in worker.bindings(functions[name]):
+            taken["res"] = Out()
+        answer = call(functions[name], **taken)
+        assert body(taken["res"].value if taken else answer) == MEASURED, name
+        sent = worker.bindings(functions[name])
+        assert {one["type"] for one in sent.values()} == {"httpTrigger", "http"}
+        assert sent["req"]["authLevel"].lower() == "function"
 
 
-def test_all_that_people_write_is_registered(
-    shapes: Path, caplog: pytest.LogCaptureFixture
+@needs_runtime
+def test_every_shape_answers_in_microsofts_runtime(project: Project) -> None:
+    names = write_all(project)
+
+    with project.host() as host:
+        assert set(host.index()) == set(names)
+        for name, function in host.index().items():
+            assert host.load(function.function_id).result.status == 1
+            assert host.get(name) == ("200", MEASURED), name
+
+
+def write_all(project: Project) -> list[str]:
+    written: dict[str, tuple[dict[str, Any], Files]] = {
+        **{name: ({}, files) for name, files in IMPORTS.items()},
+        **SCRIPTS,
+        **{name: ({}, {"__init__.py": source}) for name, source in HANDLERS.items()},
+        **{name: ({}, {"__init__.py": PLAIN}) for name in (*NAMED_LIKE, *NAMED_LIKE_TOO)},
+    }
+    for name, (top, files) in written.items():
+        project.function(name, HTTP, RES, key_vault(), source=None, **top)
+        for file, content in files.items():
+            project.write(f"functions/{name}/{file}", content)
+    return list(written)
+
+
+class Out:
+    value: Any = None
+
+    def set(self, value: Any) -> None:
+        self.value = value
+
+
+@needs_runtime
+def test_no_handler_without_a_secret_takes_the_app_down(project: Project) -> None:
+    # A second request in place of the secret: a binding of the platform's own.
+    table = {"type": "table", "name": "mySecret", "tableName": "t"}
+    for name, source in HANDLERS.items():
+        project.function(name, HTTP, RES, table, source=source)
+
+    with project.host() as host:
+        assert set(host.index()) == set(HANDLERS)
+        request = Message(
+            **{"method": "GET", "url": "https://localhost/api", "headers": {}, "params": {}},
+            **{"query": {}, "body": Message(bytes=b"")},
+        )
+        for name in HANDLERS:
+            answer = host.invoke(name, req={"http": request}, mySecret={"string": VALUE})
+            assert answer.result.status == 1, (name, answer.result)
+
+
+CONTEXT = """
+import azure.functions as func
+
+{kind} main(req, context{hint}, mySecret):
+    kept = [context.function_name, context.function_directory, context.invocation_id]
+    return '|'.join(kept + [str(context.retry_context.retry_count)])
+"""
+
+
+@needs_runtime
+def test_the_context_is_that_of_the_function(project: Project) -> None:
+    hints = ("", ": func.Context", ": 'func.Context'", ": int")
+    kinds = enumerate(product(("def", "async def"), hints))
+    for number, (kind, hint) in kinds:
+        source = CONTEXT.format(kind=kind, hint=hint)
+        script = f"../shared/x{number}.py"
+        project.write(f"functions/shared/x{number}.py", source)
+        project.function(f"own{number}", HTTP, RES, key_vault(), source=source)
+        project.function(f"far{number}", HTTP, RES, key_vault(), source=None, scriptFile=script)
+
+    with project.host() as host:
+        assert len(host.index()) == 16
+        for name in host.index():
+            directory = project.folder / "functions" / name
+            assert host.get(name) == ("200", f"{name}|{directory}|a0b1|0")
+
+
+def test_one_handler_serves_two_functions(
+    project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
-    functions = worker.load_app()
+    shared = "def main(req, mySecret, context=None):\n    return mySecret + str(context)[:0]\n"
+    project.write("functions/shared/x.py", shared)
+    other = key_vault(secretName="other-key")
+    for name, secret in {"one": key_vault(), "two": other, "three": key_vault()}.items():
+        project.function(name, HTTP, RES, secret, source=None, scriptFile="../shared/x.py")
 
-    assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == []
-    assert set(functions) == set(SHAPES)
-    for name, function in functions.items():
-        kinds = {binding["type"] for binding in map(json.loads, function.get_raw_bindings())}
-        assert kinds == {"httpTrigger", "http"}, name
-        trigger = function.get_trigger().get_dict_repr()
-        assert str(trigger["authLevel"]).lower() == "function", name
+    functions = project.load()
 
-
-@pytest.mark.skipif(sys.version_info < (3, 13), reason="azure-functions-runtime: Python 3.13 on")
-def test_all_that_people_write_runs_in_microsofts_runtime(shapes: Path) -> None:
-    pytest.importorskip("azure_functions_runtime")
-    runtime = Host()
-
-    started = runtime.start(shapes)
-
-    assert started.result.status == started.result.Success, started.result.exception
-    functions = runtime.index()
-    assert set(functions) == set(SHAPES)
-    for name, function in functions.items():
-        answer = runtime.call(function.function_id, "req")
-        assert answer.result.status == answer.result.Success, (name, answer.result.exception)
-        sent = answer.return_value or answer.output_data[0].data
-        # The host makes a 200 of a text.
-        assert "string" in vars(sent) or sent.http.status_code == "200", name
-    runtime.close()
+    assert told(caplog) == []
+    answers = {name: str.__str__(call(function)) for name, function in functions.items()}
+    assert answers == {"one": VALUE, "two": OTHER_VALUE, "three": VALUE}
 
 
-Others = list[dict[str, Any]]
-# A trigger and further bindings beside the secret, and a handler for them.
-TRIGGERS: dict[str, tuple[Others, str]] = {
+@needs_runtime
+def test_one_handler_serves_different_triggers(project: Project) -> None:
+    shared = (
+        "import azure.functions as func\n"
+        "def main(req: func.HttpRequest, out: func.Out[str], mySecret: str) -> str:\n"
+        "    out.set(type(req).__name__)\n    return '%d characters' % len(mySecret)\n"
+    )
+    project.write("functions/shared/x.py", shared)
+    out = {"type": "queue", "direction": "out", "name": "out", "queueName": "q"}
+    result = {"type": "queue", "direction": "out", "name": "$return", "queueName": "r"}
+    queue = {"type": "queueTrigger", "name": "req", "queueName": "in"}
+    script = {"source": None, "scriptFile": "../shared/x.py"}
+    project.function("by_queue", queue, result, out, key_vault(), **script)
+    project.function("by_http", HTTP, RES, out, key_vault(), **script)
+    project.function("without", HTTP, RES, out, key_vault("more"), **script)
+
+    with project.host() as host:
+        assert host.get("by_http") == ("200", MEASURED)
+        answer = host.invoke("by_queue", req={"string": "x"})
+        assert answer.return_value.string == MEASURED
+        assert answer.output_data[0].data.string == "QueueMessage"
+        assert host.get("without")[0] == "500"  # it lacks the parameter `more`
+
+
+FUNC = "import json, typing\nimport azure.functions as func\n"
+Sent = dict[str, dict[str, Any]]
+# Bindings beside the secret; the handler; what the host sends; what is returned and set.
+TRIGGERS: dict[str, tuple[list[Any], str, Sent, Any]] = {
     "timer": (
         [{"type": "timerTrigger", "name": "timer", "schedule": "0 */5 * * * *"}],
-        "def main(timer: func.TimerRequest, mySecret: str) -> None:\n    return None\n",
+        "def main(timer: func.TimerRequest, mySecret: str) -> None:\n"
+        "    assert timer.past_due and timer.schedule_status is not None\n",
+        {"timer": {"json": '{"IsPastDue": true, "ScheduleStatus": {}, "Schedule": {}}'}},
+        {},
     ),
     "queue": (
         [
             {"type": "queueTrigger", "name": "msg", "queueName": "in", "connection": "C"},
             {"type": "queue", "name": "$return", "direction": "out", "queueName": "out"},
         ],
-        "def main(msg: func.QueueMessage, mySecret: str) -> str:\n    return 'x'\n",
+        "def main(msg: func.QueueMessage, mySecret: str) -> str:\n"
+        "    return msg.get_body().decode() + str(len(mySecret))\n",
+        {"msg": {"string": "x"}},
+        {"$return": {"string": f"x{len(VALUE)}"}},
     ),
-    "queue_out": (
+    "queue_of_bytes": (
         [
-            {"type": "queueTrigger", "name": "msg", "queueName": "in", "connection": "C"},
-            {"type": "queue", "name": "outs", "direction": "out", "queueName": "out"},
+            {"type": "queueTrigger", "name": "msg", "queueName": "in", "dataType": "binary"},
+            {"type": "queue", "name": "$return", "direction": "out", "queueName": "out"},
         ],
-        "import typing\ndef main(msg: func.QueueMessage, outs: func.Out[typing.List[str]], "
-        "mySecret: str):\n    outs.set(['a'])\n",
+        "async def main(msg: func.QueueMessage, mySecret: str) -> bytes:\n    return msg.get_body()\n",
+        {"msg": {"bytes": b"x"}},
+        {"$return": {"bytes": b"x"}},
+    ),
+    "queue_returns_a_list": (
+        [
+            {"type": "queueTrigger", "name": "msg", "queueName": "in"},
+            {"type": "queue", "name": "$return", "direction": "out", "queueName": "out"},
+        ],
+        "def main(msg, mySecret):\n    return ['a', 'b']\n",
+        {"msg": {"string": "x"}},
+        {"$return": {"json": '["a", "b"]'}},
+    ),
+    "queue_outputs": (
+        [
+            {"type": "queueTrigger", "name": "msg", "queueName": "in"},
+            {"type": "queue", "name": "texts", "direction": "out", "queueName": "a"},
+            {"type": "queue", "name": "messages", "direction": "out", "queueName": "b"},
+            {"type": "queue", "name": "never", "direction": "out", "queueName": "c"},
+        ],
+        "def main(msg: func.QueueMessage, mySecret: str, texts: func.Out[typing.List[str]],\n"
+        "         messages, never: func.Out[str]) -> None:\n"
+        "    texts.set(['a', 'b'])\n    messages.set([func.QueueMessage(body=b'c')])\n",
+        {"msg": {"string": "x"}},
+        {"texts": {"json": '["a", "b"]'}, "messages": None},
     ),
     "blob": (
         [
-            {"type": "blobTrigger", "name": "blob", "path": "in/{name}", "connection": "C"},
+            {"type": "blobTrigger", "name": "blob", "path": "in/{name}", "dataType": "binary"},
+            {"type": "blob", "name": "before", "path": "old/{name}"},
             {"type": "blob", "name": "copy", "direction": "out", "path": "out/{name}"},
         ],
-        "def main(blob: func.InputStream, copy: func.Out[bytes], mySecret: str):\n    pass\n",
-    ),
-    "event_hub": (
-        [
-            {
-                "type": "eventHubTrigger",
-                "name": "events",
-                "eventHubName": "hub",
-                "cardinality": "many",
-                "connection": "C",
-                "dataType": "binary",
-            }
-        ],
-        "import typing\ndef main(events: typing.List[func.EventHubEvent], mySecret):\n    pass\n",
+        "def main(blob: func.InputStream, before: str, copy: func.Out[bytes], mySecret: str):\n"
+        "    copy.set(blob.read() + before.encode())\n",
+        {"blob": {"bytes": b"new "}, "before": {"string": "old"}},
+        {"copy": {"bytes": b"new old"}},
     ),
     "service_bus": (
         [
-            {
-                "type": "serviceBusTrigger",
-                "name": "msg",
-                "topicName": "t",
-                "subscriptionName": "s",
-                "connection": "C",
-            }
+            {"type": "serviceBusTrigger", "name": "msg", "queueName": "in", "connection": "C"},
+            {"type": "serviceBus", "name": "out", "direction": "out", "topicName": "out"},
         ],
-        "async def main(msg: func.ServiceBusMessage, mySecret: str) -> None:\n    pass\n",
+        "async def main(msg: func.ServiceBusMessage, out: func.Out[str], mySecret: str) -> None:\n"
+        "    out.set(msg.get_body().decode())\n",
+        {"msg": {"string": "x"}},
+        {"out": {"string": "x"}},
+    ),
+    "event_hub": (
+        [
+            {"type": "eventHubTrigger", "name": "event", "eventHubName": "h", "cardinality": "one"},
+            {"type": "eventHub", "name": "$return", "direction": "out", "eventHubName": "o"},
+        ],
+        "def main(event: func.EventHubEvent, mySecret: str) -> str:\n"
+        "    return event.get_body().decode()\n",
+        {"event": {"string": "x"}},
+        {"$return": {"string": "x"}},
+    ),
+    "event_hub_many": (
+        [
+            {
+                **{"type": "eventHubTrigger", "name": "events", "eventHubName": "h"},
+                **{"cardinality": "many", "dataType": "binary"},
+            },
+            {"type": "eventHub", "name": "$return", "direction": "out", "eventHubName": "o"},
+        ],
+        "def main(events: typing.List[func.EventHubEvent], mySecret: str) -> str:\n"
+        "    return str(len(events))\n",
+        {"events": {"json": '["a", "b", "c"]'}},
+        {"$return": {"string": "3"}},
+    ),
+    "event_grid": (
+        [{"type": "eventGridTrigger", "name": "event"}],
+        "def main(event: func.EventGridEvent, mySecret: str):\n    assert event.id == '7'\n",
+        {
+            "event": {
+                "json": '{"id": "7", "data": {}, "topic": "t", "subject": "s", "eventType": "e",'
+                ' "eventTime": "2026-01-01T00:00:00Z", "dataVersion": "1"}'
+            }
+        },
+        {},
     ),
     "cosmos": (
         [
-            {
-                "type": "cosmosDBTrigger",
-                "name": "documents",
-                "databaseName": "d",
-                "containerName": "c",
-                "connection": "C",
-            }
+            {"type": "cosmosDBTrigger", "name": "documents", "databaseName": "d"},
+            {"type": "cosmosDB", "name": "$return", "direction": "out", "databaseName": "d"},
         ],
-        "def main(documents: func.DocumentList, mySecret: str):\n    pass\n",
+        "def main(documents: func.DocumentList, mySecret: str) -> func.Document:\n"
+        "    return documents[0]\n",
+        {"documents": {"json": '[{"id": "1"}]'}},
+        {"$return": None},
     ),
-    "http_with_table": (
+    "new_to_the_library": (
         [
-            {"type": "httpTrigger", "name": "req", "authLevel": "anonymous", "route": "a/{id}"},
-            {"type": "table", "name": "row", "tableName": "t", "partitionKey": "{id}"},
-            {"type": "http", "name": "$return", "direction": "out"},
+            {"type": "someNewTrigger", "name": "event", "deep": {"a": [1, True, None]}},
+            {"type": "someNew", "name": "extra"},
+            {"type": "someNew", "name": "$return", "direction": "out"},
         ],
-        "def main(req: func.HttpRequest, row: str, mySecret: str):\n    pass\n",
+        "def main(event: str, extra: bytes, mySecret: str) -> str:\n    return event + extra.decode()\n",
+        {"event": {"string": "x"}, "extra": {"bytes": b"y"}},
+        {"$return": {"string": "xy"}},
     ),
-    "unknown_to_the_library": (
-        [{"type": "someNewTrigger", "name": "event", "setting": {"deep": [1, True]}}],
-        "def main(event: str, mySecret: str):\n    pass\n",
+    "http_and_more": (
+        [
+            {**HTTP, "type": "HTTPTRIGGER", "route": "a/{id}"},
+            {"type": "HTTP", "direction": "OUT", "name": "$return"},
+            {"type": "table", "name": "row", "tableName": "t", "partitionKey": "{id}"},
+            {"type": "queue", "name": "out", "direction": "out", "queueName": "q"},
+        ],
+        "def main(req: func.HttpRequest, row: str, out: func.Out[str], mySecret: str) -> str:\n"
+        "    out.set(row)\n    return row\n",
+        {
+            "req": {
+                "http": Message(
+                    method="GET",
+                    url="https://localhost/api/a/1",
+                    **{name: {} for name in ("headers", "params", "query")},
+                    body=Message(bytes=b""),
+                )
+            },
+            "row": {"json": '{"a": 1}'},
+        },
+        {"$return": None, "out": None},
     ),
 }
 
 
-@pytest.mark.parametrize("name", TRIGGERS)
-def test_any_trigger_keeps_every_property(
-    app_folder: Path, caplog: pytest.LogCaptureFixture, name: str
-) -> None:
-    others, handler = TRIGGERS[name]
-    text = json.dumps({"bindings": [*others, key_vault()]})
-    files = {"function.json": text, "__init__.py": f"import azure.functions as func\n{handler}"}
-    write(app_folder, name, files)
-
-    function = worker.load_app()[name]
-
-    assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == []
-    shown = {one["name"]: one for one in map(json.loads, function.get_raw_bindings())}
-    assert set(shown) == {one["name"] for one in others}
-    for binding in others:
-        for key, value in {"direction": "in", **binding}.items():
-            got = shown[binding["name"]][key]
-            if key in ("direction", "dataType", "authLevel"):
-                got, value = got.lower(), value.lower()
-            assert got == value, key
-
-
-@pytest.mark.skipif(sys.version_info < (3, 13), reason="azure-functions-runtime: Python 3.13 on")
-def test_any_trigger_is_indexed_by_microsofts_runtime(app_folder: Path) -> None:
-    pytest.importorskip("azure_functions_runtime")
-    for name, (others, handler) in TRIGGERS.items():
-        text = json.dumps({"bindings": [*others, key_vault()]})
-        source = f"import azure.functions as func\n{handler}"
-        write(app_folder, name, {"function.json": text, "__init__.py": source})
-    runtime = Host()
-
-    started = runtime.start(app_folder)
-
-    assert started.result.status == started.result.Success, started.result.exception
-    assert set(runtime.index()) == set(TRIGGERS)
-    runtime.close()
-
-
-MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
-    "no_identity": (key_vault(identity=None), "identity"),
-    "other_identity": (key_vault(identity="System"), "identity"),
-    "user_without_id": (key_vault(identity="user"), "identityId"),
-    "id_is_none": (key_vault(identity="user", identityId="/subscriptions/x"), "identityId"),
-    "id_with_system": (key_vault(identityId=folders.IDENTITY), "identityId"),
-    "expression": (key_vault(secretName="{query.name}"), "secretName"),
-    "unset_setting": (key_vault(vaultName="%NOT_SET%"), "NOT_SET"),
-    "bad_vault": (key_vault(vaultName="a--b"), "vaultName"),
-    "managed_hsm": (key_vault(vaultName="https://x.managedhsm.azure.net/"), "vaultName"),
-    "elsewhere": (key_vault(vaultName="https://contoso.vault.azure.net.evil.com/"), "vaultName"),
-    "plain_http": (key_vault(vaultName="http://contoso.vault.azure.net/"), "vaultName"),
-    "user_info": (key_vault(vaultName="https://x@contoso.vault.azure.net/"), "vaultName"),
-    "bad_secret": (key_vault(secretName="a_b"), "secretName"),
-    "path_in_secret": (key_vault(secretName="../keys/k"), "secretName"),
-    "no_secret": (key_vault(secretName=None), "secretName"),
-    "number": (key_vault(secretName=7), "secretName"),
-    "typing_error": (key_vault(vautlName="contoso"), "vautlName"),
-    "out": (key_vault(direction="out"), "direction"),
-    "no_parameter": (key_vault("other"), "other"),
+METADATA = {
+    "service_bus": {"UserProperties": "{}"},
+    "event_hub": {"SystemProperties": "{}"},
+    "event_hub_many": {"SystemPropertiesArray": "[{}, {}, {}]"},
 }
 
 
-def test_a_mistake_is_one_line_and_harms_no_neighbour(
-    app_folder: Path, caplog: pytest.LogCaptureFixture
+def write_triggers(project: Project) -> None:
+    for name, (bindings, source, *_) in TRIGGERS.items():
+        project.function(name, *bindings, key_vault(), source=FUNC + source)
+
+
+def test_every_property_reaches_the_host(
+    project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
-    write(app_folder, "good", {"function.json": DECLARATION, "__init__.py": HANDLER})
-    trigger = {"type": "httpTrigger", "name": "req", "direction": "in", "authLevel": "admin"}
-    for name, (entry, _) in MISTAKES.items():
-        text = json.dumps({"bindings": [trigger, entry]})
-        write(app_folder, name, {"function.json": text, "__init__.py": HANDLER})
-    write(app_folder, "no_json", {"function.json": "{", "__init__.py": HANDLER})
-    timer = json.dumps({"bindings": [{"type": "timerTrigger", "name": "t"}, key_vault()]})
-    write(app_folder, "message", {"function.json": timer, "__init__.py": HANDLER})
-    write(app_folder, "exits", {"function.json": DECLARATION, "__init__.py": "raise SystemExit"})
+    write_triggers(project)
 
-    functions = worker.load_app()
+    functions = project.load()
 
-    told = [one.getMessage() for one in caplog.records if one.levelname == "ERROR"]
-    for name, (_, word) in MISTAKES.items():
-        lines = [line for line in told if f"/{name}/function.json" in line]
-        assert any(word in line for line in lines), (name, lines)
-        assert all("\n" not in line for line in lines)
-        assert call(functions[name]).status_code == 500
-        assert str(functions[name].get_trigger().get_dict_repr()["authLevel"]).lower() == "admin"
-    assert call(functions["good"]).status_code == 200
-    assert call(functions["exits"]).status_code == 500
-    assert "message" not in functions  # no message is taken and lost
-    assert any("/no_json/" in line for line in told)
+    assert told(caplog, level=0) == []
+    assert set(functions) == set(TRIGGERS)
+    known = {"HTTPTRIGGER": "httpTrigger", "HTTP": "http"}  # the worker minds case
+    for name, (bindings, *_) in TRIGGERS.items():
+        sent = worker.bindings(functions[name])
+        assert set(sent) == {binding["name"] for binding in bindings}
+        for binding in bindings:
+            got = sent[binding["name"]]
+            for prop, value in {"direction": "in", **binding}.items():
+                if prop in ("direction", "dataType", "authLevel"):
+                    assert got[prop].lower() == value.lower()
+                else:
+                    value = known.get(value, value) if prop == "type" else without_nulls(value)
+                    assert got[prop] == value, (name, prop)
+            assert set(got) - set(binding) <= {"direction", "authLevel", "route"}
+
+
+def without_nulls(value: Any) -> Any:
+    """What the library keeps of a value."""
+    if isinstance(value, dict):
+        return {name: without_nulls(one) for name, one in value.items() if one is not None}
+    if isinstance(value, list):
+        return [without_nulls(one) for one in value if one is not None]
+    return value
+
+
+@needs_runtime
+def test_every_trigger_is_served_in_microsofts_runtime(project: Project) -> None:
+    write_triggers(project)
+
+    with project.host() as host:
+        assert set(host.index()) == set(TRIGGERS)
+        for name, (_, _, inputs, expected) in TRIGGERS.items():
+            answer = host.invoke(name, METADATA.get(name), **inputs)
+            assert answer.result.status == 1, (name, answer.result)
+            outputs = {one.name: vars(one.data) for one in answer.output_data}
+            if answer.return_value is not None:
+                outputs["$return"] = vars(answer.return_value)
+            assert set(outputs) == set(expected), name
+            for output, value in expected.items():
+                assert value is None or meaning(outputs[output]) == meaning(value), (name, output)
+
+
+def meaning(data: dict[str, str | bytes]) -> dict[str, Any]:
+    """What is handed to the host: releases of the library write JSON with and without blanks."""
+    return {kind: json.loads(one) if kind == "json" else one for kind, one in data.items()}
+
+
+RETRIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "fixed": (
+        {"strategy": "fixedDelay", "maxRetryCount": 4, "delayInterval": "00:00:10"},
+        {"max_retry_count": 4, "retry_strategy": "fixed_delay", "delay_interval": 10},
+    ),
+    "fixed_in_another_case": (
+        {"strategy": "FixedDelay", "maxRetryCount": "-1", "delayInterval": "1:2:3"},
+        {"max_retry_count": -1, "retry_strategy": "fixed_delay", "delay_interval": 3723},
+    ),
+    "exponential": (
+        {
+            **{"strategy": "exponentialBackoff", "maxRetryCount": 5},
+            **{"minimumInterval": "00:00:10", "maximumInterval": "00:15:00"},
+        },
+        {
+            **{"max_retry_count": 5, "retry_strategy": "exponential_backoff"},
+            **{"minimum_interval": 10, "maximum_interval": 900},
+        },
+    ),
+}
+
+
+@needs_runtime
+def test_retries_reach_the_host(project: Project) -> None:
+    timer, source = {"type": "timerTrigger", "name": "t"}, "def main(t, mySecret): pass\n"
+    for name, (retry, _) in RETRIES.items():
+        project.function(name, timer, key_vault(), source=source, retry=retry)
+    project.function("none", timer, key_vault(), source=source)
+
+    with project.host() as host:
+        sent = {name: one.retry_options for name, one in host.index().items()}
+
+    assert sent.pop("none") is None
+    for name, (_, expected) in RETRIES.items():
+        got = {
+            key: int(value.total_seconds()) if key.endswith("interval") else value
+            for key, value in vars(sent[name]).items()
+        }
+        assert got == expected
+
+
+def test_nothing_of_a_folder_hides_a_library(project: Project) -> None:
+    for name in (*NAMED_LIKE, *NAMED_LIKE_TOO):
+        project.function(name, HTTP, RES, key_vault(), source=PLAIN)
+
+    project.load()
+
+    import secrets
+
+    import requests
+
+    for module in (secrets, requests, json, sys.modules["azure.functions"]):
+        assert str(project.folder) not in str(module.__file__)
+    assert Path(str(sys.modules["identity_bindings"].__file__)).is_relative_to(worker.PROJECT)

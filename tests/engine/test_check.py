@@ -69,6 +69,8 @@ def check(project: Project, *arguments: str, **environment: str) -> tuple[int, s
     )
     out, err = done.stdout.decode(), done.stderr.decode()
     assert VALUE not in out + err
+    if "--json" not in arguments and "PYTHONIOENCODING" not in environment:
+        assert max(map(len, out.splitlines()), default=0) <= 100
     assert "Traceback" not in err
     return done.returncode, out, err
 
@@ -147,6 +149,20 @@ def test_all_is_well(project: Project) -> None:
         "  secret 'api-key' of vault 'https://contoso.vault.azure.net', read by the system-assigned"
         " identity"
     )
+
+
+def test_the_table_has_100_columns_at_most(project: Project, fake_key_vault: FakeKeyVault) -> None:
+    fake_key_vault.vault("contoso").readers = set()
+    name = "a_very_long_name_" * 5
+    source = ECHO.replace("mySecret", name)
+    project.function(name, HTTP, RES, key_vault(name, secretName="a" * 127), source=source)
+
+    status, table, _ = check(project)
+
+    assert status == 1
+    lines = [line.strip() for line in table.splitlines()]
+    assert "a" * 60 in "".join(lines)
+    assert "Repair: az keyvault show --name contoso" in " ".join(lines)
 
 
 def test_what_the_app_prints_does_not_mix_with_the_rows(project: Project) -> None:

@@ -31,19 +31,3 @@ def test_what_would_break_the_line_is_written_out(errors: Any) -> None:
     problem = errors.Problem("a\nb/function.json", "c\x1b[31md", "e\r\nf", "g\u2028h ä")
 
     assert str(problem) == ("a\\nb/function.json: c\\x1b[31md: 'e\\r\\nf': g\\u2028h ä")
-
-
-def test_a_value_is_not_shown(errors: Any) -> None:
-    reading = errors.Reading("the-value-of-it", "has expired")
-
-    assert "the-value-of-it" not in repr(reading)
-    assert "has expired" in repr(reading)
-
-
-def test_a_failure_is_carried_to_who_asked(errors: Any) -> None:
-    failure = errors.Failure("transient", "it is away", "wait")
-
-    error = errors.ReadError(failure)
-
-    assert (str(error), error.failure) == ("it is away", failure)
-    assert isinstance(error, errors.IdentityBindingError)

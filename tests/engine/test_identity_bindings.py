@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import time
 from pathlib import Path
@@ -71,6 +72,39 @@ def test_values_that_the_caller_passes_are_used_and_nothing_is_read(
     function = load_folder(tmp_path)["echo"]
 
     assert call(function, one="1", two="2", three="3", four="") == "1 2 3 "
+
+
+@pytest.mark.parametrize("way", ["def", "async def"])
+def test_a_caller_may_pass_the_other_parameters_by_position(
+    fake_key_vault: FakeKeyVault, tmp_path: Path, way: str
+) -> None:
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
+    declare(tmp_path, "last", f"{way} main(req, one): return req, one\n", key_vault("one"))
+    declare(tmp_path, "first", f"{way} main(one, req): return req, one\n", key_vault("one"))
+
+    for function in load_folder(tmp_path).values():
+        answer = function.get_user_function()(7)
+        assert (asyncio.run(answer) if way == "async def" else answer) == (7, VALUE)
+
+
+def test_without_a_value_the_call_fails_in_one_line(
+    fake_key_vault: FakeKeyVault, tmp_path: Path
+) -> None:
+    fake_key_vault.vault("contoso").secrets.clear()
+    declare(tmp_path, "echo", ECHO, key_vault())
+
+    with pytest.raises(Exception, match="cannot be read") as caught:
+        call(load_folder(tmp_path)["echo"])
+
+    head, repair = str(caught.value).split(". Repair: ")
+    assert head == (
+        "Function 'echo', binding 'mySecret': secret 'api-key' of vault"
+        " 'https://contoso.vault.azure.net' cannot be read by the system-assigned identity:"
+        " the vault has no such secret or version (HTTP 404 SecretNotFound)"
+    )
+    assert "\n" not in repair
+    assert type(caught.value).__name__ == "BindingUnavailableError"
+    assert caught.value.__cause__ is caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("declared", [IDENTITY, "%IDENTITY%"])

@@ -71,17 +71,6 @@ def test_the_scope_of_an_api(engine: Callable[[str], Any]) -> None:
         assert allowed == "the scope of an API, such as 'api://<application id>/.default'"
 
 
-def test_equal_scopes_share_a_token(engine: Callable[[str], Any]) -> None:
-    engine("access_tokens")
-
-    def key(**changes: Any) -> Any:
-        return declare(**{"type": "accessToken", "scope": SCOPES[0], **changes}).key
-
-    assert key() == key(name="other")
-    for other in ({"scope": SCOPES[1]}, {"identity": "user", "identityId": IDENTITY}):
-        assert key() != key(**other)
-
-
 def test_a_token_is_given_until_shortly_before_its_end(
     engine: Callable[[str], Any], fake_key_vault: FakeKeyVault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -197,25 +186,6 @@ def test_an_asynchronous_handler_gets_the_asynchronous_client(keys: Any) -> None
     assert key().for_async().read().value is client
 
 
-def test_its_tokens_are_those_of_the_credential(keys: Any, fake_key_vault: FakeKeyVault) -> None:
-    credentials: Any = importlib.import_module("identity_bindings.credentials")
-    credential = keys.keys._AsyncCredential(credentials.Credential(credentials.Identity()))
-    asked = []
-    credential._credential.get_token_info = lambda *scopes, options=None: asked.append(
-        (scopes, options)
-    )
-
-    async def ask() -> None:
-        async with credential as entered:
-            assert entered is credential
-            await credential.get_token_info("one", "two", options={"tenant_id": "t"})
-            await credential.get_token("three", claims="c")
-        await credential.close()
-
-    asyncio.run(ask())
-    assert asked == [(("one", "two"), {"tenant_id": "t"}), (("three",), None)]
-
-
 def test_no_request_of_a_client_waits_for_long(
     keys: Any, monkeypatch: pytest.MonkeyPatch, fake_key_vault: FakeKeyVault
 ) -> None:
@@ -319,3 +289,67 @@ def test_what_is_no_secret_cannot_be_declared_as_one(
     for name in ("declared", "decorated"):
         (problem,) = report.problems[name]
         assert (problem.property, problem.value, problem.allowed) == ("name", "token", allowed)
+
+
+# A kind of somebody's own
+
+
+KIND = """
+import asyncio
+from dataclasses import dataclass, replace
+from identity_bindings.decorators import declared
+from identity_bindings.errors import Reading
+from identity_bindings.grammar import Kind, matching
+
+
+@dataclass(frozen=True)
+class Binding:
+    name: str
+    colour: str
+    identity: object
+    way: str = "sync"
+
+    @property
+    def key(self):
+        return replace(self, name="")
+
+    def for_async(self):
+        return replace(self, way="async")
+
+    def read(self):
+        return Reading((self.colour, self.way))
+
+
+KIND = Kind("{type}", {{"colour": matching("[a-z]+", "a colour")}}, Binding)
+
+
+def paint(name, colour):
+    return declared(KIND.type, {{"name": name, "colour": colour, "identity": "system"}})
+"""
+
+
+@pytest.mark.parametrize("module", ["keys", "access_tokens"])
+def test_a_kind_is_an_optional_module(
+    optional_module: Callable[[str, str], Any], tmp_path: Path, module: str
+) -> None:
+    paint = optional_module(module, KIND.format(type="Paint")).paint
+
+    @paint("one", "red")
+    def plain(one: Any) -> Any:
+        return one
+
+    @paint("one", "red")
+    async def asynchronous(one: Any) -> Any:
+        return one
+
+    assert plain() == ("red", "sync")
+    assert asyncio.run(asynchronous()) == ("red", "async")
+
+    entry = {"name": "one", "type": "paint", "identity": "system", "colour": "red"}
+    for name, way in (("plain", "def"), ("asynchronous", "async def")):
+        folders.declare(
+            tmp_path / "functions", name, f"{way} main(req, one): return one[1]\n", entry
+        )
+    functions = folders.load_folder(tmp_path / "functions")
+    assert folders.call(functions["plain"]) == "sync"
+    assert folders.call(functions["asynchronous"]) == "async"

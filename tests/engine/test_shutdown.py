@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -79,34 +80,67 @@ def test_an_outage_piles_up_no_threads(
     assert most <= 2 * 20 + 2
 
 
-PATHS = (worker.SRC, worker.PROJECT / "tests", Path(__file__).parents[1])
-SCRIPT = """
+PATHS = (worker.SRC, worker.PROJECT / "tests", *Path(__file__).parents[:2])
+HANGS = """
 import os, sys, threading, time
-sys.path[:0] = sys.argv[1:4]
+sys.path[:0] = sys.argv[1:5]
 from pathlib import Path
 from faulty_key_vault import FaultyKeyVault
 import folders
 fake_key_vault = FaultyKeyVault().__enter__()
 fake_key_vault.vault("contoso").set("api-key", "the-value")
-fake_key_vault.fail("contoso", how="hang")
-function = folders.load_folder(Path(sys.argv[4]))["echo"]
+fake_key_vault.fail("contoso", how='hang')
+function = folders.load_folder(Path(sys.argv[5]))["echo"]
 threading.Thread(target=lambda: folders.call(function), daemon=True).start()
 time.sleep(0.3)
 print("ends")
 """
+FORKED = """
+import os, sys, time
+sys.path[:0] = sys.argv[1:5]
+from pathlib import Path
+from faulty_key_vault import FaultyKeyVault
+import apps, folders, pytest
+apps.hasten(pytest.MonkeyPatch(), 20, back_off=1.0)
+os.environ["SECRET_REFRESH_SECONDS"] = "0.2"
+fake_key_vault = FaultyKeyVault().__enter__()
+fake_key_vault.vault("contoso").set("api-key", "first-value")
+function = folders.load_folder(Path(sys.argv[5]))["echo"]
+assert folders.call(function) == "first-value"
+if (child := os.fork()) == 0:
+    ends = time.monotonic() + 20
+    while folders.call(function) != "second-value" and time.monotonic() < ends:
+        time.sleep(0.02)
+    os._exit(time.monotonic() > ends)
+fake_key_vault.vault("contoso").set("api-key", "second-value")
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
 
 
-def test_a_read_that_hangs_holds_up_no_end_of_the_process(tmp_path: Path) -> None:
-    declare(tmp_path, "echo", ECHO, key_vault())
+def run(script: str, folder: Path) -> tuple[str, float]:
+    """Run a script in a process of its own: what it prints, and how long it takes."""
+    declare(folder, "echo", ECHO, key_vault())
     started = time.monotonic()
-
     done = subprocess.run(
-        [sys.executable, "-B", "-c", SCRIPT, *PATHS, tmp_path],
+        [sys.executable, "-B", "-c", script, *PATHS, folder],
         capture_output=True,
         text=True,
         timeout=60,
     )
-
-    assert (done.returncode, done.stdout.strip()) == (0, "ends"), done.stderr
-    assert time.monotonic() - started < 6  # the read itself would wait for 8 s
+    assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+    return done.stdout.strip(), time.monotonic() - started
+
+
+def test_a_read_that_hangs_holds_up_no_end_of_the_process(tmp_path: Path) -> None:
+    # The fake hangs for two minutes, and a read alone would take 9 s more than starting does.
+    quick, baseline = run(HANGS.replace("'hang'", "None"), tmp_path)
+    printed, seconds = run(HANGS, tmp_path)
+
+    assert printed == quick == "ends"
+    assert seconds < baseline + 6
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_forked_process_keeps_its_values_fresh(tmp_path: Path) -> None:
+    assert run(FORKED, tmp_path)[0] == "0"

@@ -15,6 +15,7 @@ import subprocess
 import urllib.parse
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 from xml.sax import saxutils
 
@@ -152,11 +153,6 @@ def test_each_form_is_masked(masking: Any, kind: str) -> None:
     assert leaks == []
 
 
-def test_the_forms_differ() -> None:
-    """Each is one of its own: a value that every encoding changes shows it."""
-    assert len({encode(VALUES["signs"] + VALUES["lines"]) for encode in FORMS.values()}) > 30
-
-
 @pytest.mark.parametrize("text", ['"Password of the app"', "'Password of the app'"])
 def test_a_value_stored_in_quotes_is_masked_without_them(masking: Any, text: str) -> None:
     masking.register(text)
@@ -182,11 +178,11 @@ def test_the_texts_of_a_json_secret_are_masked(masking: Any) -> None:
     assert masking.mask("the number 12345678 of it") == "the number *** of it"
 
 
-@pytest.mark.parametrize("value", ["{" * 50_000, '{"half": "of-it', "[1, 2, 3, 4]", '"json-text"'])
-def test_what_only_looks_like_json_is_masked_as_a_whole(masking: Any, value: str) -> None:
-    masking.register(value)
+def test_what_only_looks_like_json_is_masked_as_a_whole(masking: Any) -> None:
+    for value in ("{" * 50_000, '{"half": "of-it', "[1, 2, 3, 4]", '"json-text"'):
+        masking.register(value)
 
-    assert masking.mask(f"is {value}.") == "is ***."
+        assert masking.mask(f"is {value}.") == "is ***."
 
 
 def test_base64_in_lines_is_masked(masking: Any) -> None:
@@ -218,38 +214,25 @@ def test_a_cookie_is_masked(masking: Any) -> None:
     assert masking.mask(http.cookies.SimpleCookie({"a": value})["a"].coded_value) == '"***"'
 
 
-def test_a_value_of_many_strings_has_fewer_forms(masking: Any) -> None:
+def test_of_a_value_of_many_strings_the_longest_100_are_masked_in_every_form(masking: Any) -> None:
     strings = [f"{number:04}-of-a-'\"-string" for number in range(150)]
-    value = json.dumps(strings)
-    forms = importlib.import_module("identity_bindings.forms")
+    masking.register(json.dumps(strings))
 
-    found = forms.forms_of(value)
-
-    assert {*strings, *(json.dumps(one)[1:-1] for one in strings)} <= found
-    assert len([one for one in strings if one.encode().hex() in found]) == 100
+    for one in strings:
+        assert masking.mask(f"{one} {_json(one)}") == "*** ***"
+    assert [masking.mask(one.encode().hex()) for one in strings].count("***") == 100
 
 
-def test_yaml_shows_no_value(masking: Any) -> None:
-    for value in VALUES.values():
-        masking.register(value)
-
-    for style in ("'", '"'):
-        for kind in ("letters", "base64", "signs", "connection"):
-            text = yaml.safe_dump({"k": VALUES[kind]}, default_style=style, width=1000)
-            assert VALUES[kind] not in yaml.safe_load(masking.mask(text)).values(), text
-
-
-@pytest.mark.parametrize("text", ["ae", "漢字漢字漢字漢字", "x" * 3000, "\ud800" * 9])
-def test_a_line_without_a_value_is_the_same_object(masking: Any, text: str) -> None:
+def test_a_line_without_a_value_is_the_same_object(masking: Any) -> None:
     masking.register("the-value-of-it")
 
-    assert masking.mask(text) is text
+    for text in ("ae", "漢字漢字漢字漢字", "x" * 3000, "\ud800" * 9):
+        assert masking.mask(text) is text
 
 
-@pytest.mark.parametrize("before", range(9))
-def test_a_value_is_found_wherever_it_begins_and_ends(masking: Any, before: int) -> None:
-    """Of its bytes, each may be at a multiple of four."""
-    for length in range(8, 24):
+def test_a_value_is_found_wherever_it_begins_and_ends(masking: Any) -> None:
+    """Any of its bytes may be at a multiple of four."""
+    for length, before in product(range(8, 24), range(9)):
         value = "".join(chr(97 + (7 * number) % 26) for number in range(length))
         masking.register(value)
         for after in range(5):
@@ -265,17 +248,6 @@ def test_what_overlaps_is_masked_as_one(masking: Any) -> None:
     assert masking.mask("a first-value-second b") == "a *** b"
     assert masking.mask("first-valuevalue-second") == "******"
     assert masking.mask(f"b{'a' * 1000}b") == "b***b"
-
-
-def test_a_value_that_is_gone_leaves_nothing_behind(masking: Any) -> None:
-    for number in range(100):
-        masking.register(f"the value of generation {number}", owner="it")
-    table = masking._table
-
-    assert len(masking._values["it"]) == 32
-    forms = set().union(*masking._values["it"].values())
-    assert set(table._windows) == set(table._uses) == forms
-    assert {text for texts in table._grams.values() for text, _ in texts} == forms
 
 
 def test_a_value_is_masked_from_the_moment_that_it_is_registered(masking: Any) -> None:

@@ -1,4 +1,4 @@
-"""A thousand secrets, told in every way a handler can: not one leaves the process.
+"""A thousand secrets, logged in every way a handler can: not one leaves the process.
 
 The handlers of the app do here what nobody should do. What they leave behind is searched for each
 value and for each form of it that a log could carry.
@@ -6,7 +6,6 @@ value and for each form of it that a log could carry.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import gc
 import importlib
@@ -85,7 +84,7 @@ def _forms(value: str) -> Iterator[str]:
 
 
 # What a handler may do with a value. Every line of it is wrong, on purpose.
-TELL = """
+LEAK = """
 import base64, json, logging, sys, traceback, urllib.parse
 from dataclasses import dataclass
 
@@ -108,9 +107,9 @@ class Odd(Exception):
     def __str__(self):
         return "Odd: " + self.key
 
-def tell(value, number):
+def leak(value, number):
     log = logging.getLogger(f"app.library{number % 7}")
-    plain = one = value
+    one = value
     log.error("args %s %r", one, one)
     log.error("one dict %(key)s", {"key": one})
     log.error(f"text {one}")
@@ -146,45 +145,29 @@ def tell(value, number):
     sys.stderr.writelines(["<", one, ">"])
 
 def fail(value, how):
-    plain = value
     if how == 0:
-        raise ValueError(plain)
+        raise ValueError(value)
     if how == 1:
         try:
-            raise KeyError(plain)
+            raise KeyError(value)
         except KeyError as error:
-            raise RuntimeError("outer " + plain) from error
+            raise RuntimeError("outer " + value) from error
     if how == 2:
-        try:
-            {}[plain]
-        except KeyError:
-            int("in the context of it " + plain)
-    if how == 3:
         error = TypeError("noted")
-        error.add_note("note " + plain)
+        error.add_note("note " + value)
         raise error
-    if how == 4:
-        inner = ExceptionGroup("x", [Odd(plain)])
-        raise ExceptionGroup("group " + plain, [ValueError(plain), inner])
-    if how == 5:
-        raise Odd(plain)
-    if how == 6:
-        json.loads("{" + plain)
-    if how == 7:
-        raise OSError(13, "denied", plain)
-    if how == 8:
-        raise UnicodeEncodeError("ascii", plain, 0, 1, "no")
-    if how == 9:
-        told = {"__slots__": (), "__str__": lambda self: "s " + plain}
-        raise type("Sealed", (Exception,), told)()
+    if how == 3:
+        inner = ExceptionGroup("x", [Odd(value)])
+        raise ExceptionGroup("group " + value, [ValueError(value), inner])
 """
+FAILURES = 4
 HANDLER = """
-from ..telling import fail, tell
+from ..leaking import fail, leak
 
 def main(req, %s):
     values = [%s]
     for number, value in enumerate(values):
-        tell(value, number)
+        leak(value, number)
     number, how = req
     fail(values[number], how)
 """
@@ -275,11 +258,11 @@ def test_no_channel_carries_a_value(
     entries = [key_vault(name, secretName=name) for name in names]
     source = HANDLER % (", ".join(names), ", ".join(names))
     declare(tmp_path, "echo", source, *entries)
-    (tmp_path / "telling.py").write_text(TELL)
+    (tmp_path / "leaking.py").write_text(LEAK)
     handler = app()["echo"].get_user_function()
 
     outs = []
-    for how in (seed % 10, (seed + 5) % 10):
+    for how in (seed % FAILURES, (seed + 2) % FAILURES):
         with pytest.raises(BaseException) as caught:
             handler(req=((seed + how) % BATCH, how))
         outs.append("".join(walk(caught.value, set())))
@@ -291,23 +274,7 @@ def test_no_channel_carries_a_value(
     assert not any(token in text for token in fake_key_vault.tokens)
 
 
-def test_an_exception_of_a_coroutine_is_clean_too(
-    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
-) -> None:
-    fake_key_vault.vault("contoso").set("api-key", "the-value-of-it")
-    source = (
-        "async def main(req, mySecret):\n    raise ValueError(mySecret) from KeyError(mySecret)\n"
-    )
-    declare(tmp_path, "echo", source, key_vault())
-    handler = app()["echo"].get_user_function()
-
-    with pytest.raises(Exception, match=r"\*\*\*") as caught:
-        asyncio.run(handler(req=None))
-
-    assert "the-value" not in "".join(walk(caught.value, set()))
-
-
-def test_earlier_values_stay_masked_and_threads_are_no_way_out(
+def test_earlier_values_and_other_threads_are_masked(
     fake_key_vault: FakeKeyVault,
     app: App,
     tmp_path: Path,
@@ -373,19 +340,30 @@ def test_nothing_of_the_engine_shows_a_value(
         assert "the-value" not in str(one), type(one)
 
 
-@pytest.mark.parametrize("fault", [{}, {"body": True}, {"how": "reset"}, {"status": 500}])
-def test_the_sdk_at_debug_tells_nothing(
+BROKEN = b'{"access_token": "eyJ0eXAi.SECRETTOKENSECRETTOKEN'
+
+
+@pytest.mark.parametrize(
+    ("where", "fault"),
+    [
+        ("contoso", {}),
+        ("contoso", {"body": b'{"value": "the-value-of-it", "id": '}),
+        ("contoso", {"how": "reset"}),
+        ("contoso", {"status": 500}),
+        ("identity", {"body": BROKEN}),
+    ],
+)
+def test_the_sdk_at_debug_logs_nothing_secret(
     fake_key_vault: FakeKeyVault,
     app: App,
     tmp_path: Path,
     shown: Callable[[], str],
+    where: str,
     fault: dict[str, Any],
 ) -> None:
     fake_key_vault.vault("contoso").set("api-key", "the-value-of-it")
-    if fault.get("body"):
-        fault = {"body": b'{"value": "the-value-of-it", "id": '}
     if fault:
-        fake_key_vault.fail("contoso", times=1, **fault)
+        fake_key_vault.fail(where, times=1, **fault)
     declare(tmp_path, "echo", "def main(req, mySecret):\n    return mySecret\n", key_vault())
     for name in ("azure", "urllib3", "msal", "requests"):
         logging.getLogger(name).setLevel(logging.DEBUG)
@@ -401,11 +379,10 @@ def test_the_sdk_at_debug_tells_nothing(
 
     text = shown() + raised
     assert "a line of urllib3 at DEBUG" in text
-    assert "the-value" not in text
-    assert not any(token in text for token in fake_key_vault.tokens)
+    assert not any(token in text for token in ("the-value", "SECRETTOKEN", *fake_key_vault.tokens))
 
 
-def test_a_short_value_masks_nothing_and_is_told_once(
+def test_a_short_value_masks_nothing_and_is_reported_once(
     fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     fake_key_vault.vault("contoso").set("api-key", "true")
@@ -416,13 +393,15 @@ def test_a_short_value_masks_nothing_and_is_told_once(
     threading.Event().wait(0.5)
     logging.error("it is true")
 
-    told = [record.getMessage() for record in caplog.records]
-    assert "it is true" in told
-    assert sum("fewer than 8 characters" in one for one in told) == 1
+    lines = [record.getMessage() for record in caplog.records]
+    assert "it is true" in lines
+    assert sum("fewer than 8 characters" in one for one in lines) == 1
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="azure-functions-runtime: Python 3.13 on")
-@pytest.mark.parametrize("how", range(10))
+@pytest.mark.parametrize(
+    "how", [pytest.param(n, marks=[pytest.mark.slow] if n > 1 else []) for n in range(FAILURES)]
+)
 def test_microsofts_runtime_ships_nothing(
     fake_key_vault: FakeKeyVault,
     tmp_path: Path,
@@ -440,7 +419,7 @@ def test_microsofts_runtime_ships_nothing(
         source = HANDLER % (", ".join(names), ", ".join(names))
         source = source.replace("number, how = req", f"number, how = {number}, {how}")
         declare(tmp_path / "functions", f"f{number}", source, *entries)
-    (tmp_path / "functions" / "telling.py").write_text(TELL)
+    (tmp_path / "functions" / "leaking.py").write_text(LEAK)
     (tmp_path / "function_app.py").write_text(FUNCTION_APP)
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
@@ -457,38 +436,3 @@ def test_microsofts_runtime_ships_nothing(
     runtime.close()
 
     assert leaks(shown(), values) == []
-
-
-def test_a_live_value_is_masked_however_often_another_one_changes(
-    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, shown: Callable[[], str]
-) -> None:
-    version = fake_key_vault.vault("contoso").set("api-key", "the-pinned-value")
-    source = "def main(req, mySecret):\n    return mySecret\n"
-    declare(tmp_path, "echo", source, key_vault(secretVersion=version))
-    handler = app()["echo"].get_user_function()
-    value = str(handler(req=None))
-    assert value == "the-pinned-value"
-
-    masking = importlib.import_module("identity_bindings.masking")
-    for number in range(1100):  # another secret, rotated for some days
-        masking.register(f"generation-{number}-of-another", owner="another")
-
-    logging.error("the values are %s and generation-1099-of-another", value)
-    assert "the-pinned-value" not in shown()
-    assert "generation-1099" not in shown()
-
-
-def test_an_answer_of_the_identity_endpoint_that_cannot_be_read_is_not_shown(
-    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, shown: Callable[[], str]
-) -> None:
-    fake_key_vault.vault("contoso").set("api-key", "the-value-of-it")
-    fake_key_vault.fail(
-        "identity", times=1, body=b'{"access_token": "eyJ0eXAi.SECRETTOKENSECRETTOKEN'
-    )
-    declare(tmp_path, "echo", "def main(req, mySecret):\n    return mySecret\n", key_vault())
-    for name in ("azure", "urllib3", "msal"):
-        logging.getLogger(name).setLevel(logging.DEBUG)
-
-    app()["echo"].get_user_function()(req=None)
-
-    assert "SECRETTOKEN" not in shown()

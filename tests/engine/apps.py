@@ -29,6 +29,7 @@ register_functions(app, Path(__file__).parent / "functions")
 """
 HTTP = {"type": "httpTrigger", "direction": "in", "name": "req", "authLevel": "function"}
 RES = {"type": "http", "direction": "out", "name": "res"}
+VALUE = "the-value-of-it"
 ECHO = "def main(req, mySecret):\n    return mySecret\n"
 
 needs_runtime = pytest.mark.skipif(
@@ -242,7 +243,7 @@ def engine_threads() -> list[str]:
     return [one.name for one in threading.enumerate() if one.name.startswith("identity")]
 
 
-def told(caplog: pytest.LogCaptureFixture, function: str = "", level: int = logging.ERROR) -> Any:
+def logged(caplog: pytest.LogCaptureFixture, function: str = "", level: int = logging.ERROR) -> Any:
     """What the engine has logged from `level` on, about a function or in all."""
     return [
         record.getMessage()

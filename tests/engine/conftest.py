@@ -14,12 +14,13 @@ from unittest import mock
 import pytest
 
 PROJECT = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}"
-# The engine and the tests' tools hold no Jinja: they run from where they stand. What Python makes
-# of them must not be left there too: it would be rendered into every project.
+# The engine and the tests' tools hold no Jinja: they are imported from the template. Byte code must
+# not be left there: it would be rendered into every project.
 sys.pycache_prefix = str(Path(tempfile.gettempdir(), "identity-bindings-pycache"))
 sys.path[:0] = [str(PROJECT / "src"), str(PROJECT / "tests")]
 
 import folders  # noqa: E402
+from apps import VALUE, Project  # noqa: E402
 from faulty_key_vault import FaultyKeyVault  # noqa: E402
 from support import worker  # noqa: E402
 
@@ -40,6 +41,15 @@ def fake_key_vault(fresh_worker: None) -> Iterator[FaultyKeyVault]:
         yield fake_key_vault
         worker.restart()
     assert not fake_key_vault.strays, "the tests must not reach for other machines"
+
+
+@pytest.fixture
+def project(fake_key_vault: FaultyKeyVault, tmp_path: Path) -> Iterator[Project]:
+    """An app in a folder of its own, and the secret that its functions declare."""
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
+    with Project(tmp_path) as project:
+        (tmp_path / "functions").mkdir()
+        yield project
 
 
 @pytest.fixture

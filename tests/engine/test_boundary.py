@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from apps import FUNCTION_APP, HTTP, RES, Project, needs_runtime, told
+from apps import FUNCTION_APP, HTTP, RES, Project, logged, needs_runtime
 from folders import call, key_vault
 from support.fake_key_vault import FakeKeyVault
 
@@ -222,7 +222,7 @@ def test_callables_of_every_kind(
 
     functions = project.load()
 
-    assert told(caplog) == []
+    assert logged(caplog) == []
     for function in (functions["declared"], functions["decorated"]):
         handler = function.get_user_function()
         assert inspect.isfunction(handler)
@@ -246,7 +246,7 @@ def test_a_chain_that_has_no_end_harms_nobody(
 
     assert call(functions["good"]) == VALUE
     assert call(functions["declared"]).status_code == call(functions["loop"]).status_code == 500
-    assert all("loop when unwrapping" in line for line in told(caplog) if "in error" not in line)
+    assert all("loop when unwrapping" in line for line in logged(caplog) if "in error" not in line)
 
 
 def test_one_event_is_one_line(
@@ -267,7 +267,7 @@ def test_one_event_is_one_line(
     assert capsys.readouterr().err.count("function_app.wrong: api_key.vaultName") == 1
     caplog.clear()
     assert call(functions["wrong"]).status_code == 500
-    assert len(told(caplog)) == 1
+    assert len(logged(caplog)) == 1
     assert capsys.readouterr().err == ""
     thread = logging.makeLogRecord({"name": "x", "threadName": "identity-read", "msg": "later"})
     (handler,) = logging.getLogger("identity_bindings").handlers

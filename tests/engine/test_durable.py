@@ -18,7 +18,7 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from apps import HTTP, RES, Project, told
+from apps import HTTP, RES, Project, logged
 from folders import key_vault
 from support.fake_key_vault import FakeKeyVault
 
@@ -183,7 +183,7 @@ def test_activities_and_entities_receive_the_value(
 
     call = running()
 
-    assert told(caplog) == []
+    assert logged(caplog) == []
     assert call("give", order='"x"') == (True, f'"token {len(VALUE)}"')
     ok, answer = call("counter", context=batch("adds", "fails", "adds"))
     assert ok
@@ -286,7 +286,7 @@ def test_what_is_misdeclared(
 
     call = running()
 
-    lines = told(caplog)
+    lines = logged(caplog)
     for kind in ERRORS:
         own = [line for line in lines if f"wrong_{kind}" in line]
         assert "api_key.vaultName: 'no vault'" in own[0]
@@ -321,7 +321,7 @@ def test_an_orchestrator_cannot_have_a_secret(
 
     call = running()
 
-    lines = told(caplog)
+    lines = logged(caplog)
     (line,) = [one for one in lines if "a replay would see" in one]
     assert "replays" in line
     assert "declare it in an activity" in line
@@ -348,7 +348,7 @@ def test_a_declared_parameter_that_the_function_of_create_does_not_have(
 
     assert "counter" not in project.load()
 
-    assert "api_key': the handler has no such parameter" in told(caplog)[0]
+    assert "api_key': the handler has no such parameter" in logged(caplog)[0]
 
 
 def test_the_declared_parameter_may_come_first(
@@ -401,7 +401,7 @@ async def starts(req: func.HttpRequest, client: df.DurableOrchestrationClient, a
     )
     functions = project.load()
 
-    assert told(caplog) == []
+    assert logged(caplog) == []
     request = func.HttpRequest("GET", "/", body=b"")
     for name in ("starts", "starts1"):
         handler = functions[name].get_user_function()

@@ -6,14 +6,11 @@ import importlib
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from apps import FUNCTION_APP, HTTP, RES, Project, needs_runtime, told
+from apps import FUNCTION_APP, HTTP, RES, VALUE, Project, logged, needs_runtime
 from folders import call, key_vault
-from support.fake_key_vault import FakeKeyVault
 
-VALUE = "the-value-of-it"
 GOOD = """
 import azure.functions as func
 from identity_bindings import key_vault_secret
@@ -77,11 +74,9 @@ NAMES = {
 
 
 @pytest.fixture
-def project(fake_key_vault: FakeKeyVault, tmp_path: Path) -> Iterator[Project]:
-    fake_key_vault.vault("contoso").set("api-key", VALUE)
-    with Project(tmp_path) as project:
-        project.function("in_folder", HTTP, RES, key_vault())
-        yield project
+def project(project: Project) -> Iterator[Project]:
+    project.function("in_folder", HTTP, RES, key_vault())
+    yield project
     for name in [name for name in sys.modules if name.partition(".")[0] == "blueprints"]:
         del sys.modules[name]
 
@@ -106,17 +101,21 @@ def test_a_blueprint_that_fails_harms_no_other(
 
     assert functions.keys() == {"in_folder", "good", "last"}
     assert call(functions["good"]) == call(functions["last"]) == "15"
-    (line,) = told(caplog)  # one event, one line
+    (line,) = logged(caplog)  # one event, one line
     assert line.startswith(f"blueprints/{name}.py: import: ")
     assert MODULES[name][1] in line
     rows = importlib.import_module("identity_bindings.report").report.rows()
     assert [row.function for row in rows if not row.ok] == [f"blueprints/{name}.py"]
 
 
-def test_who_interrupts_the_start_is_heard(project: Project) -> None:
-    MODULES["interrupted"] = ("raise KeyboardInterrupt\n", "")
-    write(project, "interrupted")
-    del MODULES["interrupted"]
+@pytest.mark.parametrize("place", ["blueprints/bad.py", "functions/bad/__init__.py"])
+def test_an_interrupt_ends_the_start(project: Project, place: str) -> None:
+    write(project)
+    project.function("bad", HTTP, RES, key_vault(), source=None)
+    project.write(place, "raise KeyboardInterrupt\n")
+    text = (project.folder / "function_app.py").read_text()
+    if place.startswith("blueprints"):
+        project.write("function_app.py", text + ISOLATED.format("bad"))
 
     with pytest.raises(KeyboardInterrupt):
         project.load()
@@ -143,7 +142,7 @@ def test_a_wrong_name_harms_no_other(
     kept = "GOOD" if name == "case" and not in_order else "good"
     assert functions.keys() == {"in_folder", kept}
     assert call(functions[kept]) == ("15" if in_order else "second")
-    lines = told(caplog)
+    lines = logged(caplog)
     if not in_order:
         word = "function name: 'good': another"
     assert word in lines[0]
@@ -162,18 +161,6 @@ def test_microsofts_runtime_keeps_the_others(project: Project) -> None:
         assert host.index().keys() == {"in_folder", "good", "last"}
         assert host.get("good") == host.get("last") == ("200", "15")
         assert host.get("in_folder") == ("200", VALUE)
-
-
-def test_without_isolation_the_same_app_has_no_function(project: Project) -> None:
-    """What the worker alone makes of one bad module, or of a name used twice."""
-    write(project, "missing")
-    text = (project.folder / "function_app.py").read_text()
-    project.write(
-        "function_app.py", text.replace('with isolated("blueprints/missing.py")', "if True")
-    )
-
-    with pytest.raises(ModuleNotFoundError):
-        project.load()
 
 
 def test_check_names_it(

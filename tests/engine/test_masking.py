@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from apps import told
+from apps import logged
 
 
 @pytest.fixture
@@ -52,13 +52,13 @@ def test_what_is_short_is_not_masked(masking: Any, caplog: pytest.LogCaptureFixt
     masking.register("1234567")
     masking.register("  1234567  ")
     assert masking.mask("1234567") == "1234567"
-    assert told(caplog, level=logging.WARNING) == [
+    assert logged(caplog, level=logging.WARNING) == [
         "A secret of fewer than 8 characters is not masked in logs."
     ]
 
     masking.register("12345678")
     assert masking.mask("a 12345678 b") == "a *** b"
-    assert len(told(caplog, level=logging.WARNING)) == 1
+    assert len(logged(caplog, level=logging.WARNING)) == 1
 
 
 def test_a_whole_value_is_masked_before_a_part_of_it(masking: Any) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import HTTP, RES, Message, Project, body, needs_runtime, told
+from apps import HTTP, RES, Message, Project, body, logged, needs_runtime
 from folders import call, key_vault
 from support import worker
 from support.fake_key_vault import FakeKeyVault
@@ -214,7 +214,7 @@ def test_every_shape_answers(project: Project, caplog: pytest.LogCaptureFixture)
 
     functions = project.load()
 
-    assert told(caplog) == []
+    assert logged(caplog) == []
     assert set(functions) == set(names)
     for name in names:
         taken = {}
@@ -315,7 +315,7 @@ def test_one_handler_serves_two_functions(
 
     functions = project.load()
 
-    assert told(caplog) == []
+    assert logged(caplog) == []
     answers = {name: str.__str__(call(function)) for name, function in functions.items()}
     assert answers == {"one": VALUE, "two": OTHER_VALUE, "three": VALUE}
 
@@ -515,7 +515,7 @@ def test_every_property_reaches_the_host(
 
     functions = project.load()
 
-    assert told(caplog, level=0) == []
+    assert logged(caplog, level=0) == []
     assert set(functions) == set(TRIGGERS)
     known = {"HTTPTRIGGER": "httpTrigger", "HTTP": "http"}  # the worker minds case
     for name, (bindings, *_) in TRIGGERS.items():

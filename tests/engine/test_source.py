@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from apps import told
+from apps import logged
 
 REFRESH, GRACE, LATE, WAIT = 300.0, 900.0, 10.0, 9.5
 DENIED = ("denied", "the vault says no", "let it in")
@@ -154,7 +154,7 @@ def test_it_is_read_again_when_it_is_due_and_not_before(
     refresh(source)
 
     assert (vault.reads, call(source)) == (2, "second-value")
-    assert told(caplog, level=logging.INFO) == []
+    assert logged(caplog, level=logging.INFO) == []
 
 
 def test_who_comes_when_it_is_over_reads_it_anew(source: Any, vault: Vault, clock: Clock) -> None:
@@ -224,14 +224,14 @@ def test_in_an_outage_the_last_value_is_kept_and_said_once(
 
     assert pauses == [1.0, 2.0, 4.0]
     assert (vault.reads, clock.slept) == (4, [])  # nobody waits: each read is one attempt
-    assert told(caplog, level=logging.INFO) == [
+    assert logged(caplog, level=logging.INFO) == [
         "secret 'a': the vault is away. The last value is kept until a read succeeds. Repair: wait"
     ]
     caplog.clear()
     clock.now = source.due
     refresh(source)
     assert (call(source), source.failure) == ("second-value", None)
-    assert told(caplog, level=logging.INFO) == ["secret 'a' can be read again."]
+    assert logged(caplog, level=logging.INFO) == ["secret 'a' can be read again."]
 
 
 def test_after_a_success_the_pauses_begin_anew(source: Any, vault: Vault, clock: Clock) -> None:
@@ -260,7 +260,7 @@ def test_a_denial_ends_the_value_after_the_grace(
         refresh(source)
 
     assert call(source).reason == "the vault says no"
-    assert told(caplog, level=logging.WARNING) == [
+    assert logged(caplog, level=logging.WARNING) == [
         "secret 'a': the vault says no. The last value is kept for 900 s. Repair: let it in"
     ]
     source.due = clock.now
@@ -301,7 +301,7 @@ def test_an_outage_does_not_lengthen_a_denial(
         clock.now = source.due
 
     # Either is told when it begins, and not again.
-    lines = told(caplog, level=logging.WARNING)
+    lines = logged(caplog, level=logging.WARNING)
     assert [line.split(" Repair: ")[0] for line in lines] == [
         "secret 'a': the vault is away. The last value is kept until a read succeeds.",
         "secret 'a': the vault says no. The last value is kept for 900 s.",
@@ -329,7 +329,7 @@ def test_cold_it_is_tried_three_times(
     assert call(source) == "first-value"
 
     assert (vault.reads, clock.slept) == (3, [0.4, 0.8])
-    assert told(caplog, level=logging.WARNING) == []  # nobody has felt it
+    assert logged(caplog, level=logging.WARNING) == []  # nobody has felt it
 
 
 def test_cold_three_failures_are_told_to_all_who_wait(
@@ -348,7 +348,7 @@ def test_cold_three_failures_are_told_to_all_who_wait(
     assert call(source).repair == "wait"
     assert vault.reads == 6
     assert source.due == clock.now + 2.0
-    assert told(caplog, level=logging.WARNING) == []  # the call itself tells it
+    assert logged(caplog, level=logging.WARNING) == []  # the call itself tells it
 
 
 def test_cold_a_denial_is_final(source: Any, vault: Vault, clock: Clock) -> None:
@@ -516,7 +516,7 @@ def test_a_note_is_logged_when_it_is_new(
         refresh(source)
         clock.now = source.due
 
-    assert told(caplog, level=logging.WARNING) == [
+    assert logged(caplog, level=logging.WARNING) == [
         f"secret 'a' {note}. It is served all the same."
         for note in ("has expired", "has expired", "is not valid yet")
     ]

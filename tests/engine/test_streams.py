@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import HTTP, RES, Project, told
+from apps import HTTP, RES, Project, logged
 from folders import key_vault
 from streams import HAS_RUNTIME, HAS_WORKER, Answer, Streams
 from support.fake_key_vault import FakeKeyVault
@@ -182,13 +182,13 @@ def test_status_and_body_of_each_function(
 
     names = {name.split("_", 1)[1]: name for name in host.names}
     assert names.keys() == {*ORDERS[order]}
-    hangs = [line for line in told(caplog) if SETTING in line and "hang" in line]
+    hangs = [line for line in logged(caplog) if SETTING in line and "hang" in line]
     assert len(hangs) == int(imported and setting is None and not HAS_RUNTIME)
     if hangs:
         return  # no call is answered: that is what the line says
     found = {name: host.get(place) for name, place in names.items()}
     assert found == {name: (ON if on else OFF)[name] for name in ORDERS[order]}
-    lines = told(caplog)
+    lines = logged(caplog)
     for name in ORDERS[order]:
         if found[name].body == ERROR:
             assert any(f"'{names[name]}'" in line for line in lines), name
@@ -209,7 +209,7 @@ def test_what_the_engine_decides(
     functions = project.load()
 
     assert len(functions) == len(HANDLERS)
-    lines = told(caplog)
+    lines = logged(caplog)
     hangs = [line for line in lines if SETTING in line]
     assert len(hangs) == int(sys.version_info < (3, 13))
     report: Any = importlib.import_module("identity_bindings.report").report

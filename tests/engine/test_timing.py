@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from apps import told
+from apps import logged
 
 LONGEST = 30.0  # what docs promise: a new grant is seen by then
 
@@ -44,7 +44,7 @@ def test_what_is_no_number_is_told_and_not_used(
     for text in NO_NUMBERS:
         assert timing.Timing.of(dict.fromkeys(defaults, text)) == timing.Timing()
 
-    assert told(caplog) == [
+    assert logged(caplog) == [
         f"{name}: {text!r} is no sensible number of seconds. {default} is used."
         for text in NO_NUMBERS
         for name, default in defaults.items()
@@ -58,7 +58,7 @@ def test_a_grace_may_be_nothing_and_a_refresh_may_not(
 
     assert timing.Timing.of(nothing) == timing.Timing(refresh=300.0, grace=0.0)
 
-    (line,) = told(caplog)
+    (line,) = logged(caplog)
     assert line.startswith("SECRET_REFRESH_SECONDS: '0' ")
 
 

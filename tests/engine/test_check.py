@@ -93,6 +93,7 @@ def test_a_row_for_each_binding_with_its_result_time_and_repair(
         "far": key_vault("far", secretName="far"),
         "over": key_vault("over", secretName="over"),
         "off": key_vault("off", secretName="off"),
+        "field": key_vault("field", jsonField="user"),
         "missing": key_vault("missing", secretName="missing"),
         "policies": key_vault("policies", vaultName="policies"),
         "roles": key_vault("roles", vaultName="roles"),
@@ -116,12 +117,14 @@ def test_a_row_for_each_binding_with_its_result_time_and_repair(
             *("function", "binding", "what", "identity", "result", "milliseconds", "repair", "ok")
         }
         assert (row["milliseconds"] is not None) == (name in fine)
+        assert ("field 'user' of secret" in row["what"]) == (name == "field")
         assert bool(row["repair"]) == (name not in fine)
     assert rows["well"]["result"] == rows["far"]["result"] == "ok"
     assert rows["near"]["result"].startswith("ok, but it expires on 20")
     assert rows["over"]["result"].startswith("ok, but it expired on 20")
     for name, repair in {
         "off": "az keyvault secret set-attributes --vault-name contoso --name off --enabled true",
+        "field": "set the secret to a JSON object with the field 'user'",
         "missing": "`az keyvault secret recover --vault-name contoso --name missing",
         "policies": "az keyvault show --name policies --query",
         "roles": 'az role assignment create --role "Key Vault Secrets User"',

@@ -81,6 +81,7 @@ PROPERTIES: dict[str, tuple[tuple[Any, ...], str]] = {
         "",
     ),
     "vaultName": ((*NOT_TEXT, *UNRESOLVED, *NO_VAULTS, "%HOLDS_BAD%"), ""),
+    "jsonField": (("{query.field}", 7, ["a"], "a\nb", "x" * 128), ""),
 }
 IDENTITY_IDS = (
     *(*NOT_TEXT, *UNRESOLVED, CLIENT_ID, "id-app", "%HOLDS_BAD%", IDENTITY + "/x"),

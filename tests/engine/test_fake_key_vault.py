@@ -1,12 +1,11 @@
 """The fake Key Vault speaks as the real services do, so that what passes here can pass in Azure.
 
-No line of the app takes part: the Azure SDK alone talks to the fake_key_vault.
+Only the Azure SDK talks to it here, no line of the app.
 """
 
 from __future__ import annotations
 
 import socket
-import time
 import urllib.error
 import urllib.request
 from typing import Any
@@ -28,7 +27,7 @@ URL = "https://contoso.vault.azure.net"
 
 def client(identity: str | None = None, url: str = URL) -> SecretClient:
     config = {"resource_id": identity} if identity else None
-    known = {"retry_total": 0, "read_timeout": 1.0}
+    known = {"retry_total": 0, "read_timeout": 0.5}
     return SecretClient(url, ManagedIdentityCredential(identity_config=config, **known), **known)
 
 
@@ -136,7 +135,7 @@ def test_planned_statuses(fake_key_vault: FakeKeyVault, status: int) -> None:
     [
         ({"how": "reset"}, "reset by peer|IncompleteRead"),
         ({"how": "hang"}, "timed out"),
-        ({"delay": 2.0}, "timed out"),
+        ({"delay": 5.0}, "timed out"),
         ({"how": "refuse"}, "refused|closed connection"),
         ({"how": "unresolved"}, "not known|closed connection"),
         ({"how": "untrusted"}, "CERTIFICATE_VERIFY_FAILED|closed connection"),
@@ -186,25 +185,3 @@ def test_a_late_read_of_an_earlier_test_is_no_stray(fake_key_vault: FakeKeyVault
     with pytest.raises(ConnectionRefusedError):
         fake_key_vault.connect(socket.create_connection, ("127.0.0.1", port))
     assert fake_key_vault.strays == []
-
-
-def test_a_certificate_that_is_not_trusted(
-    fake_key_vault: FakeKeyVault, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fake_key_vault.vault("contoso").set("api-key", "the-value")
-    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
-
-    with pytest.raises(ServiceRequestError, match="CERTIFICATE_VERIFY_FAILED"):
-        client().get_secret("api-key")
-
-
-def test_a_kept_connection_answers_at_once(fake_key_vault: FakeKeyVault) -> None:
-    fake_key_vault.vault("contoso").set("api-key", "the-value")
-    secrets = client()
-    secrets.get_secret("api-key")
-    started = time.perf_counter()
-
-    for _ in range(20):
-        secrets.get_secret("api-key")
-
-    assert time.perf_counter() - started < 20 * 0.04  # the wait that delayed acknowledgements cost

@@ -1,9 +1,10 @@
-"""Rendering a project in a test."""
+"""Rendering projects in tests, and running commands as the owner of a project does."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 TEMPLATE = Path(__file__).parent.parent
@@ -12,15 +13,69 @@ TEMPLATE = Path(__file__).parent.parent
 Bake = Callable[..., Path]
 
 
-def run_tests(project: Path, *names: str) -> None:
-    """Run a project's tests, or those of some files, as its owner would."""
+def run(
+    command: Sequence[object],
+    cwd: Path,
+    status: int | None = 0,
+    typed: str | None = None,
+    env: Mapping[str, str] | None = None,
+) -> str:
+    """Run a command, expect an exit status, and return what the command prints to stdout.
+
+    Args:
+        command: The program and its arguments.
+        cwd: Where it runs.
+        status: The exit status that is expected; None accepts each.
+        typed: What it reads from stdin.
+        env: Environment variables that are added to those of this process.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *names],
-        cwd=project,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        list(map(str, command)),
+        cwd=cwd,
+        env={**inherited, **(env or {})},
+        input=typed,
         capture_output=True,
         text=True,
     )
+    assert status in (None, done.returncode), done.stdout[-9000:] + done.stderr[-3000:]
+    return done.stdout
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert " passed" in done.stdout
+
+def run_tests(project: Path, *names: str, status: int = 0, **env: str) -> str:
+    """Run a project's tests, or those of some files, as its owner would."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *names]
+    printed = run(command, project, status, env=env)
+    assert status or " passed" in printed, printed
+    return printed
+
+
+def render(template: Path, folder: Path, *arguments: str) -> Path:
+    """Render a project with the command line, in a process of its own."""
+    command = [sys.executable, "-m", "cookiecutter", template, "--no-input", "--default-config"]
+    run([*command, "--output-dir", folder, *arguments], folder)
+    (project,) = folder.iterdir()
+    return project
+
+
+def tracked(folder: Path = TEMPLATE) -> list[str]:
+    """List the repository's files in a folder, also those that are not committed yet."""
+    listed = run(["git", "ls-files", "-z", "-c", "-o", "--exclude-standard"], folder)
+    return [name for name in listed.split("\0") if name and (folder / name).is_file()]
+
+
+def copy_template(folder: Path) -> Path:
+    """Copy the template without its tests and benchmarks."""
+    for name in tracked():
+        if name.partition("/")[0] not in ("tests", "benchmarks"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(TEMPLATE / name, folder / name)
+    return folder
+
+
+def somebody(home: Path) -> dict[str, str]:
+    """What the environment of somebody with this home holds: a name for git, this Python's tools."""
+    who = {f"GIT_{role}_NAME": "Somebody" for role in ("AUTHOR", "COMMITTER")}
+    who |= {f"GIT_{role}_EMAIL": "somebody@example.org" for role in ("AUTHOR", "COMMITTER")}
+    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**who, "HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1", "PATH": tools}

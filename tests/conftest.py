@@ -14,10 +14,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from answers import VARIABLES, as_argument
-from baking import TEMPLATE, Bake
+from baking import TEMPLATE, Bake, somebody
 from infrastructure import start_compiler
 from pytest_cookies.plugin import Cookies
 
@@ -52,6 +53,15 @@ def bake(cookies_session: Cookies) -> Bake:
 def project(bake: Bake, answers: dict[str, str]) -> Path:
     """The project of the module's own fixture `answers`."""
     return bake(**answers)
+
+
+@pytest.fixture(scope="module")
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The home of somebody without configuration, whose git knows who commits."""
+    home = tmp_path_factory.mktemp("home")
+    with mock.patch.dict(os.environ, somebody(home)):
+        os.environ.pop("CONTAINER_NAME", None)  # or this machine looks like Azure
+        yield home
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from baking import run
+
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 TOOLS = ("cookiecutter", "pytest-cookies", "hypothesis")  # what tests/engine needs besides
@@ -44,9 +46,3 @@ def environment(python: str, version: str, project: Path) -> str:
         run([*pip, "--group", "dev", *TOOLS], project)
         (place / "made").touch()
     return made
-
-
-def run(command: list[str], folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-    return done.stdout

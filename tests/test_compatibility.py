@@ -4,7 +4,6 @@ import ast
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tomllib
 from collections import Counter
@@ -13,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from answers import SETS
-from baking import TEMPLATE, Bake, run_tests
-from interpreters import VERSIONS, interpreter, run
+from baking import TEMPLATE, Bake, run, run_tests, tracked
+from interpreters import VERSIONS, interpreter
 
 EVERYTHING = SETS["everything-by-a-created-identity"]
 
@@ -107,12 +106,8 @@ def test_a_home_that_cannot_be_written_is_replaced(tmp_path: Path) -> None:
     (command,) = re.findall(r"`(HOME=.+? cookiecutter) gh:OWNER/REPOSITORY`", page)
     command = command.replace("cookiecutter", '"$PYTHON" -m cookiecutter')
 
-    subprocess.run(
-        ["sh", "-c", f'{command} --no-input "$TEMPLATE"'],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHON": sys.executable, "TEMPLATE": str(TEMPLATE)},
-        check=True,
-    )
+    where = {"PYTHON": sys.executable, "TEMPLATE": str(TEMPLATE)}
+    run(["sh", "-c", f'{command} --no-input "$TEMPLATE"'], tmp_path, env=where)
 
     assert (tmp_path / "secure-function-app" / "src/function_app.py").is_file()
 
@@ -151,13 +146,6 @@ LONG_NAMES = {"project_slug": f"{'slug-' * 6}of", "function_name": "f" * 64}
 POSIX_ONLY = {"fcntl", "grp", "pty", "pwd", "resource", "select", "syslog", "termios", "tty"}
 
 
-def sources() -> list[str]:
-    """The template's files, as somebody clones them."""
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    done = subprocess.run(listed, cwd=TEMPLATE, capture_output=True, check=True)
-    return [name for name in done.stdout.decode().split("\0") if name]
-
-
 @pytest.fixture(scope="module")
 def projects(bake: Bake) -> list[Path]:
     """Projects that have every file, and the longest names."""
@@ -175,7 +163,7 @@ def files(project: Path) -> list[str]:
 
 
 def test_windows_knows_every_name(projects: list[Path]) -> None:
-    for names in [sources(), *map(files, projects)]:
+    for names in [tracked(), *map(files, projects)]:
         for name in names:
             for part in name.split("/"):
                 assert not re.search(r'[<>:"\\|?*\x00-\x1f]|[. ]$', part), name
@@ -186,7 +174,7 @@ def test_windows_knows_every_name(projects: list[Path]) -> None:
 def test_no_path_is_too_long_for_windows(
     projects: list[Path], record_testsuite_property: Record
 ) -> None:
-    paths = [rf"{CLONE}\{name}" for name in sources()]
+    paths = [rf"{CLONE}\{name}" for name in tracked()]
     paths += [rf"{CHECKOUT}\{name}" for project in projects for name in files(project)]
     longest = max(paths, key=len)
     record_testsuite_property("compatibility.longest_path", len(longest))
@@ -195,26 +183,19 @@ def test_no_path_is_too_long_for_windows(
 
 
 def test_no_two_paths_differ_in_case_only(projects: list[Path]) -> None:
-    for names in [sources(), *map(files, projects)]:
+    for names in [tracked(), *map(files, projects)]:
         parts = {"/".join(name.split("/")[:end]) for name in names for end in range(1, 20)}
         assert len({part.lower() for part in parts}) == len(parts)
 
 
 def test_git_keeps_the_ends_of_lines(projects: list[Path], tmp_path: Path) -> None:
     """A script of a shell with Windows' line ends does not run, wherever it was checked out."""
-    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
-    for folder, names in [(TEMPLATE, sources()), *((one.parent, files(one)) for one in projects)]:
+    run(["git", "init", "--quiet"], tmp_path)
+    for folder, names in [(TEMPLATE, tracked()), *((one.parent, files(one)) for one in projects)]:
         root = folder if folder == TEMPLATE else folder / names[0].split("/")[0]
         inside = [str((folder / name).relative_to(root)) for name in names]
         ask = ["git", f"--git-dir={tmp_path / '.git'}", f"--work-tree={root}", "check-attr", "-z"]
-        done = subprocess.run(
-            [*ask, "--stdin", "eol"],
-            cwd=root,
-            input="\0".join(inside).encode(),
-            capture_output=True,
-            check=True,
-        )
-        ends = done.stdout.decode().split("\0")[2::3]
+        ends = run([*ask, "--stdin", "eol"], root, typed="\0".join(inside)).split("\0")[2::3]
         assert ends == ["lf"] * len(names)
 
 

@@ -2,14 +2,13 @@
 
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from baking import Bake
-from interpreters import VERSIONS, interpreter, run
+from baking import Bake, run, run_tests
+from interpreters import VERSIONS, interpreter
 
 # The answers that add packages.
 ANSWERS: dict[str, dict[str, str]] = {
@@ -26,12 +25,6 @@ def answers(request: pytest.FixtureRequest) -> dict[str, str]:
     return ANSWERS[request.param]
 
 
-def contract(project: Path) -> subprocess.CompletedProcess[str]:
-    """Run the project's own test of its dependencies."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", CONTRACT]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True)
-
-
 def locked(project: Path) -> list[str]:
     """The requirements, one a line, without their hashes."""
     lines = (project / "src/requirements.txt").read_text("utf-8").splitlines()
@@ -39,9 +32,7 @@ def locked(project: Path) -> list[str]:
 
 
 def test_the_lock_is_what_uv_makes_of_pyproject(project: Path) -> None:
-    told = contract(project)
-
-    assert told.returncode == 0, told.stdout
+    run_tests(project, CONTRACT)
 
 
 def test_answers_add_packages_and_change_no_other(bake: Bake) -> None:
@@ -90,10 +81,7 @@ def test_a_stale_lock_is_noticed_and_the_command_is_named(
     project = Path(shutil.copytree(bake(), tmp_path / "app"))
     change(project)
 
-    told = contract(project)
-
-    assert told.returncode == 1
-    assert "make lock" in told.stdout
+    assert "make lock" in run_tests(project, CONTRACT, status=1)
 
 
 @pytest.mark.slow

@@ -5,13 +5,12 @@ import os
 import re
 import shutil
 import stat
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from baking import Bake
+from baking import Bake, run, run_tests
 
 SETS: dict[str, dict[str, str]] = {
     "default": {},
@@ -64,9 +63,8 @@ def following(page: Path, heading: str, language: str) -> str:
 def test_every_block_can_be_pasted(project: Path, shell: str) -> None:
     found = blocks(project / "README.md", "sh")
 
-    done = subprocess.run([shell, "-n"], input="\n".join(found), capture_output=True, text=True)
+    run([shell, "-n"], project, typed="\n".join(found))
 
-    assert done.returncode == 0, done.stderr
     for block in found:
         assert not re.search(r"(^|\s)#", block), f"zsh does not accept a pasted comment: {block}"
 
@@ -113,7 +111,7 @@ def stub(folder: Path, *names: str, script: str) -> dict[str, str]:
     for name in names:
         (folder / name).write_text(f"#!{sys.executable}\n{script}", "utf-8")
         (folder / name).chmod(stat.S_IRWXU)
-    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    return {"PATH": f"{folder}:{os.environ['PATH']}"}
 
 
 @pytest.fixture
@@ -146,37 +144,28 @@ def test_make_start_in_a_clone(app: Callable[..., Path], tmp_path: Path, shell: 
     project = app()
     settings = project / "src" / "local.settings.json"
     settings.unlink()
-    environment = stub(tmp_path / "stubs", "func", script=FUNC)
+    stubs = stub(tmp_path / "stubs", "func", script=FUNC)
     start = following(project / "README.md", "## Run locally", "sh")
 
-    def run() -> str:
-        done = subprocess.run(
-            [shell, "-euc", start], cwd=project, env=environment, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+    def make_start() -> str:
+        return run([shell, "-euc", start], project, env=stubs)
 
-    assert "['start']" in run()
+    assert "['start']" in make_start()
     assert settings.read_text("utf-8") == (project / "local.settings.example.json").read_text()
     assert (project / "secrets.local.json").is_file()
 
     mine = {"IsEncrypted": False, "Values": {"MINE": "1"}}
     settings.write_text(json.dumps(mine), "utf-8")
-    assert '{"MINE": "1"}' in run()
+    assert '{"MINE": "1"}' in make_start()
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="no make")
 def test_make_refuses_an_old_python_in_one_line(bake: Bake, tmp_path: Path) -> None:
     project = Path(shutil.copytree(bake(), tmp_path / "app"))
     old = "import sys; sys.exit('version_info' in ' '.join(sys.argv))"
-    environment = stub(tmp_path / "stubs", "python3", script=old)
+    stubs = stub(tmp_path / "stubs", "python3", script=old)
 
-    done = subprocess.run(
-        ["make", "test"], cwd=project, env=environment, capture_output=True, text=True
-    )
-
-    assert done.returncode != 0
-    assert "Python 3.11 or newer is required" in done.stdout
+    assert "Python 3.11 or newer is required" in run(["make", "test"], project, status=2, env=stubs)
     assert not (project / ".venv").exists()
 
 
@@ -220,15 +209,7 @@ def calls(tmp_path: Path, shell: str) -> Callable[[Path, str], list[list[str]]]:
     )
 
     def calls(project: Path, script: str) -> list[list[str]]:
-        done = subprocess.run(
-            [shell, "-euc", script],
-            cwd=project,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
+        run([shell, "-euc", script], project, typed="", env=environment)
         lines = (stubs / "calls.jsonl").read_text("utf-8").splitlines()
         return [list(json.loads(line)) for line in lines]
 
@@ -322,8 +303,7 @@ def test_the_azure_cli_parses_every_command(bake: Bake, azure_cli: Path, tmp_pat
         # An extension, which the Azure CLI installs when it is first used.
         block = re.sub("^az monitor app-insights.*", "", block, flags=re.M)
         script = "GROUP=g; APP=a; URL=u; VAULT=v; PRINCIPAL=p\n" + block
-        command = ["bash", "-uc", script]
-        subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+        run(["bash", "-uc", script], tmp_path, status=None, env=environment)
 
     wrong = stubs / "wrong"
     assert not wrong.exists(), wrong.read_text("utf-8")
@@ -331,16 +311,6 @@ def test_the_azure_cli_parses_every_command(bake: Bake, azure_cli: Path, tmp_pat
 
 
 # Snippets
-
-
-def run_tests(project: Path, *paths: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", *paths],
-        cwd=project,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def declare_another_secret(project: Path, vault: str) -> None:

@@ -4,12 +4,13 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from baking import TEMPLATE
+from baking import TEMPLATE, run
+
+pytestmark = pytest.mark.usefixtures("own_home")
 
 PAGE = (TEMPLATE / "docs/existing-apps.md").read_text("utf-8")
 APPS = Path(__file__).parent / "existing_apps"
@@ -32,12 +33,6 @@ class Owner:
     def __init__(self, folder: Path, app: str) -> None:
         self.parent = folder
         self.app = Path(shutil.copytree(APPS / app, folder / "app"))
-        who = {f"GIT_{one}_NAME": "A" for one in ("AUTHOR", "COMMITTER")}
-        who |= {f"GIT_{one}_EMAIL": "a@example.org" for one in ("AUTHOR", "COMMITTER")}
-        tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        home = {"HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1", "PATH": tools}
-        self.environment = os.environ | who | home
-        self.environment.pop("CONTAINER_NAME", None)  # or this machine looks like Azure
         self.run("git init --quiet\ngit add --all\ngit commit --quiet --message app")
 
     def run(self, script: str) -> str:
@@ -45,15 +40,7 @@ class Owner:
         script = script.replace("gh:OWNER/REPOSITORY", f"'{TEMPLATE}' --default-config")
         # What the requirements name is installed here already.
         script = script.replace("python -m pip install", "true")
-        done = subprocess.run(
-            ["bash", "-euc", script],
-            cwd=self.app,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return run(["bash", "-euc", script], self.app)
 
     def edit(self, name: str, old: str, new: str) -> None:
         file = self.app / name
@@ -130,16 +117,12 @@ with FakeKeyVault() as fake_key_vault:
 
 def test_the_secret_arrives_in_the_worker(owner: Owner) -> None:
     """On 3.13 and later in Microsoft's own runtime, before that in the worker driver."""
-    done = subprocess.run(
-        [sys.executable, "-c", CALL, str(owner.app)],
-        env=owner.environment | {"PYTHONPATH": os.pathsep.join(map(str, SUPPORT))},
-        capture_output=True,
-        text=True,
-    )
+    path = os.pathsep.join(map(str, SUPPORT))
 
-    assert done.returncode == 0, done.stdout + done.stderr
+    printed = run([sys.executable, "-c", CALL, owner.app], owner.app, env={"PYTHONPATH": path})
+
     other = "TimerExample" if (owner.app / "functions").exists() else "nightly_report"
-    assert done.stdout.strip() == str(["HttpExample", other])
+    assert printed.strip() == str(["HttpExample", other])
 
 
 def test_check_reads_a_local_value(owner: Owner) -> None:

@@ -1,13 +1,10 @@
 """The extension leaves nothing behind: not in the process, and not in the template's folder."""
 
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from baking import TEMPLATE
+from baking import copy_template, run
 
 TWO_VERSIONS = """
 import os, pathlib
@@ -43,42 +40,27 @@ except FailedHookException as refusal:
 
 
 @pytest.fixture
-def template(tmp_path: Path) -> Path:
-    """A copy of the template."""
-    ours = {".git", ".venv", ".venv313", "build", "tests", "docs", "__pycache__"}
-    return Path(shutil.copytree(TEMPLATE, tmp_path / "template", ignore=lambda *_: ours))
-
-
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run Python as a user does, who lets it write byte code."""
-    hidden = ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "PYTHONPYCACHEPREFIX")
-    environment = {name: value for name, value in os.environ.items() if name not in hidden}
-    return subprocess.run(
-        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True
-    )
+def template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the template, for a user who lets Python write byte code."""
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"):
+        monkeypatch.delenv(name, raising=False)
+    return copy_template(tmp_path / "template")
 
 
 def test_each_version_renders_with_its_own_code(template: Path) -> None:
-    done = run(template.parent, "-c", TWO_VERSIONS)
+    printed = run([sys.executable, "-c", TWO_VERSIONS], template.parent)
 
-    assert "names 11 secrets; accepted: at most 10" in done.stdout, done.stderr
-
-
-def test_python_writes_byte_code_here(tmp_path: Path) -> None:
-    """Otherwise the next test shows nothing."""
-    (tmp_path / "module.py").touch()
-
-    run(tmp_path, "-c", "import module")
-
-    assert list(tmp_path.rglob("*.pyc"))
+    assert "names 11 secrets; accepted: at most 10" in printed
 
 
 @pytest.mark.parametrize("answer", ["vault=my-kv", "vault=my_vault"], ids=["rendered", "refused"])
 def test_no_byte_code_stays_in_the_template(template: Path, answer: str) -> None:
     before = sorted(template.rglob("*"))
-    words = ("-m", "cookiecutter", "template", "--no-input", "--default-config", answer)
+    (template.parent / "module.py").touch()
 
-    done = run(template.parent, *words)
+    command = [sys.executable, "-m", "cookiecutter", template, "--no-input", "--default-config"]
+    run([*command, answer], template.parent, status=int(answer == "vault=my_vault"))
+    run([sys.executable, "-c", "import module"], template.parent)
 
-    assert (done.returncode == 0) == (answer == "vault=my-kv"), done.stdout + done.stderr
     assert sorted(template.rglob("*")) == before
+    assert list(template.parent.glob("**/module.*.pyc")), "Python writes byte code here"

@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import pytest
 import yaml
 from answers import CONNECTION as VARIABLES
 from answers import ELSEWHERE, GITHUB, IDENTITY_ID
-from baking import TEMPLATE, Bake
+from baking import TEMPLATE, Bake, run_tests
 from infrastructure import start_compiler, unformatted
 from stand_ins import Machine
 
@@ -459,9 +457,7 @@ def contract(project: Path) -> str:
     """What the project's own test of the connection prints."""
     if not bicep.find_bicep():
         pytest.skip("no Bicep compiler")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    command.append("tests/contract/test_infrastructure.py")
-    return subprocess.run(command, cwd=project, capture_output=True, text=True).stdout
+    return run_tests(project, "tests/contract/test_infrastructure.py", status=1)
 
 
 def add_a_type(infra: Path) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 from answers import SETS
-from baking import TEMPLATE, Bake
-from interpreters import RUNNING, VERSIONS, environment, interpreter, run
+from baking import TEMPLATE, Bake, run
+from interpreters import RUNNING, VERSIONS, environment, interpreter
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -2,13 +2,12 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from answers import EVERYTHING
-from baking import TEMPLATE, Bake
+from baking import TEMPLATE, Bake, run_tests
 
 CALLS = """
 import json
@@ -109,16 +108,7 @@ def test_every_service_runs(bake: Bake, tmp_path: Path, model: str, identity: st
     (project / "tests/test_calls.py").write_text(CALLS, "utf-8")
     paths = os.pathsep.join([str(TEMPLATE / "tests/engine"), str(TEMPLATE / "tests")])
 
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_calls.py"],
-        cwd=project,
-        env={**os.environ, "PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-    )
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "7 passed" in done.stdout
+    assert "7 passed" in run_tests(project, "tests/test_calls.py", PYTHONPATH=paths)
 
 
 SLOW_IDENTITY = '''
@@ -166,20 +156,4 @@ def test_an_identity_that_answers_late_changes_no_verdict(
     conftest = project / "tests/conftest.py"
     conftest.write_text(SLOW_IDENTITY.replace("{conftest}", conftest.read_text("utf-8")), "utf-8")
 
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "tests/contract/test_app.py",
-        ],
-        cwd=project,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
-        capture_output=True,
-        text=True,
-    )
-
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_tests(project, "tests/contract/test_app.py")

@@ -4,7 +4,6 @@ import ast
 import json
 import os
 import re
-import subprocess
 import sys
 import tomllib
 from fnmatch import fnmatch
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from answers import DEFAULTS, EVERYTHING, IDENTITY_ID, PAIRS
-from baking import TEMPLATE, Bake
+from baking import TEMPLATE, Bake, run, tracked
 
 from local_extensions.answers import problems
 from local_extensions.paths import OPTIONAL
@@ -57,18 +56,6 @@ def is_copied(name: str) -> bool:
     return any(fnmatch(name, pattern) for pattern in COPIED)
 
 
-def tracked(folder: Path = TEMPLATE) -> list[str]:
-    """The files of the repository, as git knows them, by their names in a folder."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [name for name in listed.stdout.split("\0") if name and (folder / name).is_file()]
-
-
 # Every template is rendered for every answer: a fault in one that is then removed fails too.
 @pytest.mark.parametrize("answers", [*PAIRS.values(), TEXTS], ids=[*PAIRS, "texts"])
 def test_every_template_renders_for_every_two_answers(bake: Bake, answers: dict[str, str]) -> None:
@@ -98,11 +85,7 @@ def test_every_template_renders_for_every_two_answers(bake: Bake, answers: dict[
     "check", ["ruff check --no-cache", "ruff format --no-cache --check", "mypy --no-incremental"]
 )
 def test_the_python_is_clean(project: Path, check: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", *check.split()], cwd=project, capture_output=True, text=True
-    )
-
-    assert done.returncode == 0, done.stdout + done.stderr
+    run([sys.executable, "-m", *check.split()], project)
 
 
 # The template's files

@@ -1,13 +1,12 @@
 """The editor's schema for function.json accepts and marks what the app accepts and refuses."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Callable
 
 import pytest
 from answers import EVERYTHING, IDENTITY_ID
-from baking import Bake
+from baking import Bake, run
 from jsonschema import Draft7Validator
 
 SECRET = {
@@ -130,17 +129,11 @@ def test_the_schema_says_what_the_app_says(bake: Bake, complaints: Complaints) -
         "import json, sys; from identity_bindings.grammar import declare;"
         "print(json.dumps([not declare(one, json.loads(sys.argv[1]))[1] for one in json.load(sys.stdin)]))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, json.dumps(SETTINGS)],
-        cwd=bake() / "src",
-        input=json.dumps(declarations),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    command = [sys.executable, "-c", program, json.dumps(SETTINGS)]
+    printed = run(command, bake() / "src", typed=json.dumps(declarations))
     expected = [True] * len(ACCEPTED) + [False] * len(REFUSED)
 
-    of_app, of_editor = json.loads(done.stdout), [not complaints(one) for one in declarations]
+    of_app, of_editor = json.loads(printed), [not complaints(one) for one in declarations]
 
     for declaration, right, app, editor in zip(
         declarations, expected, of_app, of_editor, strict=True

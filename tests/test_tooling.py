@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 from answers import IDENTITY_ID
-from baking import TEMPLATE, Bake
+from baking import TEMPLATE, Bake, run
 from terminal import Terminal
 
 from local_extensions.answers import QUESTIONS
@@ -45,9 +44,7 @@ def test_the_schemas(project: Path, file: str) -> None:
     schema = TEMPLATE / "tests/schemas" / f"{Path(file).name.removesuffix('.json')}.json"
     command = [sys.executable, "-m", "check_jsonschema", "--schemafile", str(schema), file]
 
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True)
-
-    assert done.returncode == 0, done.stdout + done.stderr
+    run(command, project)
 
 
 def test_the_editor_and_the_container_agree(project: Path) -> None:
@@ -91,11 +88,11 @@ def test_the_editor_runs_and_deploys_src(project: Path) -> None:
 def test_make_tells_its_targets(project: Path) -> None:
     # Without its own lines about folders, which it adds where these tests run under `make test`.
     make = ["make", "--no-print-directory", "help"]
-    told = subprocess.run(make, cwd=project, capture_output=True, text=True, check=True)
+    printed = run(make, project)
 
     makefile = (project / "Makefile").read_text("utf-8")
     targets = re.findall(r"^\.PHONY: (.*)", makefile, re.MULTILINE)[0].split()
-    assert [line.split()[0] for line in told.stdout.splitlines()] == targets
+    assert [line.split()[0] for line in printed.splitlines()] == targets
 
 
 def test_local_settings_hold_no_secret(project: Path) -> None:
@@ -116,11 +113,9 @@ def test_examples_are_committed_and_what_they_are_copied_to_is_not(
         (clone / name).parent.mkdir(exist_ok=True)
         (clone / name).write_text("{}", "utf-8")
 
-    subprocess.run(["git", "init", "--quiet"], cwd=clone, check=True)
-    subprocess.run(["git", "add", "--all"], cwd=clone, check=True)
-    staged = subprocess.run(
-        ["git", "ls-files"], cwd=clone, check=True, capture_output=True, text=True
-    ).stdout.splitlines()
+    run(["git", "init", "--quiet"], clone)
+    run(["git", "add", "--all"], clone)
+    staged = run(["git", "ls-files"], clone).splitlines()
 
     assert {"secrets.local.example.json", "local.settings.example.json"} <= set(staged)
     assert not {"secrets.local.json", "src/local.settings.json", ".azurite/db.json"} & set(staged)

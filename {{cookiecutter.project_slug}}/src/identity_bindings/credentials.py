@@ -6,13 +6,13 @@ import os
 import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from threading import Lock
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
 from .errors import RESTART, SIGN_IN, Failure, ReadError, assign_identity
-from .timing import READ, Gate, budget, retry_after
+from .process import load, making, shared
+from .timing import Gate, budget, retry_after
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessTokenInfo, SupportsTokenInfo
@@ -73,7 +73,6 @@ class Credential:
         self._lock = Lock()
         self._gate = Gate(_no_token("it did not answer in time"))
         self._source: SupportsTokenInfo | None = None
-        self._answer: tuple[int, str, float] = (0, "", 0.0)
         self._doubtful: dict[Hashable, tuple[float, AccessTokenInfo]] = {}
 
     def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
@@ -82,10 +81,11 @@ class Credential:
             good_until, info = self._doubtful.get(scopes, (0.0, None))
             if info is not None and monotonic() < good_until and not (options or {}).get("claims"):
                 return info
-            with self._gate.turn(), budget.of(READ):
-                self._answer = (0, "", 0.0)
+            with self._gate.turn(), budget.of_read():
+                budget.answer = None
                 try:
-                    self._source = self._source or self._open()
+                    with making:
+                        self._source = self._source or self._open()
                     info = self._source.get_token_info(*scopes, options=options)
                     return self._with_true_end(scopes, info)
                 except Exception as error:
@@ -109,20 +109,19 @@ class Credential:
         self._doubtful[scopes] = (monotonic() + _DOUBTFUL_SECONDS, doubtful)
         return doubtful
 
-    def _open(self) -> SupportsTokenInfo:
+    def _open(self) -> Any:
         if in_azure() and not has_endpoint():
             raise ReadError(not_assigned(self.identity))
-        from azure import identity as sdk
-
+        sdk = load("azure.identity")
         if not in_azure():
             logins = (sdk.AzureCliCredential, sdk.AzureDeveloperCliCredential)
             return sdk.ChainedTokenCredential(*(login(process_timeout=8) for login in logins))
         # The synchronous credential takes `resource_id` and sends it as `mi_res_id`.
         chosen = {"resource_id": self.identity.resource_id} if self.identity.resource_id else None
         # Never by a proxy: the endpoint's header is a credential.
-        options = {"raw_response_hook": self._remember, **transport().client_options(proxied=False)}
+        options = load(".transport").client_options(proxied=False)
         credential = sdk.ManagedIdentityCredential(identity_config=chosen, **options)
-        transport().quiet()  # the loggers of what this has imported
+        load(".transport").quiet()  # the loggers of what this has imported
         return credential
 
     def _failure(self, error: Exception) -> Failure:
@@ -130,17 +129,13 @@ class Credential:
         if not in_azure():
             reason = "no developer's login gave a token on this machine"
             return Failure("denied", reason, SIGN_IN)
-        status, text, seconds = self._answer
-        if status == 400 and re.search(r"identity|\bmsi\b", text, re.IGNORECASE):
+        answer = budget.answer  # the SDK's exceptions do not carry it
+        if answer is None:
+            return self._gate.close(_no_token(type(error).__name__))
+        if answer.status_code == 400 and re.search(r"(?i)identity|\bmsi\b", answer.text):
             return not_assigned(self.identity)
-        failure = _no_token(f"HTTP {status}" if status else type(error).__name__)
-        return self._gate.close(replace(failure, retry_after=seconds))
-
-    def _remember(self, response: Any) -> None:
-        """Keep what the endpoint answered: the SDK's exceptions do not carry it."""
-        answer = response.http_response
-        text = answer.text() if answer.status_code >= 400 else ""
-        self._answer = (answer.status_code, text, retry_after(answer.headers))
+        failure = _no_token(f"HTTP {answer.status_code}")
+        return self._gate.close(replace(failure, retry_after=retry_after(answer.headers)))
 
 
 class EmulatorCredential(Credential):
@@ -166,20 +161,5 @@ def not_assigned(identity: Identity) -> Failure:
     return Failure("denied", reason, assign_identity(identity.resource_id))
 
 
-@cache
-def transport() -> Any:
-    """The module `transport`, imported at the first read: it needs as long as the app's start."""
-    from . import transport
-
-    return transport
-
-
-def forget_in_child(cached: Any) -> None:
-    """Have a forked child make its own: a lock may be held by a thread of the parent."""
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=cached.cache_clear)
-
-
-open_credential = cache(Credential)
+open_credential = shared(Credential)
 """Return the one credential of an identity: all its readers share a token."""
-forget_in_child(open_credential)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from math import inf
 from reprlib import Repr
 from shlex import quote
@@ -26,8 +26,15 @@ def _handle(record: logging.LogRecord) -> None:
 
 logger.handle = _handle  # type: ignore[method-assign]
 
-say_once = cache(logger.warning)
-"""Log a warning once in a process."""
+_said: dict[tuple[object, ...], object] = {}
+
+
+def say_once(*message: object) -> None:
+    """Log a warning, which may have arguments, once in a process."""
+    mine = object()
+    if _said.setdefault(message, mine) is mine:
+        logger.warning(*message)
+
 
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120

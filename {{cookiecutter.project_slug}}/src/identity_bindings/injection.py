@@ -1,11 +1,8 @@
 """Handlers that receive declared values: the worker sees the rest of their parameters only."""
 
-import asyncio
 import functools
 import re
 from collections.abc import Iterator, Sequence
-from concurrent import futures
-from contextlib import suppress
 from dataclasses import dataclass, field
 from inspect import Parameter, Signature, iscoroutinefunction, unwrap
 from time import monotonic
@@ -15,8 +12,7 @@ from .credentials import in_azure, is_emulator
 from .errors import BindingUnavailableError, Failure, ReadError
 from .masking import without_secrets
 from .signatures import Handler, signature_of
-from .sources import Source, pool
-from .timing import WAIT
+from .sources import Flight, Patience, Source, pool
 
 
 @dataclass(frozen=True)
@@ -33,44 +29,42 @@ class Secret:
     """
 
     value: str = field(repr=False)
-    _injection: Any = field(default=None, repr=False, compare=False)
+    _injection: Any = field(default=None, repr=False, compare=False)  # None: created by a test
+    _patience: Patience = field(default_factory=Patience, repr=False, compare=False)  # of the call
 
     def newest(self) -> str:
         """Return the newest value after `value` was refused.
 
         All callers wait for one read. There is at most one in 10 s for each secret: until then, and
-        where the read fails, this is the last value that was read, which may be `value` itself.
+        where the read fails, this is the last value that was read, which may be `value` itself. The
+        same holds when the call has waited for 9.5 s, all of its waits together.
 
         Raises:
             BindingUnavailableError: There is no value that may be used.
         """
-        if self._injection is None:  # created by a test
-            return self.value
-        ends = monotonic() + WAIT
         for flight in self._reads():
-            futures.wait([flight], max(ends - monotonic(), 0))
-        self._injection.wait()
+            self._patience.wait([flight])
         return self._last()
 
     async def newest_async(self) -> str:
         """The same as `newest`, without blocking the event loop."""
-        if self._injection is None:
-            return self.value
-        ends = monotonic() + WAIT
         for flight in self._reads():
-            left = max(ends - monotonic(), 0)
-            await asyncio.wait([asyncio.wrap_future(flight)], timeout=left)
-        await self._injection.wait_async()
+            await self._patience.wait_async([flight])
         return self._last()
 
-    def _reads(self) -> Iterator[futures.Future[None]]:
-        for _ in range(2):  # the first read may have begun before the refusal
-            if self._last() == self.value and (flight := self._injection.source.read_again()):
-                yield flight
-                with suppress(ReadError):
-                    self._injection.source.settle(flight)
+    def _reads(self) -> Iterator[Flight | None]:
+        """Begin each read to wait for."""
+        if self._injection is not None:
+            source = self._injection.source
+            for _ in range(2):  # the first read may have begun before the refusal
+                if self._last() == self.value:
+                    yield source.read_again()
+            yield source.join()
+            self._injection.settle()
 
     def _last(self) -> str:
+        if self._injection is None:
+            return self.value
         return str(self._injection.give(self._injection.source.reading).value)
 
 
@@ -91,24 +85,17 @@ class Injection:
         found = reading.field(self.json_field) if reading and self.json_field else None
         return self.source.failure or (found if isinstance(found, Failure) else None)
 
-    def give(self, reading: Any) -> Any:
+    def give(self, reading: Any, patience: Any = None) -> Any:
         """Make what the handler receives, or raise BindingUnavailableError: there is no such field."""
         found = reading.field(self.json_field) if self.json_field else reading.value
         if isinstance(found, Failure):
             raise self._unavailable(found)
-        return Secret(found, self) if self.is_secret else found
+        return Secret(found, self, patience) if self.is_secret else found
 
-    def wait(self) -> Any:
-        """Return the value, waiting for a read if need be, or raise BindingUnavailableError."""
-        return wait_for_all([self])[0]
-
-    async def wait_async(self) -> Any:
-        """The same as `wait`, without blocking the event loop."""
-        return (await wait_for_all_async([self]))[0]
-
-    def settle(self, flight: futures.Future[None] | None) -> Any:
+    def settle(self) -> Any:
+        """Return the value, or raise BindingUnavailableError: none may be served."""
         try:
-            return self.source.settle(flight)
+            return self.source.settle()
         except ReadError as error:
             failure = error.failure
         raise self._unavailable(failure)
@@ -132,19 +119,16 @@ class Injection:
         return (reading and reading.origin) or "the developer's own login"
 
 
-def wait_for_all(items: Sequence[Injection]) -> list[Any]:
+def wait_for_all(items: Sequence[Injection], patience: Patience) -> list[Any]:
     """Return the values of `items` after one wait for all reads, or raise BindingUnavailableError."""
-    flights = [item.source.join() for item in items]
-    futures.wait([flight for flight in flights if flight], WAIT)
-    return [item.settle(flight) for item, flight in zip(items, flights, strict=True)]
+    patience.wait([item.source.join() for item in items])
+    return [item.settle() for item in items]
 
 
-async def wait_for_all_async(items: Sequence[Injection]) -> list[Any]:
+async def wait_for_all_async(items: Sequence[Injection], patience: Patience) -> list[Any]:
     """The same as `wait_for_all`, without blocking the event loop."""
-    flights = [item.source.join() for item in items]
-    if waiting := [asyncio.wrap_future(flight) for flight in flights if flight]:
-        await asyncio.wait(waiting, timeout=WAIT)
-    return [item.settle(flight) for item, flight in zip(items, flights, strict=True)]
+    await patience.wait_async([item.source.join() for item in items])
+    return [item.settle() for item in items]
 
 
 def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> list[Injection]:
@@ -209,12 +193,14 @@ def inject(handler: Handler, values: Sequence[Injection], outermost: bool = Fals
             if one.current[0] <= monotonic() and any(i.binding.name not in kwargs for i in items):
                 yield items[0]
 
-    def complete(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    def complete(
+        args: tuple[Any, ...], kwargs: dict[str, Any], patience: Patience
+    ) -> tuple[Any, ...]:
         for one, items in groups:
             reading = one.reading
             for item in items:
                 if item.binding.name not in kwargs:
-                    kwargs[item.binding.name] = item.give(reading)
+                    kwargs[item.binding.name] = item.give(reading, patience)
         if by_position:
             return args
         kwargs.update(zip(visible, args, strict=False))
@@ -223,9 +209,10 @@ def inject(handler: Handler, values: Sequence[Injection], outermost: bool = Fals
     @functools.wraps(handler)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
+            patience = Patience()
             if late := [*stale(kwargs)]:
-                wait_for_all(late)
-            return handler(*complete(args, kwargs), **kwargs)
+                wait_for_all(late, patience)
+            return handler(*complete(args, kwargs, patience), **kwargs)
         except Exception as error:
             if not outermost or (clean := without_secrets(error)) is error:
                 raise
@@ -234,9 +221,10 @@ def inject(handler: Handler, values: Sequence[Injection], outermost: bool = Fals
     @functools.wraps(handler)
     async def call_async(*args: Any, **kwargs: Any) -> Any:
         try:
+            patience = Patience()
             if late := [*stale(kwargs)]:
-                await wait_for_all_async(late)
-            return await handler(*complete(args, kwargs), **kwargs)
+                await wait_for_all_async(late, patience)
+            return await handler(*complete(args, kwargs, patience), **kwargs)
         except Exception as error:
             if not outermost or (clean := without_secrets(error)) is error:
                 raise
@@ -255,7 +243,7 @@ def _inject_one(handler: Handler, value: Injection, outermost: bool) -> Handler:
             if name not in kwargs:  # a test may pass a value of its own
                 good_until, kwargs[name] = source.current
                 if good_until <= monotonic():
-                    kwargs[name] = value.wait()
+                    (kwargs[name],) = wait_for_all([value], Patience())
             return handler(*args, **kwargs)
         except Exception as error:
             if not outermost or (clean := without_secrets(error)) is error:
@@ -268,7 +256,7 @@ def _inject_one(handler: Handler, value: Injection, outermost: bool) -> Handler:
             if name not in kwargs:
                 good_until, kwargs[name] = source.current
                 if good_until <= monotonic():
-                    kwargs[name] = await value.wait_async()
+                    (kwargs[name],) = await wait_for_all_async([value], Patience())
             return await handler(*args, **kwargs)
         except Exception as error:
             if not outermost or (clean := without_secrets(error)) is error:

@@ -8,22 +8,19 @@ import os
 import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
-from threading import Lock
 
-from .credentials import Identity, forget_in_child, in_azure, is_emulator
+from .credentials import Identity, in_azure, is_emulator
 from .declarations import parse
 from .errors import Failure, ReadError, Reading, say_once
 from .grammar import Kind, matching
+from .process import shared
 from .sources import pool
 from .vaults import VAULT_NAME, Vault, vault_name, vault_url
 
 _MISSING = "The local secrets file %s does not exist. Create it to give secrets local values."
 _BY_LOGIN = "Secrets are read with the developer's own login ('az login' or 'azd auth login')."
-_lock = Lock()
-_open_vault = cache(Vault)
-forget_in_child(_open_vault)
+_open_vault = shared(Vault)
 
 
 @dataclass(frozen=True)
@@ -65,15 +62,14 @@ class SecretBinding:
         """Return the local value; None if the vault or an emulator is read."""
         file = local_secrets_file(os.environ)
         value = local_value(file, vault_name(self.vault_url), self.secret_name) if file else None
-        with _lock:
-            if value is None and file and not file.exists():
-                say_once(_MISSING, file)
-            if value is None and is_emulator(self.vault_url):
-                say_once("Secrets are read from the emulator %s.", self.vault_url)
-            elif value is None:
-                say_once(_BY_LOGIN)
-            else:
-                say_once("Secrets are read from the local secrets file %s.", file)
+        if value is None and file and not file.exists():
+            say_once(_MISSING, file)
+        if value is not None:
+            say_once("Secrets are read from the local secrets file %s.", file)
+        elif is_emulator(self.vault_url):
+            say_once("Secrets are read from the emulator %s.", self.vault_url)
+        else:
+            say_once(_BY_LOGIN)
         return value
 
 

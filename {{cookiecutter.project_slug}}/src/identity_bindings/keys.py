@@ -10,13 +10,13 @@ import asyncio
 import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
-from .credentials import Credential, Identity, transport
+from .credentials import Credential, Identity
 from .decorators import declared
 from .errors import Reading
 from .grammar import Kind, matching
+from .process import load, shared
 from .signatures import Handler
 from .vaults import VAULT_NAME, Vault
 
@@ -62,6 +62,7 @@ class KeyVault(Vault):
     """One vault's keys as seen by one identity."""
 
     noun = "key"
+    _sdk, _kind = "azure.keyvault.keys", "KeyClient"
 
     def __init__(self, url: str, identity: Identity) -> None:
         super().__init__(url, identity)
@@ -70,7 +71,7 @@ class KeyVault(Vault):
 
     def client_of(self, name: str, version: str | None, asynchronous: bool) -> Any:
         """Return the client of a key: the same one until the key has a new version."""
-        key = self._call(name, version, lambda client: client.get_key(name, version))
+        key = self._ask(name, version, lambda client: client.get_key(name, version))
         place = (f"{name}/{version}", asynchronous)
         with self._lock:
             known, client = self._clients.get(place, ("", None))
@@ -79,28 +80,22 @@ class KeyVault(Vault):
                 self._clients[place] = (key.id, client)
         return client
 
-    def _open(self) -> Any:
-        from azure.keyvault.keys import KeyClient
-
-        return KeyClient(self.url, self._credential, **self._options())  # type: ignore[arg-type]
-
     def _crypto(self, key: Any, asynchronous: bool) -> Any:
-        network = transport()
-        if asynchronous:
-            from azure.core.pipeline.transport import AsyncioRequestsTransport
-            from azure.keyvault.keys.crypto.aio import CryptographyClient as AsyncClient
+        if not asynchronous:
+            sdk = load("azure.keyvault.keys.crypto")
+            return sdk.CryptographyClient(key, self._credential, **self._options())
+        network, core = load(".transport"), load("azure.core.pipeline.transport")
+        # This transport belongs to no event loop and needs no other package.
+        session = network.new_session(proxied=True)
+        own = core.AsyncioRequestsTransport(session=session, **network.TIMEOUTS)
+        options, credential = (
+            self._options() | {"transport": own},
+            _AsyncCredential(self._credential),
+        )
+        return load("azure.keyvault.keys.crypto.aio").CryptographyClient(key, credential, **options)
 
-            # This transport belongs to no event loop and needs no other package.
-            session = network.new_session(proxied=True)
-            own = AsyncioRequestsTransport(session=session, **network.TIMEOUTS)
-            credential = _AsyncCredential(self._credential)
-            return AsyncClient(key, credential, **{**self._options(), "transport": own})
-        from azure.keyvault.keys.crypto import CryptographyClient
 
-        return CryptographyClient(key, self._credential, **self._options())  # type: ignore[arg-type]
-
-
-_open_key_vault = cache(KeyVault)
+_open_key_vault = shared(KeyVault)
 
 
 class _AsyncCredential:

@@ -18,6 +18,7 @@ from typing import Any
 
 from .errors import BindingUnavailableError, logger, say_once
 from .forms import SHORTEST, GramTable, forms_of
+from .process import held_at_fork
 
 MASK = "***"
 
@@ -33,7 +34,7 @@ _texts_of = attrgetter(*(_TEXTS - {"filename", "module"}))  # which are in the p
 _NUMBERS = frozenset({int, float, bool, type(None)})
 _NAME = logger.name
 _FOLDER = os.path.dirname((lambda: None).__code__.co_filename)
-_lock = Lock()
+_lock = held_at_fork(Lock())
 _values: dict[Hashable, dict[str, set[bytes]]] = {}  # owner → value → forms
 _table = GramTable(MASK)
 _undo: list[Callable[[], object]] = []

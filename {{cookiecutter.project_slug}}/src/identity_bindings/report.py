@@ -4,7 +4,6 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent import futures
 from dataclasses import dataclass, replace
 from textwrap import wrap
 from threading import Thread
@@ -15,8 +14,7 @@ from .credentials import has_endpoint, in_azure, not_assigned
 from .errors import Failure, IdentityBindingError, Problem, logger
 from .injection import Injection
 from .signatures import Handler, attribute
-from .sources import NO_ANSWER, pool
-from .timing import WAIT
+from .sources import NO_ANSWER, Patience, pool
 
 EXPIRES_SOON_DAYS = 30
 WIDTH = 100
@@ -59,8 +57,7 @@ def read_rows(injections: Sequence[Injection]) -> list[Row]:
     """Read every value that has not been read, all at once, and say how it went."""
     if in_azure() and not has_endpoint():
         return [_row(one, not_assigned(one.binding.identity)) for one in injections]
-    flights = {injection.source.join() for injection in injections}
-    futures.wait(filter(None, flights), timeout=WAIT)
+    Patience().wait({injection.source.join() for injection in injections})
     return [_row(injection, injection.failure) for injection in injections]
 
 

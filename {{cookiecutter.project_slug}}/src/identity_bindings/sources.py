@@ -10,9 +10,10 @@ until which it is good: that is the whole warm path. What happens when a read fa
 All times are monotonic: a changed wall clock changes nothing. One thread keeps all sources fresh.
 """
 
+import asyncio
 import os
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from concurrent import futures
 from contextlib import suppress
 from math import inf
@@ -23,6 +24,7 @@ from typing import Any
 from . import masking
 from .credentials import has_endpoint
 from .errors import Failure, Readable, ReadError, Reading, logger
+from .process import at_fork, held_at_fork
 from .timing import LATE, READ, WAIT, Timing, budget, jitter
 
 ALERT_TEXT = "The last value is kept for"
@@ -34,6 +36,11 @@ _COLD_BUDGET = READ - 1.0
 _READ_AGAIN = 10.0  # between two reads that a refusal of the value may cause
 _HEAD_START = 0.03  # for the app to finish loading: both need the interpreter
 NO_ANSWER = Failure("transient", f"no answer within {WAIT:g} s", "try again; check the network")
+
+Flight = futures.Future[None]
+"""A read that is on its way. Its end says nothing: the source has the value, or the failure."""
+
+_lock = held_at_fork(Lock())  # of all sources, for moments: whoever has a good value needs it not
 
 
 class Source:
@@ -47,26 +54,28 @@ class Source:
         self.reading: Reading | None = None  # the last value that was read
         self.took = 0.0  # the seconds that this read took
         self._what, self._timing, self._wake = what, timing, wake
-        self._lock = Lock()
-        self._flight: futures.Future[None] | None = None
+        self._flight: Flight | None = None
         self._failures = 0
         self._denied_at = inf
-        self._kept_until = -inf  # how long the last value may be served after a failure
-        self._read_at = -inf
-        self._outdated_at = self._refused_at = -inf
+        self._lives_until = -inf  # how long the last value may be used, whatever fails
+        self._kept_until = -inf  # how long nobody waits for a newer one
+        self._read_at = self._outdated_at = self._refused_at = -inf
 
     def __deepcopy__(self, _: Any) -> "Source":
         return self
 
-    def forked(self, wake: Callable[[], None]) -> None:
-        """Drop, in a child process, what belongs to the parent's threads."""
-        self._lock, self._wake = Lock(), wake
+    def forked(self) -> None:
+        """Drop, in a child process, what belongs to the parent's threads and connections."""
+        good_until, value = self.current
+        self.current, self._kept_until = (-inf, value), max(self._kept_until, good_until)
+        if not isinstance(value, str | None):  # a client
+            self.current, self._kept_until, self.due = (-inf, None), -inf, -inf
         if self._flight is not None:
             self._flight, self.due = None, -inf
 
     def refresh(self) -> None:
         """Begin a read if one is due, or give up the one that takes too long."""
-        with self._lock:
+        with _lock:
             if monotonic() < self.due:
                 return
             flight = self._flight
@@ -75,70 +84,60 @@ class Source:
         if flight is not None:
             self._fail(flight, NO_ANSWER)
 
-    def join(self) -> futures.Future[None] | None:
-        """Join the read that is on its way, or begin one; None where the value is good, or backs off."""
+    def join(self) -> Flight | None:
+        """Return the read to wait for; None where the value is good, or a failure is not over."""
+        self._wake()
+        self.refresh()
         now = monotonic()
-        with self._lock:
-            kept = self.failure is not None and self.current[0] <= now < self._kept_until
-            if kept:  # no thread refreshes it: this call begins a read, and does not wait for it
+        with _lock:
+            if self.current[0] <= now < self._kept_until:  # nobody waits for the read
                 self.current = (min(self._kept_until, now + LATE), self.current[1])
-        if kept:
-            self.refresh()
-            return None
-        with self._lock:
-            backs_off = self.failure is not None and monotonic() < self.due
-            if monotonic() < self.current[0] or (self._flight is None and backs_off):
-                return None
-            return self._flight or self._start()
+            return None if now < self.current[0] else self._flight
 
-    def read_again(self) -> futures.Future[None] | None:
+    def read_again(self) -> Flight | None:
         """Join the read that is on its way, or begin one, because the value was refused.
 
         None where the value cannot change, a refusal caused a read less than 10 s ago, or a read
         failed a moment ago.
         """
-        with self._lock:
+        with _lock:
             now = monotonic()
             waits = self.failure is not None or (self.reading is not None and self.reading.pinned)
             until = max(self._refused_at + _READ_AGAIN, self.due if waits else -inf)
-            if self._flight is not None or now < until:
-                return self._flight
-            self._refused_at = now
-            return self._start()
+            if self._flight is None and now >= until:
+                self._refused_at = now
+                self._start()
+            return self._flight
 
     def outdate(self) -> None:
         """Have the value read in the background: it has changed."""
-        with self._lock:
+        with _lock:
             self._outdated_at = monotonic()
             if self._flight is None and self.failure is None:
                 self.due = self._outdated_at
         self._wake()
 
-    def settle(self, flight: futures.Future[None] | None) -> Any:
-        """Return the value after waiting for `flight`, or raise ReadError: none may be served."""
-        if flight is not None and not flight.done():
-            self._fail(flight, NO_ANSWER)
+    def settle(self) -> Any:
+        """Return the value, or raise ReadError: none may be served."""
         good_until, value = self.current
         if monotonic() < good_until:
             return value
         raise ReadError(self.failure or NO_ANSWER)
 
-    def _start(self) -> futures.Future[None]:
-        flight: futures.Future[None] = futures.Future()
+    def _start(self) -> None:
+        flight = Flight()
         flight.set_running_or_notify_cancel()  # a caller that is cancelled cancels only itself
-        self._flight, self.due = flight, monotonic() + WAIT
         # A daemon thread: a read that hangs must not hold up the end of the process.
         thread = Thread(target=self._read, args=(flight,), name="identity-read", daemon=True)
         try:
             thread.start()
+            self._flight, self.due = flight, monotonic() + WAIT
         except RuntimeError:  # no thread can be had, or the process is ending
-            self._flight, self.failure, self.due = None, NO_ANSWER, monotonic() + 1.0
-            flight.set_result(None)
-        return flight
+            self.failure, self.due = NO_ANSWER, monotonic() + 1.0
 
-    def _read(self, flight: futures.Future[None]) -> None:
+    def _read(self, flight: Flight) -> None:
         cold, attempt = self.current[1] is None, 0
-        with budget.of(READ, self._timing.longest_pause(cold)):
+        with budget.of_read(self._timing.longest_pause(cold)):
             give_up_at = monotonic() + _COLD_BUDGET
             while True:
                 began = monotonic()
@@ -149,20 +148,20 @@ class Source:
                 except Exception as error:
                     reason = f"{type(error).__name__} was raised"
                     failure = Failure("transient", reason, "report it")
+                pause = self._timing.back_off(failure, attempt, cold)
                 attempt += not failure.shared  # of these, the vault or the identity keeps count
-                pause = max(failure.retry_after, jitter(0.2) * 2**attempt)
                 too_late = attempt == _COLD_ATTEMPTS or monotonic() + pause > give_up_at
                 if not cold or failure.kind == "denied" or too_late:
                     break
                 time.sleep(pause)
         self._fail(flight, failure)
 
-    def _succeed(self, flight: futures.Future[None], reading: Reading, began: float) -> None:
+    def _succeed(self, flight: Flight, reading: Reading, began: float) -> None:
         value = reading.value
         if isinstance(value, str):
             masking.register(value, owner=self._what.key)
         refresh = inf if reading.pinned else self._timing.refresh
-        with self._lock:
+        with _lock:
             before, failed = self.reading, self.failure
             if self._flight is flight:
                 self._flight = None
@@ -171,64 +170,80 @@ class Source:
             if began > self._read_at:  # else a later read has overtaken this one
                 self.reading, self._read_at = reading, began
                 self.took = monotonic() - began
-                self.current = (began + min(refresh + LATE, reading.lifetime), value)
-                self.failure, self._failures, self._denied_at = None, 0, inf
+                self._lives_until = began + reading.lifetime
+                self.current = (min(began + refresh + LATE, self._lives_until), value)
+                self.failure, self._failures = None, 0
+                self._denied_at, self._kept_until = inf, -inf
         self._end(flight)
         if before is not None and failed is not None:
             logger.info("%s can be read again.", self._what)
         if reading.note and (before is None or before.note != reading.note):
             logger.warning("%s %s. It is served all the same.", self._what, reading.note)
 
-    def _fail(self, flight: futures.Future[None], failure: Failure) -> None:
+    def _fail(self, flight: Flight, failure: Failure) -> None:
         grace = self._timing.grace
-        with self._lock:
+        with _lock:
             if self._flight is not flight:
                 return
-            now, value = monotonic(), self.current[1]
-            denied, news = failure.kind == "denied", self.failure is None
-            if denied and self._denied_at == inf:
-                self._denied_at, news = now, True
-            if self.reading is not None and value is not None:
-                # A denial lasts until a read succeeds, whatever else fails in between.
-                ends = min(self._denied_at + grace, self._read_at + self.reading.lifetime)
-                self._kept_until = ends
-                self.current = (ends, value)
-                if ends <= now:
-                    self.current, self._failures = (-inf, None), 0
-            self._flight, self.failure = None, failure
-            self._failures += 1
+            now, had_value = monotonic(), self.current[1] is not None
+            denied = failure.kind == "denied"
+            news = self.failure is None or (denied and self._denied_at == inf)
+            if denied:  # it lasts until a read succeeds, whatever else fails in between
+                self._denied_at = min(self._denied_at, now)
+            ends = min(self._denied_at + grace, self._lives_until) if had_value else -inf
+            value = self.current[1] if now < ends else None
+            self._failures = 1 if had_value and value is None else self._failures + 1
+            self._flight, self.failure, self._kept_until = None, failure, ends
             self.due = now + self._timing.back_off(failure, self._failures, value is None)
-            if self.current[0] == inf:  # a later call reads, should no thread refresh the value
-                self.current = (self.due + LATE, value)
+            # After that, a call begins the read, should no thread refresh the value.
+            self.current = (min(ends, self.due + LATE), value)
         self._end(flight)
-        if value is not None and news:
+        if had_value and news:
             kept = f"{ALERT_TEXT} {grace:g} s" if denied else _KEPT
             fault = (self._what, failure.reason, kept, failure.repair)
             logger.warning("%s: %s. %s. Repair: %s", *fault)
 
-    def _end(self, flight: futures.Future[None]) -> None:
+    def _end(self, flight: Flight) -> None:
         with suppress(futures.InvalidStateError):  # those who waited for it gave up before
             flight.set_result(None)
         self._wake()
+
+
+class Patience:
+    """How long a call waits for reads: so long for all of them together."""
+
+    def __init__(self) -> None:
+        self._left = WAIT
+
+    def wait(self, flights: Iterable[Flight | None]) -> None:
+        """Wait until these reads have ended, or patience is over."""
+        began = monotonic()
+        futures.wait(filter(None, flights), max(self._left, 0))
+        self._left -= monotonic() - began
+
+    async def wait_async(self, flights: Iterable[Flight | None]) -> None:
+        """The same as `wait`, without blocking the event loop."""
+        began = monotonic()
+        if waiting := [asyncio.wrap_future(flight) for flight in flights if flight]:
+            await asyncio.wait(waiting, timeout=max(self._left, 0))
+        self._left -= monotonic() - began
 
 
 class Pool:
     """Every source of this process, and the one thread that keeps them fresh."""
 
     def __init__(self) -> None:
-        self._timing = Timing()
+        self._timing: Timing | None = None
         self._sources: dict[Hashable, Source] = {}
-        self._lock = Lock()
         self._wake = Event()
-        self.closed = False
         self._thread: Thread | None = None
+        self.closed = False
 
     def source(self, what: Readable) -> Source:
         """Return the source of `what`, the same one for equal declarations."""
-        with self._lock:
-            if not self._sources:
-                self._timing = Timing.of(os.environ)
-            return self._sources.setdefault(what.key, Source(what, self._timing, self._wake.set))
+        timing = self._timing = self._timing or Timing.of(os.environ)
+        with _lock:
+            return self._sources.setdefault(what.key, Source(what, timing, self.start))
 
     def outdate(self, is_meant: Callable[[Hashable], bool]) -> bool:
         """Have the values of these keys read in the background, and say whether there are any."""
@@ -238,11 +253,10 @@ class Pool:
         return bool(meant)
 
     def start(self) -> None:
-        """Begin to keep every source fresh. Without an identity (tests, editors) nothing starts."""
-        with self._lock:
-            if not self._sources or self.closed or not has_endpoint():
-                return
-            if self._thread is None or not self._thread.is_alive():
+        """Keep every source fresh. Without an identity (tests, editors) nothing starts."""
+        with _lock, suppress(RuntimeError):  # no thread can be had, or the process is ending
+            runs = self._thread is not None and self._thread.is_alive()
+            if self._sources and not runs and not self.closed and has_endpoint():
                 self._thread = Thread(target=self._refresh, name="identity-refresh", daemon=True)
                 self._thread.start()
         self._wake.set()
@@ -256,10 +270,9 @@ class Pool:
 
     def forked(self) -> None:
         """Begin anew in a child process: no thread of the parent runs here."""
-        self._lock, self._wake, self._thread = Lock(), Event(), None
-        masking._lock = Lock()
+        self._wake, self._thread = Event(), None
         for source in self._sources.values():
-            source.forked(self._wake.set)
+            source.forked()
 
     def _refresh(self) -> None:
         time.sleep(_HEAD_START)
@@ -276,5 +289,4 @@ class Pool:
 pool = Pool()
 """The process's pool."""
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=pool.forked)
+at_fork(after_in_child=pool.forked)

@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from math import inf
 from threading import Condition
 from time import monotonic, time
+from typing import Any
 
 from .errors import Failure, ReadError, logger
 
@@ -25,6 +26,7 @@ WAIT = 9.5
 READ = 9.0
 """How long one read may take with all its requests: its callers then know why it failed."""
 
+_HOLD = 4.0  # how long a read that hangs keeps its place at a gate
 _SHORTEST_CAP = 5.0  # a service that asks for a few seconds gets them, however short the interval
 
 LONGEST_BACK_OFF = 30.0
@@ -46,10 +48,8 @@ class Timing:
 
     def back_off(self, failure: Failure, failures: int, cold: bool) -> float:
         """How long to wait after the last of so many failures in a row."""
+        pause = _growing(0 if failure.shared else failures)  # the gate counts what is shared
         asked = min(failure.retry_after, self.longest_pause(cold))
-        if failure.shared:  # the others that share it have counted too
-            return max(asked, jitter(0.5))
-        pause = _growing(failures)
         return max(jitter(pause if cold else min(pause, self.refresh)), asked)
 
     def longest_pause(self, cold: bool) -> float:
@@ -60,23 +60,22 @@ class Timing:
 class Budget(threading.local):
     """What the read of this thread may take, with all its requests."""
 
-    def __init__(self) -> None:
-        self._ends = inf
-        self.received = 0  # bytes
-        self.longest_pause = LONGEST_BACK_OFF  # that it waits where a service asks it to
+    _ends = inf
+    received = 0  # bytes
+    longest_pause = LONGEST_BACK_OFF  # that it waits where a service asks it to
+    answer: Any = None  # the last one that came
 
     @contextmanager
-    def of(self, seconds: float, longest_pause: float | None = None) -> Iterator[None]:
-        """Let what is read inside of this take so long. Inside of another budget, that one holds."""
+    def of_read(self, longest_pause: float = LONGEST_BACK_OFF) -> Iterator[None]:
+        """Let what is asked inside of this take READ seconds. Inside of another, that one holds."""
         if self._ends < inf:
             yield
             return
-        self._ends, self.received = monotonic() + seconds, 0
-        self.longest_pause = LONGEST_BACK_OFF if longest_pause is None else longest_pause
+        self._ends, self.received, self.longest_pause = monotonic() + READ, 0, longest_pause
         try:
             yield
         finally:
-            self._ends = inf
+            self._ends, self.answer = inf, None
 
     def filter(self, _: object) -> bool:
         """Whether a logger may log: not during a read, of which the SDK would log addresses."""
@@ -112,9 +111,6 @@ def _seconds(settings: Mapping[str, str], name: str, default: float, least: floa
     return default
 
 
-_PATIENCE_SECONDS = 4.0  # with a probe that hangs
-
-
 class Gate:
     """When a vault or the identity endpoint may be asked: one decision for all who read from it.
 
@@ -123,19 +119,22 @@ class Gate:
 
     Args:
         silence: The failure of those who wait for the first read, if it does not end in time.
+        places: How many may ask at once while it is open. Who hangs has one for a while only.
     """
 
-    def __init__(self, silence: Failure) -> None:
+    def __init__(self, silence: Failure, places: int = 1) -> None:
         self._changed = Condition()
+        self._places = places
+        self._inside: list[float] = []  # since when each one asks
         self._open = False
-        self._failure = silence
+        self._failure = replace(silence, shared=True)
         self._failures = 0
-        self._closed_at = self._until = self._probe_until = -inf
+        self._closed_at = self._until = -inf
 
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Ask inside of this, or get ReadError. Any answer opens the gate, also a refusal of one."""
-        entered, probe = self._enter()
+        began = self._enter()
         answered = True
         try:
             yield
@@ -144,10 +143,10 @@ class Gate:
             raise
         finally:
             with self._changed:
-                if answered and entered > self._closed_at:
+                if answered and began > self._closed_at:
                     self._open, self._failures = True, 0
-                if probe == self._probe_until:
-                    self._probe_until = -inf
+                if began in self._inside:
+                    self._inside.remove(began)
                 self._changed.notify_all()
 
     def close(self, failure: Failure) -> Failure:
@@ -162,23 +161,23 @@ class Gate:
             self._failure = replace(failure, retry_after=self._until - now, shared=True)
             return self._failure
 
-    def _enter(self) -> tuple[float, float]:
-        """Wait for the read that goes first, or become it."""
+    def _enter(self) -> float:
+        """Wait for a place, and return when it was taken."""
         with self._changed:
             while True:
                 now = monotonic()
-                if self._open:
-                    return now, 0.0
                 left = min(self._until, self._closed_at + budget.longest_pause) - now
-                if left > 0:
-                    raise ReadError(replace(self._failure, retry_after=left, shared=True))
-                if now >= self._probe_until:
-                    self._probe_until = now + _PATIENCE_SECONDS
-                    return now, self._probe_until
+                if left > 0 and not self._open:
+                    raise ReadError(replace(self._failure, retry_after=left))
+                self._inside = [began for began in self._inside if now - began < _HOLD]
+                if len(self._inside) < (self._places if self._open else 1):
+                    self._inside.append(now)
+                    return now
                 try:
-                    self._changed.wait(min(self._probe_until - now, budget.seconds_left()))
+                    hold = self._inside[0] + _HOLD - now
+                    self._changed.wait(min(hold, budget.seconds_left()))
                 except TimeoutError:
-                    raise ReadError(replace(self._failure, retry_after=0.0, shared=True)) from None
+                    raise ReadError(replace(self._failure, retry_after=0.0)) from None
 
 
 def retry_after(headers: Mapping[str, str]) -> float:

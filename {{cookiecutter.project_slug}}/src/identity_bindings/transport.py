@@ -13,6 +13,7 @@ import os
 import re
 import socket
 import ssl
+from contextlib import suppress
 from typing import Any
 
 import requests
@@ -24,6 +25,7 @@ from urllib3.util import Retry
 from urllib3.util.ssl_ import create_urllib3_context
 
 from .errors import AnswerRefused
+from .process import load
 from .timing import READ, budget
 
 LARGEST_READ = 1 << 20
@@ -68,19 +70,13 @@ def _count(received: int) -> int:
 
 class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        return _limited(self, super()._new_conn)
+        self.timeout = min(TIMEOUTS["connection_timeout"], budget.seconds_left())
+        limited = _Socket(fileno=super()._new_conn().detach())
+        limited.settimeout(self.timeout)
+        return limited
 
 
-class _TlsConnection(HTTPSConnection):
-    def _new_conn(self) -> socket.socket:
-        return _limited(self, super()._new_conn)
-
-
-def _limited(connection: Any, connect: Any) -> socket.socket:
-    connection.timeout = min(connection.timeout, budget.seconds_left())
-    limited = _Socket(fileno=connect().detach())
-    limited.settimeout(connection.timeout)
-    return limited
+class _TlsConnection(_Connection, HTTPSConnection): ...
 
 
 class _Pool(HTTPConnectionPool):
@@ -119,7 +115,7 @@ class _Adapter(HTTPAdapter):
         self, request: requests.PreparedRequest, *_: Any, timeout: Any = None, **__: Any
     ) -> requests.Response:
         """Send a request and read its answer, both within the limits of the read."""
-        with budget.of(READ):
+        with budget.of_read():
             request.headers["Accept-Encoding"] = "identity"
             proxies = get_environ_proxies(request.url or "") if self._proxied else {}
             named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
@@ -128,6 +124,7 @@ class _Adapter(HTTPAdapter):
             try:
                 _accept(response)
                 response.content  # noqa: B018 - it is read here
+                budget.answer = response
             except BaseException:
                 response.close()
                 raise
@@ -158,8 +155,9 @@ def quiet() -> None:
 
 def client_options(proxied: bool) -> dict[str, Any]:
     """The options of an Azure SDK client. It never retries: sources do."""
-    from azure.core.pipeline.transport import RequestsTransport
-
+    with suppress(ImportError):  # else the first answer imports it, and a fork would not wait
+        load("azure.core.rest._requests_basic")
+    sdk = load("azure.core.pipeline.transport")
     quiet()
-    transport = RequestsTransport(session=new_session(proxied), **TIMEOUTS)
+    transport = sdk.RequestsTransport(session=new_session(proxied), **TIMEOUTS)
     return {"transport": transport, "retry_total": 0, "logger": _SILENT}

@@ -5,22 +5,18 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cache
-from threading import BoundedSemaphore
 from typing import Any
 
 from .credentials import (
     EmulatorCredential,
     Identity,
-    forget_in_child,
     in_azure,
     is_emulator,
     open_credential,
-    transport,
 )
 from .errors import (
     EMULATOR,
@@ -34,6 +30,7 @@ from .errors import (
     repair_of_silence,
 )
 from .grammar import Property
+from .process import load, making, shared
 from .timing import Gate, retry_after
 
 SUFFIXES = (
@@ -46,7 +43,6 @@ _NAME = re.compile(r"(?=.{3,24}$)[A-Za-z](?:-?[A-Za-z0-9])*")
 _URI = re.compile(r"https://([^/:?#@]+)(?::443)?/?", re.IGNORECASE)
 _ALLOWED = "a vault's name (3 to 24 letters, digits and single hyphens, a letter first) or its URI"
 _PARALLEL_READS = 8  # below the SDK's connection pool of 10
-_PATIENCE_SECONDS = 4.0
 _OF_THE_VAULT = (429, 502, 503, 504)  # they concern whoever reads from it
 
 
@@ -103,6 +99,7 @@ class Vault:
     """One vault as seen by one identity. Thread-safe; the SDK is imported at the first read."""
 
     noun = "secret"
+    _sdk, _kind = "azure.keyvault.secrets", "SecretClient"
 
     def __init__(self, url: str, identity: Identity) -> None:
         self.url = url
@@ -110,53 +107,52 @@ class Vault:
         self._credential = EmulatorCredential(identity) if emulated else open_credential(identity)
         self._client: Any = None
         self._gate = _open_gate(url)
-        self._slots = BoundedSemaphore(_PARALLEL_READS)
 
     def read_secret(self, name: str, version: str | None) -> Reading:
         """Read a secret's value, or raise ReadError: its failure says why, and what repairs it."""
-        secret = self._call(name, version, lambda client: client.get_secret(name, version))
+        secret = self._ask(name, version, lambda client: client.get_secret(name, version))
         return _reading(secret, pinned=version is not None)
 
-    def _call(self, name: str, version: str | None, ask: Callable[[Any], Any]) -> Any:
-        # The first read goes alone: all others then share its challenge and its token.
-        with self._gate.turn(), _patiently(self._slots):
-            return self._ask(name, version, ask)
-
-    def _open(self) -> Any:
-        from azure.keyvault.secrets import SecretClient
-
-        # The SDK asks the credential for get_token_info only.
-        return SecretClient(self.url, self._credential, **self._options())  # type: ignore[arg-type]
-
     def _options(self) -> dict[str, Any]:
-        options: dict[str, Any] = transport().client_options(proxied=True)
+        options: dict[str, Any] = load(".transport").client_options(proxied=True)
         # An emulator's challenge names Azure's vaults, and it gets no token that is worth anything.
         return options | {"verify_challenge_resource": not is_emulator(self.url)}
 
+    def _open(self) -> Any:
+        return getattr(load(self._sdk), self._kind)(self.url, self._credential, **self._options())
+
     def _ask(self, name: str, version: str | None, ask: Callable[[Any], Any]) -> Any:
-        for fresh_token in (False, True):
-            client = self._client or self._open()
-            try:
-                answer = ask(client)
-                self._client = client
-                return answer
-            except ReadError:
-                raise
-            except Exception as error:
-                status = getattr(error, "status_code", None) or 0
-                refused = status >= 400
-                failure = self._refused(error, name, version) if refused else self._silent(error)
-                if is_emulator(self.url):
-                    failure = replace(failure, repair=EMULATOR)
-                if status in _OF_THE_VAULT or (not refused and _is_of_network(error)):
-                    failure = self._gate.close(failure)
-            # Raised outside of the handlers: the SDK's exceptions hold what the vault sent.
-            if status != 401 or fresh_token:
-                break
-            # The token may have been revoked. One new token decides.
-            self._credential.forget()
-            self._client = None
-        raise ReadError(failure)
+        # The first read goes alone: all others then share its challenge and its token.
+        with self._gate.turn():
+            for fresh_token in (False, True):
+                with making:
+                    client = self._client or self._open()
+                try:
+                    answer = ask(client)
+                    self._client = client
+                    return answer
+                except ReadError:
+                    raise
+                except Exception as error:
+                    status = getattr(error, "status_code", None) or 0
+                    failure = self._failure(error, status, name, version)
+                # Raised outside of the handlers: the SDK's exceptions hold what the vault sent.
+                if status != 401 or fresh_token:
+                    break
+                # The token may have been revoked. One new token decides.
+                self._credential.forget()
+                self._client = None
+            raise ReadError(failure)
+
+    def _failure(self, error: Any, status: int, name: str, version: str | None) -> Failure:
+        """Describe a failure. One that concerns all who read from the vault closes its gate."""
+        refused = status >= 400
+        failure = self._refused(error, name, version) if refused else self._silent(error)
+        if is_emulator(self.url):
+            failure = replace(failure, repair=EMULATOR)
+        if status in _OF_THE_VAULT or (not refused and _is_of_network(error)):
+            return self._gate.close(failure)
+        return failure
 
     def _refused(self, error: Any, name: str, version: str | None) -> Failure:
         code, address = _details(error.response)
@@ -179,17 +175,6 @@ class Vault:
         other = ("", f"the connection failed: {type(error).__name__}")
         kind, reason = next((found for sign, found in _SIGNS.items() if sign in str(error)), other)
         return _no_answer(reason, repair_of_silence(kind, vault_name(self.url)))
-
-
-@contextmanager
-def _patiently(lock: BoundedSemaphore) -> Iterator[None]:
-    """Hold `lock`, but do not wait for ever for one who hangs: go on without it."""
-    held = lock.acquire(timeout=_PATIENCE_SECONDS)
-    try:
-        yield
-    finally:
-        if held:
-            lock.release()
 
 
 def _reading(secret: Any, pinned: bool) -> Reading:
@@ -232,18 +217,11 @@ def _no_answer(reason: str, repair: str = TRY_AGAIN) -> Failure:
 
 
 def _is_of_network(error: Exception) -> bool:
-    """Whether the connection failed, rather than one answer."""
-    from azure.core.exceptions import ServiceRequestError, ServiceResponseError
-
-    cause = getattr(error, "inner_exception", None)  # requests' errors are OSErrors
-    kinds = (ServiceRequestError, ServiceResponseError, OSError)
-    return isinstance(error, kinds) or isinstance(cause, OSError)
+    """Whether the connection failed, rather than one answer: requests' errors are OSErrors."""
+    return isinstance(error, OSError) or isinstance(getattr(error, "inner_exception", 0), OSError)
 
 
-@cache
+@shared
 def _open_gate(url: str) -> Gate:
     """Return the one gate of a vault, for all identities."""
-    return Gate(_no_answer("it did not answer in time"))
-
-
-forget_in_child(_open_gate)
+    return Gate(_no_answer("it did not answer in time"), _PARALLEL_READS)

@@ -230,7 +230,7 @@ def hasten(patch: pytest.MonkeyPatch, times: float, back_off: float) -> dict[str
     """
     rooms = ("injection", "report", "sources", "timing", "vaults")
     for room in [importlib.import_module(f"identity_bindings.{name}") for name in rooms]:
-        for seconds in ("LATE", "READ", "WAIT", "_COLD_BUDGET", "_PATIENCE_SECONDS"):
+        for seconds in ("LATE", "READ", "WAIT", "_COLD_BUDGET", "_HOLD"):
             if hasattr(room, seconds):  # a name that a room imports is one of its own
                 patch.setattr(room, seconds, getattr(room, seconds) / times)
     timing = importlib.import_module("identity_bindings.timing")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import threading
 import time
 from collections import Counter
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from apps import hasten
+from faulty_key_vault import FaultyKeyVault
 from folders import IDENTITY, declare, key_vault
 from support.fake_key_vault import FakeKeyVault
 
@@ -181,3 +184,58 @@ def test_a_vault_that_hangs_holds_up_no_other(
     started = time.monotonic()
     assert functions["echo"](req=None) == "the-value"
     assert time.monotonic() - started < 2
+
+
+NEWEST = """
+from identity_bindings import Secret
+
+def main(req, one: Secret, two: Secret):
+    hang()
+    return one.newest() + two.newest()
+"""
+ASYNC_NEWEST = """
+from identity_bindings import Secret
+
+async def main(req, one: Secret, two: Secret):
+    hang()
+    return await one.newest_async() + await two.newest_async()
+"""
+
+
+@pytest.mark.parametrize("source", [NEWEST, ASYNC_NEWEST], ids=["sync", "async"])
+@pytest.mark.parametrize("hangs", ["from the start", "after the first read"])
+def test_one_deadline_is_for_all_that_a_call_waits_for(
+    fake_key_vault: FaultyKeyVault,
+    app: App,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+    hangs: str,
+) -> None:
+    """Two secrets of two vaults, read for the first time and then read again."""
+
+    def hang() -> None:
+        for name in ("one", "two"):
+            fake_key_vault.fail(name, how="hang")
+
+    wait = hasten(monkeypatch, 4, back_off=1.0)["wait"]
+    monkeypatch.setattr(builtins, "hang", hang, raising=False)
+    for name in ("one", "two"):
+        fake_key_vault.vault(name).set("api-key", name)
+    secrets = [key_vault(name, vaultName=name) for name in ("one", "two")]
+    declare(tmp_path, "newest", source, *secrets)
+    fake_key_vault.latency = 0.2  # of each of the three requests of a first read
+    if hangs == "from the start":
+        hang()
+    handler = handlers(app())["newest"]
+    began = time.monotonic()
+
+    try:
+        answer = handler(req=None)
+        found = asyncio.run(answer) if asyncio.iscoroutine(answer) else answer
+    except Exception as error:
+        found = type(error).__name__
+
+    assert time.monotonic() - began < 1.5 * wait
+    expected = {"from the start": "BindingUnavailableError", "after the first read": "onetwo"}
+    assert found == expected[hangs]

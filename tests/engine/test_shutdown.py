@@ -100,20 +100,23 @@ import os, sys, time
 sys.path[:0] = sys.argv[1:5]
 from pathlib import Path
 from faulty_key_vault import FaultyKeyVault
-import apps, folders, pytest
-apps.hasten(pytest.MonkeyPatch(), 20, back_off=1.0)
-os.environ["SECRET_REFRESH_SECONDS"] = "0.2"
+import folders
+os.environ["SECRET_REFRESH_SECONDS"] = "0.5"
 fake_key_vault = FaultyKeyVault().__enter__()
 fake_key_vault.vault("contoso").set("api-key", "first-value")
 function = folders.load_folder(Path(sys.argv[5]))["echo"]
-assert folders.call(function) == "first-value"
-if (child := os.fork()) == 0:
-    ends = time.monotonic() + 20
-    while folders.call(function) != "second-value" and time.monotonic() < ends:
-        time.sleep(0.02)
-    os._exit(time.monotonic() > ends)
+children = []
+for _ in range(12):
+    time.sleep(0.04)
+    if (child := os.fork()) == 0:
+        assert folders.call(function) in ("first-value", "second-value")
+        ends = time.monotonic() + 20
+        while folders.call(function) != "second-value" and time.monotonic() < ends:
+            time.sleep(0.02)
+        os._exit(time.monotonic() > ends)
+    children.append(child)
 fake_key_vault.vault("contoso").set("api-key", "second-value")
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children])
 """
 
 
@@ -142,5 +145,8 @@ def test_a_read_that_hangs_holds_up_no_end_of_the_process(tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-def test_a_forked_process_keeps_its_values_fresh(tmp_path: Path) -> None:
-    assert run(FORKED, tmp_path)[0] == "0"
+def test_a_process_that_is_forked_during_the_first_read_reads_and_refreshes(
+    tmp_path: Path,
+) -> None:
+    """While the SDK is imported, while it asks, and after that."""
+    assert run(FORKED, tmp_path)[0] == str([0] * 12)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import random
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -114,3 +116,30 @@ def test_instances_do_not_march_in_step(timing: Any) -> None:
 
     assert 50.0 <= min(drawn) < 60.0
     assert 90.0 < max(drawn) <= 100.0
+
+
+def test_a_gate_lets_so_many_ask_at_once_and_who_hangs_loses_the_place(
+    timing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failure = importlib.import_module("identity_bindings.errors").Failure
+    gate = timing.Gate(failure("transient", "it is away", "wait"), places=2)
+    asked: list[float] = []
+
+    def ask() -> None:
+        with gate.turn():
+            asked.append(time.monotonic())
+
+    monkeypatch.setattr(timing, "_HOLD", 0.3)
+    with gate.turn():  # the first one goes alone
+        second = threading.Thread(target=ask)
+        second.start()
+        time.sleep(0.1)
+        assert asked == []
+    second.join()
+
+    with gate.turn(), gate.turn():
+        began = time.monotonic()
+        ask()  # after those two have been inside for too long
+    assert asked[1] - began >= 0.25
+    ask()
+    assert asked[2] - asked[1] < 0.3

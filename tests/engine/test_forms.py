@@ -231,8 +231,8 @@ def test_a_line_without_a_value_is_the_same_object(masking: Any) -> None:
 
 
 def test_a_value_is_found_wherever_it_begins_and_ends(masking: Any) -> None:
-    """Any of its bytes may be at a multiple of four."""
-    for length, before in product(range(8, 24), range(9)):
+    """Any of its bytes may be at a multiple of eight."""
+    for length, before in product(range(8, 32), range(9)):
         value = "".join(chr(97 + (7 * number) % 26) for number in range(length))
         masking.register(value)
         for after in range(5):

@@ -10,9 +10,10 @@ from .errors import Problem
 from .grammar import declare, is_parameter
 from .host_adapter import handler_of, is_registered, set_handler, unfillable
 from .indexing import described, watch
-from .injection import inject, injections_for, wrong_secrets
+from .injection import injections_for, wrong_secrets
 from .report import Declared, attach, declared_of, refusal, report
-from .signatures import Handler, by_name, module_of, name_of, present, signature_of, without
+from .signatures import Handler, module_of, name_of, present, signature_of, without
+from .wrappers import by_name, inject
 
 
 def key_vault_secret(

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from http.cookies import SimpleCookie
-from struct import Struct
-from typing import Any
+from struct import unpack_from
+from typing import Any, Literal
 from urllib.parse import quote, quote_plus
 
 SHORTEST = 8
@@ -71,7 +71,7 @@ def _unquoted(text: str) -> str:
     return text[1:-1] if len(text) > 2 and text[0] == text[-1] and text[0] in _BOTH_QUOTES else text
 
 
-def _bytes_of(text: str) -> bytes:
+def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -84,7 +84,7 @@ def _json_unicode(text: str) -> str:
 
 
 def _percent(text: str) -> str:
-    return quote(_bytes_of(text), safe="")
+    return quote(_utf8(text), safe="")
 
 
 def _sql(text: str) -> str:
@@ -100,8 +100,8 @@ _ESCAPES: tuple[Encode, ...] = (
     lambda text: ascii(text)[1:-1],
     lambda text: ascii(text + '"' + "'")[1:-4],
     lambda text: text.encode("unicode_escape").decode(),
-    lambda text: repr(_bytes_of(text))[2:-1],
-    lambda text: repr(_bytes_of(text) + b"\"'")[2:-4],
+    lambda text: repr(_utf8(text))[2:-1],
+    lambda text: repr(_utf8(text) + b"\"'")[2:-4],
 )
 
 
@@ -133,8 +133,8 @@ def _encoded(text: str) -> Iterator[str]:
 def _in_bytes(text: str) -> set[bytes]:
     """`text` in UTF-8, and in Latin-1, in which HTTP clients send Basic authorization."""
     with suppress(UnicodeEncodeError):
-        return {_bytes_of(text), text.encode("latin-1")}
-    return {_bytes_of(text)}
+        return {_utf8(text), text.encode("latin-1")}
+    return {_utf8(text)}
 
 
 def _yaml(sign: str) -> str:
@@ -181,36 +181,36 @@ def _base64(data: bytes) -> Iterator[str]:
         yield from (whole_code[at : at + width] for at in range(0, len(whole_code), width))
 
 
-GRAM = 4
-WINDOW = 2 * GRAM - 1
-"""The shortest text that the table takes, in bytes and in characters."""
-
-_WINDOWS = 12  # so many are compared
-_gram_at = Struct("=I").unpack_from
+# Sizes in bytes, and what `memoryview` calls an integer of that size.
+_CODES: dict[int, Literal["Q", "I"]] = {8: "Q", 4: "I"}
+_WINDOWS = 6  # so many are compared
 # How common a byte is in logs: a rare one makes a better window.
 _COMMON = bytes(
     2 if chr(byte).islower() or chr(byte) in " \"':,/.=-_{}[]()" else int(chr(byte).isdigit())
     for byte in range(128)
 ) + bytes(128)
 
+Grams = dict[int, tuple[bytes, ...]]  # the texts that hold a gram
+
 
 class GramTable:
-    """Texts (as UTF-8) to look for, by the 4-byte integers ("grams") that they contain.
+    """Texts (as UTF-8) to look for, by some of the 8-byte integers ("grams") in them.
 
-    Of each text the table holds the four grams that begin in four consecutive bytes. Wherever the
-    text occurs in a line, one of the four begins at a multiple of 4 bytes. So a line is looked at
-    as an array of 4-byte integers, and if none of them is in the table, no text is in the line.
+    A line is looked at as an array of 8-byte integers: if none of them is in the table, no text is
+    in the line. For that, the table has 8 grams of each text, from a window of 15 bytes: those at 8
+    consecutive offsets, one of which is at a multiple of 8 wherever the text occurs in a line. A
+    text of fewer bytes has 4 grams of 4 bytes, for which a line is looked at once more.
 
     Several threads may search while one adds or removes.
     """
 
     def __init__(self, replacement: str) -> None:
-        self._replacement = replacement
+        self._replacement = replacement.encode()
         self._uses: Counter[bytes] = Counter()
         self._windows: dict[bytes, int] = {}
-        self._grams: dict[int, tuple[tuple[bytes, int], ...]] = {}  # gram → (text, its offset)
-        self._no_gram_in = self._grams.keys().isdisjoint
+        self._grams: dict[int, Grams] = {size: {} for size in _CODES}
         self.added = 0  # so many times
+        self._longest = 0
         self._clean = [""]  # the last line without a text in it: it may come once more
 
     def add(self, texts: Iterable[bytes]) -> None:
@@ -218,9 +218,10 @@ class GramTable:
         for text in texts:
             self._uses[text] += 1
             if self._uses[text] == 1:
-                self._windows[text] = self._rarest_window(text)
-                for gram, offset in self._grams_of(text):
-                    self._grams[gram] = (*self._grams.get(gram, ()), (text, offset))
+                self._windows[text] = window = self._rarest_window(text)
+                self._longest = max(self._longest, len(text))
+                for grams, gram in self._grams_in(text, window):
+                    grams[gram] = (*grams.get(gram, ()), text)
         self.added += 1
         self._clean = [""]  # a new list: who still searches writes into the old one
 
@@ -229,66 +230,71 @@ class GramTable:
         for text in texts:
             self._uses[text] -= 1
             if self._uses[text] == 0:
-                del self._uses[text]
-                for gram, offset in self._grams_of(text):
-                    left = tuple(one for one in self._grams[gram] if one != (text, offset))
-                    if left:
-                        self._grams[gram] = left
-                    else:
-                        del self._grams[gram]
-                del self._windows[text]
+                for grams, gram in self._grams_in(text, self._windows[text]):
+                    grams[gram] = tuple(one for one in grams[gram] if one != text)
+                    if not grams[gram]:
+                        del grams[gram]
+                del self._uses[text], self._windows[text]
 
     def replace(self, line: str) -> str:
         """Return `line` with the replacement for each text in it; itself where there is none."""
-        clean = self._clean
-        if line == clean[0] or len(line) < WINDOW:
+        memory, part = self._clean, line
+        clean, around = memory[0], self._longest
+        if line == clean or len(line) < SHORTEST:
             return line
-        data = str.encode(line, "utf-8", "surrogatepass")
-        grams = memoryview(data)[: len(data) & -GRAM].cast("I")
-        if self._no_gram_in(grams):
-            clean[0] = line
+        if len(clean) > 2 * around and (start := line.find(clean)) >= 0:  # such as its message
+            part = line[: start + around] + line[start + len(clean) - around :]
+        if not self.may_be_in(part.encode("utf-8", "surrogatepass")):
+            memory[0] = line
             return line
-        parts, end = [], 0
-        for start, stop in _merged(self._find(data, grams)):
-            parts += [data[end:start].decode("utf-8", "surrogatepass"), self._replacement]
-            end = stop
-        if not parts:
-            clean[0] = line
-            return line
-        return "".join((*parts, data[end:].decode("utf-8", "surrogatepass")))
+        data, masked, end = line.encode("utf-8", "surrogatepass"), b"", 0
+        for start, stop in sorted(self._find(data)):
+            if start >= end:  # else it overlaps the one before
+                masked += data[end:start] + self._replacement
+            end = max(end, stop)
+        return (masked + data[end:]).decode("utf-8", "surrogatepass") if end else line
 
-    def _find(self, data: bytes, grams: memoryview) -> Iterator[tuple[int, int]]:
-        for position in [at for at, gram in enumerate(grams) if gram in self._grams]:
-            for text, offset in self._grams.get(grams[position], ()):
-                start = position * GRAM - offset
-                if start >= 0 and data.startswith(text, start):
-                    yield start, start + len(text)
+    def may_be_in(self, data: bytes) -> bool:
+        """Whether 8 bytes or more hold a gram of the table: without one they hold no text."""
+        for size, grams in self._grams.items():
+            if grams and not grams.keys().isdisjoint(_grams_of(data, size)):
+                return True
+        return False
 
-    def _grams_of(self, text: bytes) -> Iterator[tuple[int, int]]:
-        window = self._windows[text]
-        for offset in range(window, window + GRAM):
-            yield _gram_at(text, offset)[0], offset
+    def _find(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Where texts begin and end."""
+        found: set[bytes] = set()
+        for size, grams in self._grams.items():
+            found.update(*(grams.get(gram, ()) for gram in _grams_of(data, size)))
+        for text in found:
+            start = data.find(text)
+            while start >= 0:
+                yield start, start + len(text)
+                start = data.find(text, start + 1)
+
+    def _grams_in(self, text: bytes, window: int) -> Iterator[tuple[Grams, int]]:
+        """Each gram of a window, and where it is kept."""
+        size = _size_for(text)
+        for offset in range(window, window + size):
+            yield self._grams[size], unpack_from(_CODES[size], text, offset)[0]
 
     def _rarest_window(self, text: bytes) -> int:
-        """Where the four grams begin that fewest other texts and fewest lines have."""
-        last = len(text) - WINDOW
+        """Where the grams begin that fewest other texts and fewest lines have."""
+        width = 2 * _size_for(text) - 1
+        last = len(text) - width
         common = text.translate(_COMMON)
 
         def cost(window: int) -> int:
-            shared = 0
-            for offset in range(window, window + GRAM):
-                shared += len(self._grams.get(_gram_at(text, offset)[0], ()))
-            return 16 * shared + sum(common[window : window + WINDOW])
+            shared = sum(len(grams.get(gram, ())) for grams, gram in self._grams_in(text, window))
+            return 16 * shared + sum(common[window : window + width])
 
         return min(range(0, last + 1, last // _WINDOWS + 1), key=cost)
 
 
-def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Spans in order, those that overlap as one."""
-    merged: list[tuple[int, int]] = []
-    for start, stop in sorted(spans):
-        if merged and start < merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(stop, merged[-1][1]))
-        else:
-            merged.append((start, stop))
-    return merged
+def _size_for(text: bytes) -> int:
+    return 8 if len(text) >= 15 else 4
+
+
+def _grams_of(data: bytes, size: int) -> memoryview:
+    """The grams at every multiple of `size` bytes."""
+    return memoryview(data)[: len(data) & -size].cast(_CODES[size])

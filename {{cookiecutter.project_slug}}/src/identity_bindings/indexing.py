@@ -4,12 +4,10 @@ The worker asks once, after it has imported the app. Only then is it known which
 has, and whether HTTP requests are streams.
 """
 
-import functools
 import json
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from inspect import iscoroutinefunction, isgenerator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +17,10 @@ from azure.functions.decorators.function_app import Function
 from . import host_adapter, masking
 from .errors import Problem, logger
 from .host_adapter import bindings_of, durable_function, handler_of, set_handler
-from .injection import inject
-from .masking import mask, without_secrets
+from .masking import mask
 from .report import Declared, app_is_loaded, declared_of, refusal, report, write_to_stderr
 from .signatures import Handler, module_of, name_of, present, signature_of, signature_with
+from .wrappers import bounded, inject
 
 _EXTENSION = "azurefunctions.extensions.http.fastapi"
 _CLASSIC = f"the app uses HTTP streams: take the request and response types of {_EXTENSION}"
@@ -212,66 +210,3 @@ def isolated(file: str) -> Iterator[None]:
         raise
     except BaseException as error:  # SystemExit too: the app's other functions must run
         report.add_problems(file, [import_problem(file, error)])
-
-
-def bounded(
-    handler: Handler, folder: str | None = None, change: Callable[[Any], Any] | None = None
-) -> Handler:
-    """Wrap the outermost function of the app: an exception that would show a secret is replaced.
-
-    Args:
-        handler: The function.
-        folder: What ``context.function_directory`` gives: the worker would name this file's folder.
-        change: Receives what the function returns, and returns what the worker gets.
-    """
-
-    def arrive(kwargs: dict[str, Any]) -> None:
-        if folder is not None and "context" in kwargs:
-            kwargs["context"] = ContextIn(folder, kwargs["context"])
-
-    @functools.wraps(handler)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            arrive(kwargs)
-            result = handler(*args, **kwargs)
-            if isgenerator(result):
-                return _delegated(result)
-            return result if change is None else change(result)
-        except Exception as error:
-            if (clean := without_secrets(error)) is error:
-                raise
-        raise clean
-
-    @functools.wraps(handler)
-    async def call_async(*args: Any, **kwargs: Any) -> Any:
-        try:
-            arrive(kwargs)
-            result = await handler(*args, **kwargs)
-            return result if change is None else change(result)
-        except Exception as error:
-            if (clean := without_secrets(error)) is error:
-                raise
-        raise clean
-
-    return call_async if iscoroutinefunction(handler) else call
-
-
-def _delegated(running: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-    """Run a generator, such as a Durable orchestrator's, with the boundary around it."""
-    try:
-        return (yield from running)
-    except Exception as error:
-        if (clean := without_secrets(error)) is error:
-            raise
-    raise clean
-
-
-class ContextIn:
-    """The worker's context of an invocation, with the folder of the function that runs."""
-
-    def __init__(self, folder: str, context: Any) -> None:
-        self.function_directory = folder
-        self._context = context
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._context, name)

@@ -1,16 +1,13 @@
 """Handlers that receive declared values: the worker sees the rest of their parameters only."""
 
-import functools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from inspect import Parameter, Signature, iscoroutinefunction, unwrap
-from time import monotonic
+from inspect import Parameter, iscoroutinefunction, unwrap
 from typing import Any, get_args
 
 from .credentials import in_azure, is_emulator
 from .errors import BindingUnavailableError, Failure, ReadError
-from .masking import without_secrets
 from .signatures import Handler, signature_of
 from .sources import Flight, Patience, Source, pool
 
@@ -163,104 +160,3 @@ def _secret_parameters(handler: Handler) -> set[str]:
 
     parameters = signature_of(handler).parameters.values()
     return {one.name for one in parameters if is_secret(one.name, one.annotation)}
-
-
-def inject(handler: Handler, values: Sequence[Injection], outermost: bool = False) -> Handler:
-    """Wrap `handler` so that its declared parameters are filled in at each call.
-
-    Args:
-        handler: The function to call. A coroutine function stays one.
-        values: What fills its parameters in, at least one.
-        outermost: No other function of the app is above this one: an exception that would show a
-            secret is replaced here.
-    """
-    first, *others = values
-    hidden = {item.binding.name for item in values}
-    names = [*Signature.from_callable(handler).parameters]
-    visible = [name for name in names if name not in hidden]
-    by_position = names[: len(visible)] == visible  # else a value would take a caller's place
-    if not (others or first.is_secret or first.json_field) and by_position:
-        return _inject_one(handler, first, outermost)
-    # What comes from one source is of one version, such as the name and the password in a secret.
-    by_source: dict[Source, list[Injection]] = {}
-    for item in values:
-        by_source.setdefault(item.source, []).append(item)
-    groups = [*by_source.items()]
-
-    def stale(kwargs: dict[str, Any]) -> Iterator[Injection]:
-        """One value of each source to wait for. A test may pass values of its own."""
-        for one, items in groups:
-            if one.current[0] <= monotonic() and any(i.binding.name not in kwargs for i in items):
-                yield items[0]
-
-    def complete(
-        args: tuple[Any, ...], kwargs: dict[str, Any], patience: Patience
-    ) -> tuple[Any, ...]:
-        for one, items in groups:
-            reading = one.reading
-            for item in items:
-                if item.binding.name not in kwargs:
-                    kwargs[item.binding.name] = item.give(reading, patience)
-        if by_position:
-            return args
-        kwargs.update(zip(visible, args, strict=False))
-        return ()
-
-    @functools.wraps(handler)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            patience = Patience()
-            if late := [*stale(kwargs)]:
-                wait_for_all(late, patience)
-            return handler(*complete(args, kwargs, patience), **kwargs)
-        except Exception as error:
-            if not outermost or (clean := without_secrets(error)) is error:
-                raise
-        raise clean  # outside of `except`, or the exception would be its `__context__`
-
-    @functools.wraps(handler)
-    async def call_async(*args: Any, **kwargs: Any) -> Any:
-        try:
-            patience = Patience()
-            if late := [*stale(kwargs)]:
-                await wait_for_all_async(late, patience)
-            return await handler(*complete(args, kwargs, patience), **kwargs)
-        except Exception as error:
-            if not outermost or (clean := without_secrets(error)) is error:
-                raise
-        raise clean
-
-    return call_async if iscoroutinefunction(handler) else call
-
-
-def _inject_one(handler: Handler, value: Injection, outermost: bool) -> Handler:
-    """What `inject` does for one plain value, which is all that most functions have."""
-    name, source = value.binding.name, value.source
-
-    @functools.wraps(handler)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            if name not in kwargs:  # a test may pass a value of its own
-                good_until, kwargs[name] = source.current
-                if good_until <= monotonic():
-                    (kwargs[name],) = wait_for_all([value], Patience())
-            return handler(*args, **kwargs)
-        except Exception as error:
-            if not outermost or (clean := without_secrets(error)) is error:
-                raise
-        raise clean
-
-    @functools.wraps(handler)
-    async def call_async(*args: Any, **kwargs: Any) -> Any:
-        try:
-            if name not in kwargs:
-                good_until, kwargs[name] = source.current
-                if good_until <= monotonic():
-                    (kwargs[name],) = await wait_for_all_async([value], Patience())
-            return await handler(*args, **kwargs)
-        except Exception as error:
-            if not outermost or (clean := without_secrets(error)) is error:
-                raise
-        raise clean
-
-    return call_async if iscoroutinefunction(handler) else call

@@ -1,17 +1,19 @@
 """The masks that keep values out of logs, on ``logging`` and the standard streams.
 
-Every record of every logger is masked (message, arguments, extras, exception, stack) before a
-filter or handler sees it, and its final text once more in ``Handler.format``, which covers what
-filters and formatters add. Of each standard stream the instance attribute ``write`` is replaced:
-``print``, tracebacks, ``warnings`` and libraries that keep the stream pass it.
+Every record of every logger is masked (arguments, extras, exception, stack) before a filter or
+handler sees it, its message whenever it is formatted, and its final text once more in
+``Handler.format``, which covers what filters and formatters add. Of each standard stream the instance
+attribute ``write`` is replaced: ``print``, tracebacks, ``warnings`` and libraries that keep the
+stream pass it.
 """
 
 import logging
+import marshal
 import os
 import sys
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
-from operator import attrgetter
+from operator import attrgetter, is_
 from threading import Lock, local
 from traceback import TracebackException, format_tb
 from typing import Any
@@ -31,7 +33,7 @@ _STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, None, None, None)))
 _NAMES = "name threadName taskName processName pathname filename module funcName"
 _TEXTS = _STANDARD.intersection(_NAMES.split())  # taskName: from Python 3.12 on
 _texts_of = attrgetter(*(_TEXTS - {"filename", "module"}))  # which are in the pathname
-_NUMBERS = frozenset({int, float, bool, type(None)})
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 _NAME = logger.name
 _FOLDER = os.path.dirname((lambda: None).__code__.co_filename)
 _lock = held_at_fork(Lock())
@@ -44,12 +46,12 @@ mask = _table.replace
 
 
 class _Own(local):
-    message = ""
-    clean: tuple[int, Any] = (0, None)  # the fields of the last record that showed no value
+    message = ""  # what the engine is logging
+    clean: Any = None  # the texts of the last record that showed no value
 
 
 _own = _Own()
-"""What the engine is logging in this thread."""
+"""What this thread is logging."""
 
 
 def register(value: str, owner: Hashable = None) -> None:
@@ -151,88 +153,92 @@ def _mask_all_but_own(text: str) -> str:
 
 
 def _mask_message(record: logging.LogRecord) -> None:
-    """Mask the message and each argument, and keep their number and order for formatters."""
+    """Mask the message and each argument, and keep their number and order for formatters.
+
+    A message of texts and numbers is formatted here. Any other is masked by its arguments, and the
+    text that a handler makes of them in ``Handler.format``: formatting them twice may cost much.
+    """
+    template: Any = record.msg
     args: Any = record.args
-    known = (_table.added, _texts_of(record))  # mostly as in the record before
-    if known != _own.clean:
-        if mask(texts := str(known[1])) is texts:
-            _own.clean = known
-        else:
-            vars(record).update((name, _mask_object(getattr(record, name))) for name in _TEXTS)
-    if not args:
-        record.msg = _mask_object(record.msg)
+    plain = type(template) is str and type(args) is tuple and _PLAIN.issuperset(map(type, args))
+    message = _message(template, args) if plain else None
+    is_clean = message is None or mask(message) is message
+    if message is not None and is_clean and all(a in message for a in args if type(a) is str):
         return
-    try:
-        message = record.getMessage()
-    except Exception:  # logging reports a format that does not fit, unless it shows a value
-        message = record.msg if isinstance(record.msg, str) else ""
-    masked = mask(message)
-    if masked is message and _is_clean(record.msg, args, message):
+    record.msg = _mask_object(template)
+    if plain:  # one by one: a number may be a value
+        record.args = tuple(map(_mask_object, args))
+    else:
+        record.args = _mask_object(dict(args) if isinstance(args, Mapping) else args)
+    if is_clean and record.msg is template and record.args is args:
         return
-    record.args = _mask_object(dict(args) if isinstance(args, Mapping) else args)
-    with suppress(Exception):
-        if record.getMessage() == masked:
-            return
-    # What the format makes of the masked arguments is something else: it is text from now on.
-    unused = len(args) if isinstance(args, tuple) else 0
-    record.msg = masked.replace("%", "%%") + "%.0s" * unused
+    masked = mask(_message(template, args) or (template if isinstance(template, str) else ""))
+    if _message(record.msg, record.args) != masked:
+        # What the format makes of the masked arguments is something else: it is text from now on.
+        unused = len(args) if isinstance(args, tuple) else 0
+        record.msg = masked.replace("%", "%%") + "%.0s" * unused
 
 
-def _is_clean(template: Any, args: Any, message: str) -> bool:
-    """Whether no argument shows a value. `message`, which does not, is made of them."""
-    text = str(template)
-    plain = text.count("%") == text.count("%s") + text.count("%r") == len(args)
-    for arg in args if isinstance(args, tuple) else (args,):
-        if type(arg) is str:
-            if arg not in message and mask(arg) is not arg:
-                return False
-        elif type(arg) in _NUMBERS or (plain and _is_shown_by_repr(arg)):
-            continue  # the whole of it is in the message
-        elif _mask_object(arg) is not arg:
-            return False
-    return True
-
-
-def _is_shown_by_repr(value: Any) -> bool:
-    kind: Any = type(value)
-    return kind.__str__ is object.__str__
+def _message(template: Any, args: Any) -> str | None:
+    with suppress(Exception):  # logging reports a format that does not fit, unless it shows a value
+        return str(template) % args if args else str(template)
+    return None
 
 
 def _mask_rest(record: logging.LogRecord) -> None:
+    fields = vars(record)
+    if (texts := (_table.added, _texts_of(record))) != _own.clean:  # mostly as in the record before
+        _mask_fields(fields, _TEXTS)
+        _own.clean = texts if texts[1] == _texts_of(record) else None
+    if record.exc_text or record.stack_info or len(fields) != len(_STANDARD):
+        _mask_fields(fields, ["exc_text", "stack_info", *(fields.keys() - _STANDARD)])
     if isinstance(record.exc_info, tuple) and record.exc_info[1] is not None:
         error = without_secrets(record.exc_info[1])
         if error is not record.exc_info[1]:
             record.exc_info = (type(error), error, error.__traceback__)
-    if record.exc_text or record.stack_info or len(vars(record)) != len(_STANDARD):
-        for name in ("exc_text", "stack_info", *(vars(record).keys() - _STANDARD)):
-            setattr(record, name, _mask_object(getattr(record, name)))
 
 
-def _mask_object(value: Any, seen: set[int] | None = None) -> Any:
+def _mask_fields(fields: dict[str, Any], names: Iterable[str]) -> None:
+    if not _is_clean([fields[name] for name in names]):  # mostly all of them at once
+        fields.update({name: _mask_object(fields[name]) for name in names})
+
+
+def _is_clean(value: Any) -> bool:
+    """Whether `value` holds no secret and is made of Python's plain types, which `marshal` takes.
+
+    Their texts are in the result as UTF-8. Numbers are not: one shows a value only in a text.
+    """
+    try:
+        return not _table.may_be_in(marshal.dumps(value))
+    except ValueError:
+        return False
+
+
+def _mask_object(value: Any, inside: frozenset[int] = frozenset()) -> Any:
     """`value` without what must not be shown; the same object where there is nothing to hide."""
     if isinstance(value, str):
         text = mask(value)
         return value if text == value else text
-    seen = set() if seen is None else seen
-    walk = isinstance(value, dict) or type(value) in (list, tuple, set, frozenset)
+    if type(value) not in _PLAIN and _is_clean(value):
+        return value
+    named = isinstance(value, Mapping)
+    walk = (named or type(value) in (list, tuple, set, frozenset)) and id(value) not in inside
     try:
-        text = repr(value)
-        if not _is_shown_by_repr(value):
-            text += f"\n{value!s}"
+        kind: Any = type(value)
+        text = repr(value) if kind.__str__ is object.__str__ else f"{value!r}\n{value!s}"
         if mask(text) is text:
             return value
     except Exception:
         if not walk:  # an object that cannot be shown shows nothing; what is in a list may
             return value
     try:
-        if walk and id(value) not in seen:  # one that holds itself is masked as its text is
-            seen.add(id(value))
-            items = [*value, *value.values()] if isinstance(value, dict) else [*value]
-            masked = [_mask_object(item, seen) for item in items]
-            if all(a is b for a, b in zip(items, masked, strict=True)):
+        if walk:  # one that holds itself is masked as its text is
+            items = [*value, *value.values()] if named else [*value]
+            masked = [_mask_object(item, inside | {id(value)}) for item in items]
+            if all(map(is_, items, masked)):
                 return value
             pairs = zip(masked, masked[len(value) :], strict=False)
-            return dict(pairs) if isinstance(value, dict) else type(value)(masked)
+            return dict(pairs) if named else type(value)(masked)
         return mask(str(value))
     except Exception:
         return MASK

@@ -18,10 +18,11 @@ from .declarations import FOLDER, RETRY, FunctionDeclaration, is_trigger, read_d
 from .errors import Problem, logger
 from .grammar import direction
 from .host_adapter import Bindings, durable_from, durable_function, durable_kind
-from .indexing import bounded, described, import_problem, watch
-from .injection import inject, injections_for, wrong_secrets
+from .indexing import described, import_problem, watch
+from .injection import injections_for, wrong_secrets
 from .report import Declared, attach, refusal, report
-from .signatures import Handler, by_name, present, signature_of, signature_with, without
+from .signatures import Handler, present, signature_of, signature_with, without
+from .wrappers import bounded, by_name, inject
 
 App = func.FunctionApp | func.Blueprint
 

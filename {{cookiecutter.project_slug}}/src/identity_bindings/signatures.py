@@ -3,7 +3,7 @@
 import functools
 import typing
 from collections.abc import Callable, Collection, Iterable
-from inspect import Parameter, Signature, iscoroutinefunction, isfunction, unwrap
+from inspect import Parameter, Signature, isfunction, unwrap
 from typing import Any
 
 Handler = Callable[..., Any]
@@ -94,38 +94,3 @@ def annotated(signature: Signature, change: Callable[[str, Any], Any]) -> Signat
     changed = [one.replace(annotation=change(one.name, one.annotation)) for one in parameters]
     returned = change("return", signature.return_annotation)
     return signature.replace(parameters=changed, return_annotation=returned)
-
-
-def by_name(handler: Handler) -> Handler:
-    """Return `handler`, or a function that calls it with every argument passed by name.
-
-    The worker indexes functions only, and passes every argument by its name. Raises what
-    `signature_of` raises.
-    """
-    signature = Signature.from_callable(handler)
-    parameters = signature.parameters.values()
-    first = [one.name for one in parameters if one.kind is Parameter.POSITIONAL_ONLY]
-    if isfunction(handler) and not first:
-        return handler
-
-    def positional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-        return [*args, *(kwargs.pop(name) for name in first[len(args) :] if name in kwargs)]
-
-    @functools.wraps(handler)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return handler(*positional(args, kwargs), **kwargs)
-
-    @functools.wraps(handler)
-    async def call_async(*args: Any, **kwargs: Any) -> Any:
-        return await handler(*positional(args, kwargs), **kwargs)
-
-    is_async = any(map(iscoroutinefunction, (handler, type(handler).__call__)))
-    made: Any = call_async if is_async else call
-    made.__name__ = name_of(handler)
-    given = getattr(handler, "keywords", {})  # those of a `partial`
-    named = [
-        one.replace(kind=Parameter.POSITIONAL_OR_KEYWORD) if one.name in first else one
-        for one in signature_of(handler).parameters.values()
-        if one.name not in given
-    ]
-    return present(made, signature_of(handler).replace(parameters=named))

@@ -1,0 +1,202 @@
+"""Functions around a handler: every argument by its name, declared values in, no secret out."""
+
+import functools
+from collections.abc import Callable, Generator, Iterator, Sequence
+from inspect import Parameter, Signature, iscoroutinefunction, isfunction, isgenerator
+from time import monotonic
+from typing import Any
+
+from .injection import Injection, wait_for_all, wait_for_all_async
+from .masking import without_secrets
+from .signatures import Handler, name_of, present, signature_of
+from .sources import Patience, Source
+
+
+def by_name(handler: Handler) -> Handler:
+    """Return `handler`, or a function that calls it with every argument passed by name.
+
+    The worker indexes functions only, and passes every argument by its name. Raises what
+    `signature_of` raises.
+    """
+    signature = Signature.from_callable(handler)
+    parameters = signature.parameters.values()
+    first = [one.name for one in parameters if one.kind is Parameter.POSITIONAL_ONLY]
+    if isfunction(handler) and not first:
+        return handler
+
+    def positional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        return [*args, *(kwargs.pop(name) for name in first[len(args) :] if name in kwargs)]
+
+    @functools.wraps(handler)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return handler(*positional(args, kwargs), **kwargs)
+
+    @functools.wraps(handler)
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        return await handler(*positional(args, kwargs), **kwargs)
+
+    is_async = any(map(iscoroutinefunction, (handler, type(handler).__call__)))
+    made: Any = call_async if is_async else call
+    made.__name__ = name_of(handler)
+    given = getattr(handler, "keywords", {})  # those of a `partial`
+    named = [
+        one.replace(kind=Parameter.POSITIONAL_OR_KEYWORD) if one.name in first else one
+        for one in signature_of(handler).parameters.values()
+        if one.name not in given
+    ]
+    return present(made, signature_of(handler).replace(parameters=named))
+
+
+def inject(handler: Handler, values: Sequence[Injection], outermost: bool = False) -> Handler:
+    """Wrap `handler` so that its declared parameters are filled in at each call.
+
+    Args:
+        handler: The function to call. A coroutine function stays one.
+        values: What fills its parameters in, at least one.
+        outermost: No other function of the app is above this one: the boundary is here.
+    """
+    hidden = {item.binding.name for item in values}
+    names = [*Signature.from_callable(handler).parameters]
+    visible = [name for name in names if name not in hidden]
+    one = values[0]
+    # Otherwise a value could take the place of an argument that is passed by position.
+    by_position = names[: len(visible)] == visible
+    if len(values) == 1 and by_position and not (one.is_secret or one.json_field):
+        return _inject_one(handler, one, outermost)
+    filled = _inject_all(handler, values, visible)
+    return bounded(filled) if outermost else filled
+
+
+def _inject_one(handler: Handler, value: Injection, outermost: bool) -> Handler:
+    """Fill in one plain value, which is all that most functions have, in the least time."""
+    name, source = value.binding.name, value.source
+
+    @functools.wraps(handler)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            if name not in kwargs:  # a test may pass a value of its own
+                good_until, kwargs[name] = source.current
+                if good_until <= monotonic():
+                    (kwargs[name],) = wait_for_all([value], Patience())
+            return handler(*args, **kwargs)
+        except Exception as error:
+            if not outermost or (clean := without_secrets(error)) is error:
+                raise
+        raise clean  # outside of `except`, or the exception would be its `__context__`
+
+    @functools.wraps(handler)
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        try:
+            if name not in kwargs:
+                good_until, kwargs[name] = source.current
+                if good_until <= monotonic():
+                    (kwargs[name],) = await wait_for_all_async([value], Patience())
+            return await handler(*args, **kwargs)
+        except Exception as error:
+            if not outermost or (clean := without_secrets(error)) is error:
+                raise
+        raise clean
+
+    return call_async if iscoroutinefunction(handler) else call
+
+
+def _inject_all(handler: Handler, values: Sequence[Injection], visible: Sequence[str]) -> Handler:
+    """Fill in several values. Those of one source are of one version, such as user and password."""
+    by_source: dict[Source, list[Injection]] = {}
+    for item in values:
+        by_source.setdefault(item.source, []).append(item)
+
+    def missing(kwargs: dict[str, Any]) -> Iterator[tuple[Source, list[Injection]]]:
+        for source, items in by_source.items():
+            if wanted := [item for item in items if item.binding.name not in kwargs]:
+                yield source, wanted
+
+    def late(kwargs: dict[str, Any]) -> list[Injection]:
+        """One value of each source to wait for."""
+        now = monotonic()
+        return [items[0] for source, items in missing(kwargs) if source.current[0] <= now]
+
+    def filled(
+        args: tuple[Any, ...], kwargs: dict[str, Any], patience: Patience
+    ) -> dict[str, Any]:
+        for source, items in missing(kwargs):
+            reading = source.reading
+            kwargs.update((item.binding.name, item.give(reading, patience)) for item in items)
+        return {**dict(zip(visible, args, strict=False)), **kwargs}
+
+    @functools.wraps(handler)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        patience = Patience()
+        wait_for_all(late(kwargs), patience)
+        return handler(*args[len(visible) :], **filled(args, kwargs, patience))
+
+    @functools.wraps(handler)
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        patience = Patience()
+        await wait_for_all_async(late(kwargs), patience)
+        return await handler(*args[len(visible) :], **filled(args, kwargs, patience))
+
+    return call_async if iscoroutinefunction(handler) else call
+
+
+def bounded(
+    handler: Handler, folder: str | None = None, change: Callable[[Any], Any] | None = None
+) -> Handler:
+    """Wrap the outermost function of the app: an exception that would show a secret is replaced.
+
+    Args:
+        handler: The function.
+        folder: What ``context.function_directory`` gives: the worker would name this file's folder.
+        change: Receives what the function returns, and returns what the worker gets.
+    """
+
+    def arrive(kwargs: dict[str, Any]) -> dict[str, Any]:
+        if folder is not None and "context" in kwargs:
+            kwargs["context"] = _ContextIn(folder, kwargs["context"])
+        return kwargs
+
+    def leave(result: Any) -> Any:
+        if isgenerator(result):
+            return _delegated(result)
+        return result if change is None else change(result)
+
+    @functools.wraps(handler)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return leave(handler(*args, **arrive(kwargs)))
+        except Exception as error:
+            if (clean := without_secrets(error)) is error:
+                raise
+        raise clean
+
+    @functools.wraps(handler)
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return leave(await handler(*args, **arrive(kwargs)))
+        except Exception as error:
+            if (clean := without_secrets(error)) is error:
+                raise
+        raise clean
+
+    return call_async if iscoroutinefunction(handler) else call
+
+
+def _delegated(running: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """Run a generator, such as a Durable orchestrator's, with the boundary around it."""
+    try:
+        return (yield from running)
+    except Exception as error:
+        if (clean := without_secrets(error)) is error:
+            raise
+    raise clean
+
+
+class _ContextIn:
+    """The worker's context of an invocation, with the folder of the function that runs."""
+
+    def __init__(self, folder: str, context: Any) -> None:
+        self.function_directory = folder
+        self._context = context
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)

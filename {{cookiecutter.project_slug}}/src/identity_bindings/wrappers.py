@@ -116,9 +116,7 @@ def _inject_all(handler: Handler, values: Sequence[Injection], visible: Sequence
         now = monotonic()
         return [items[0] for source, items in missing(kwargs) if source.current[0] <= now]
 
-    def filled(
-        args: tuple[Any, ...], kwargs: dict[str, Any], patience: Patience
-    ) -> dict[str, Any]:
+    def filled(args: tuple[Any, ...], kwargs: dict[str, Any], patience: Patience) -> dict[str, Any]:
         for source, items in missing(kwargs):
             reading = source.reading
             kwargs.update((item.binding.name, item.give(reading, patience)) for item in items)

@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from support.bicep import *  # noqa: F403
-from support.bicep import DEPLOYMENT, INFRA, ROLES, with_parameters
+from support.bicep import IDENTITY, INFRA, ROLES, SUBSCRIPTION, TENANT
+
+DEPLOYMENT = {
+    "tenantId": TENANT,
+    "subscriptionId": SUBSCRIPTION,
+    "resourceGroup": "rg-test",
+    "location": "westeurope",
+    "deploymentName": "main",
+}
+GROUP_ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-test"
+# Parameters that a deployment takes from its surroundings, as Bicep expressions.
+SURROUNDINGS = {"cloud": "'AzureCloud'", "identityId": f"'{IDENTITY}'"}
 
 # What the projects' own tests call by their ids.
 ROLES |= {
@@ -91,6 +102,16 @@ class Bicep:
         if "result" not in answer:
             raise RuntimeError(f"bicep {method}: {answer.get('error', 'the compiler ended')}")
         return dict(answer["result"])
+
+
+def with_parameters(infra: Path, **parameters: str) -> str:
+    """Return main.bicepparam with Bicep expressions for what a deployment gets from outside."""
+    text, template = ((infra / f"main.{end}").read_text("utf-8") for end in ("bicepparam", "bicep"))
+    for name, value in (SURROUNDINGS | parameters).items():
+        if re.search(rf"^param {name} ", template, re.MULTILINE):
+            text = re.sub(rf"^param {name} = .*$", "", text, flags=re.MULTILINE)
+            text += f"\nparam {name} = {value}\n"
+    return text
 
 
 def alert_words() -> str:

@@ -16,16 +16,17 @@ from typing import Any
 
 import trustme
 from support.fake_key_vault import (
-    CALLER,
     SUFFIXES,
+    TENANT,
     FakeKeyVault,
     Handler,
     Reply,
     Request,
     Server,
     Vault,
-    refusal,
 )
+
+CALLER = f"appid={TENANT};oid={TENANT};iss=https://sts.windows.net/{TENANT}/"
 
 # Why a vault refuses: status, code, message, inner code.
 REFUSALS: dict[str, tuple[int, str, str, str]] = {
@@ -34,6 +35,12 @@ REFUSALS: dict[str, tuple[int, str, str, str]] = {
         "Client address is not authorized and caller is not a trusted service.\r\n"
         "Client address: 203.0.113.7\r\nCaller: {caller}\r\nVault: {vault};location=westeurope",
         "ForbiddenByFirewall",
+    ),
+    "policy": (
+        *(403, "Forbidden"),
+        "The user, group or application '{caller}' does not have secrets get permission on key vault"
+        " '{vault};location=westeurope'.",
+        "ForbiddenByPolicy",
     ),
     "role": (
         *(403, "Forbidden"),
@@ -46,6 +53,11 @@ REFUSALS: dict[str, tuple[int, str, str, str]] = {
     "disabled": (
         *(403, "Forbidden", "Operation get is not allowed on a disabled secret."),
         "SecretDisabled",
+    ),
+    "missing": (
+        *(404, "SecretNotFound"),
+        "A secret with (name/id) {secret} was not found in this key vault.",
+        "",
     ),
     "version": (400, "BadParameter", "api-version must be specified", ""),
     "429": (429, "Throttled", "Request was not processed because too many were received.", ""),
@@ -82,7 +94,11 @@ class FaultyHandler(Handler):
             return
         fake_key_vault.closing.wait(fake_key_vault.latency + fault.delay)
         content = json.dumps(answer).encode() if fault.body is None else fault.body
-        self.begin(status, headers, content)
+        self.send_response(status)
+        length = {"Content-Length": str(len(content))}
+        for name, value in ({"Content-Type": "application/json"} | headers | length).items():
+            self.send_header(name, value)
+        self.end_headers()
         if fault.how == "reset":
             content = content[: len(content) // 2]
             self.close_connection = True
@@ -209,19 +225,21 @@ class FaultyKeyVault(FakeKeyVault):
             return refuse("version", request)
         if getattr(vault, "firewall", False):
             return refuse("firewall", request)
-        denied = vault.readers is not None and identity not in vault.readers
-        if denied and getattr(vault, "rbac", False):
-            return refuse("role", request)
+        if vault.readers is not None and identity not in vault.readers:
+            return refuse("role" if getattr(vault, "rbac", False) else "policy", request)
         found = vault.find(request.secret, request.path.rstrip("/").rpartition("/")[2]) or (
             vault.find(request.secret)
         )
-        if not denied and found and not found[-1].attributes["enabled"]:
+        if found and not found[-1].attributes["enabled"]:
             return refuse("disabled", request)
-        return super().read(vault, identity, request)
+        reply = super().read(vault, identity, request)
+        return refuse("missing", request) if reply[0] == 404 and request.secret else reply
 
 
 def refuse(kind: str, request: Request) -> Reply:
     """Make the vault's refusal of a kind."""
     status, code, text, inner = REFUSALS[kind]
     vault = request.endpoint.partition(".")[0]
-    return refusal(status, code, text.format(caller=CALLER, vault=vault), inner)
+    text = text.format(caller=CALLER, vault=vault, secret=request.secret)
+    error: dict[str, Any] = {"code": code, "message": text}
+    return status, {"error": error | ({"innererror": {"code": inner}} if inner else {})}, {}

@@ -690,10 +690,10 @@ def test_the_contract_names_what_infra_lacks(change: Callable[..., str]) -> None
     said = change({"vaultName": "another-vault"})
 
     assert (
-        "a function (read_secret, my_application_secret) needs the right to 'get secrets' in the"
-        " vault 'another-vault' as 'system', and infra/ does not give it" in said
+        "a function (read_secret, my_application_secret) needs 'secrets: get' in the"
+        " vault 'another-vault' as 'system', and infra/ does not grant it" in said
     )
-    assert "infra/ gives 'system' the right to 'get secrets' in the vault 'kv-" in said
+    assert "infra/ grants 'system' 'secrets: get' in the vault 'kv-" in said
     assert "and no function declares that: remove it from infra/" in said
 
 

@@ -363,11 +363,11 @@ def blob_without_event_grid(owner: Owner) -> None:
 
 RED_INFRA: dict[Callable[[Owner], None], tuple[str, ...]] = {
     vault_without_a_grant: (
-        r"a function \(elsewhere, extra\) needs the right to 'get secrets' in the vault"
+        r"a function \(elsewhere, extra\) needs 'secrets: get' in the vault"
         r" 'kv-elsewhere'.*add the vault to otherVaults in infra/main.bicepparam",
     ),
     unused_vault_and_connection: (
-        r"infra/ gives 'system' the right to 'get secrets' in the vault 'kv-unused', and no"
+        r"infra/ grants 'system' 'secrets: get' in the vault 'kv-unused', and no"
         r" function declares that",
         r"on_order: the connection 'ORDERS' of queueTrigger is not configured",
     ),
@@ -461,4 +461,4 @@ def test_the_own_vault_may_be_unused(owner: Owner) -> None:
     status, output = owner.run_tests(*INFRA)
 
     assert status == 0, output
-    assert "UserWarning: infra/ gives 'system' the right to 'get secrets'" in output
+    assert "UserWarning: infra/ grants 'system' 'secrets: get'" in output

@@ -40,11 +40,12 @@ def deploy(bake: Bake, tmp_path: Path) -> Deploy:
             "runs = len(list(Path().glob('run-*'))); Path(f'run-{runs}').touch()\n"
             "sys.exit(Path(str(runs)).read_text()) if Path(str(runs)).exists() else print('done')"
         )
+        code = "import sys; sys.path.insert(0, sys.argv[1]); import retry_deployment as script\n"
+        code += "script.LIMIT_SECONDS, script.PAUSE_SECONDS = float(sys.argv[2]), 0.1\n"
+        code += "sys.exit(script.main(sys.argv[3:]))"
+        command = [sys.executable, "-c", deployment]
         run = subprocess.run(
-            [
-                *(sys.executable, script, "--pause", "0.1", "--limit", str(limit)),
-                *("--", sys.executable, "-c", deployment),
-            ],
+            [sys.executable, "-c", code, script.parent, str(limit), *command],
             cwd=tmp_path,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -85,6 +86,22 @@ def test_any_other_failure_ends_it(deploy: Deploy, text: str) -> None:
     assert runs == 1
     assert text in said
     assert status == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        ([], 1, "python scripts/retry_deployment.py azd deploy"),
+        (["not-a-command"], 1, "not-a-command was not found on the path."),
+        ([sys.executable, "-c", "print('deployed')"], 0, "deployed"),
+    ],
+)
+def test_the_command_is_what_follows(bake: Bake, words: list[str], status: int, said: str) -> None:
+    script = bake() / "scripts/retry_deployment.py"
+    done = subprocess.run([sys.executable, script, *words], capture_output=True, text=True)
+
+    assert done.returncode == status
+    assert said in done.stdout + done.stderr
 
 
 def test_azd_up_deploys_through_it_once(bake: Bake) -> None:

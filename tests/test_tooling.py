@@ -59,15 +59,6 @@ def test_the_editor_and_the_container_agree(project: Path) -> None:
     assert has_github == (project / ".github").exists()
 
 
-def test_what_the_editor_runs_is_what_make_runs(project: Path) -> None:
-    makefile = (project / "Makefile").read_text("utf-8")
-
-    for task in read(project / ".vscode/tasks.json")["tasks"]:
-        if task["type"] == "process":
-            assert task["command"] == "${command:python.interpreterPath}"
-            assert f"$(RUN) {' '.join(task['args'])}\n" in makefile
-
-
 def test_the_editor_runs_and_deploys_src(project: Path) -> None:
     settings = read(project / ".vscode/settings.json")
     tasks = read(project / ".vscode/tasks.json")["tasks"]

@@ -7,7 +7,6 @@ reached the storage account yet, that fails with InaccessibleStorageException an
 command is repeated, for 15 minutes at most.
 """
 
-import argparse
 import re
 import shutil
 import subprocess
@@ -18,12 +17,13 @@ import time
 # AuthorizationPermissionMismatch and AuthorizationFailure, as the platform passes them on.
 REFUSED = re.compile(r"not authorized to perform this operation( using this permission)?")
 UPLOAD = re.compile("InaccessibleStorageException|BlobUploadFailed|Failed to upload blob")
-SPREADING = "The app has no access to its storage account yet: role assignments propagate."
+PROPAGATING = "The app has no access to its storage account yet: role assignments propagate."
 FIREWALL = (
     "The storage account's firewall refused the upload: repeating it does not help. Check the app's"
     " virtual network integration, the storage account's private endpoint and DNS zone, and whether a"
     " policy has changed the account's network access."
 )
+LIMIT_SECONDS, PAUSE_SECONDS = 900.0, 30.0
 
 
 def run(command: list[str]) -> tuple[int, str]:
@@ -31,31 +31,22 @@ def run(command: list[str]) -> tuple[int, str]:
     if not (program := shutil.which(command[0])):
         sys.exit(f"{command[0]} was not found on the path.")
     output = ""
-    process = subprocess.Popen(  # noqa: S603 - no shell
+    with subprocess.Popen(  # noqa: S603 - no shell
         [program, *command[1:]],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
-    )
-    with process:
+    ) as process:
         for line in process.stdout or ():
             print(line, end="", flush=True)
             output += line
     return process.returncode, output
 
 
-def main() -> int:
+def main(command: list[str]) -> int:
     """Repeat the command while that may help."""
-    parser = argparse.ArgumentParser(description="Run a deployment, with retries.")
-    parser.add_argument("--limit", type=float, default=900.0, help="seconds, all in all")
-    parser.add_argument("--pause", type=float, default=30.0, help="seconds between tries")
-    parser.add_argument("command", nargs=argparse.REMAINDER, help="the command that deploys")
-    given = parser.parse_args()
-    command = given.command[given.command[:1] == ["--"] :]
-    if not command:
-        parser.error("name the command that deploys")
-    end = time.monotonic() + given.limit
+    end = time.monotonic() + LIMIT_SECONDS
     while True:
         status, output = run(command)
         refused = REFUSED.findall(output) if status and UPLOAD.search(output) else []
@@ -63,15 +54,15 @@ def main() -> int:
             print(FIREWALL, file=sys.stderr)
         if not refused or not refused[-1]:
             return status
-        if end - time.monotonic() < given.pause:
-            print(f"{SPREADING} {given.limit:.0f} seconds have passed.", file=sys.stderr)
+        if time.monotonic() + PAUSE_SECONDS > end:
+            print(f"{PROPAGATING} {LIMIT_SECONDS:.0f} seconds have passed.", file=sys.stderr)
             return status
-        print(f"{SPREADING} Next try in {given.pause:.0f} s …", file=sys.stderr, flush=True)
-        time.sleep(given.pause)
+        print(f"{PROPAGATING} Next try in {PAUSE_SECONDS:.0f} s …", file=sys.stderr, flush=True)
+        time.sleep(PAUSE_SECONDS)
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(main(sys.argv[1:]) if sys.argv[1:] else __doc__)
     except KeyboardInterrupt:
         sys.exit(130)

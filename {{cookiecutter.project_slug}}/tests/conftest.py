@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 
-from support import bicep, {{ 'fake_keys, ' if facts.key }}worker
+from support import {{ 'fake_keys, ' if facts.key }}worker
 from support.fake_key_vault import Declared, FakeKeyVault
 
 os.environ |= worker.declared_settings()  # modules read app settings while they are imported
@@ -49,30 +49,15 @@ def declared(fake_key_vault: FakeKeyVault) -> Declared:
         fake_keys.add(fake_key_vault, binding)
 {%- endif %}
         if hasattr(binding, "secret_name"):
+            vault = fake_key_vault.vault(binding.vault_url)
+            vault.readers = (vault.readers or set()) | {binding.identity.resource_id}
             secret = binding.vault_url, binding.secret_name.lower(), binding.secret_version or ""
             readers.setdefault(secret, []).append((function, binding))
     values: dict[tuple[str, str], str] = {}
     for (url, name, version), declaring in readers.items():
         fields = {one.json_field: f"value-{secrets.token_hex(16)}" for _, one in declaring}
         whole = fields.pop(None, "")
-        vault, text = fake_key_vault.vault(url), json.dumps(fields) if fields else whole
-        vault.set(name, text, version=version)
-        identities_of = {one.identity.resource_id for _, one in declaring}
-        vault.readers = (vault.readers or set()) | identities_of
+        text = json.dumps(fields) if fields else whole
+        fake_key_vault.vault(url).set(name, text, version=version)
         values |= {(of, one.name): fields.get(one.json_field, text) for of, one in declaring}
     return Declared(fake_key_vault, values, identities)
-
-
-@pytest.fixture(scope="session")
-def predicted() -> tuple[list[str], dict[str, Any]]:
-    """Every warning of the Bicep compiler, and what a deployment with main.bicepparam creates."""
-    if command := bicep.find_bicep():
-        return bicep.predict(command)
-    pytest.skip("no Bicep compiler: set BICEP, or install one with `az bicep install`")
-
-
-@pytest.fixture(scope="session")
-def snapshot(predicted: tuple[list[str], dict[str, Any]]) -> dict[str, Any]:
-    """What a deployment creates."""
-    assert predicted[1], predicted[0]
-    return predicted[1]

@@ -1,9 +1,9 @@
-"""The Bicep compiler, and what its prediction of a deployment says about access.
+"""The Bicep compiler, and what its offline prediction of a deployment says about access.
 
-`bicep snapshot` predicts offline which resources a deployment creates. What only Azure knows stays
-an expression, such as `[reference('…/sites/my-app', …).identity.principalId]`.
+What only Azure knows stays an expression, such as `[reference('…', …).identity.principalId]`.
 """
 
+import functools
 import json
 import os
 import re
@@ -13,22 +13,16 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 SUBSCRIPTION = "00000000-0000-0000-0000-00000000a110"
-DEPLOYMENT = {
-    "tenantId": "00000000-0000-0000-0000-0000000000aa",
-    "subscriptionId": SUBSCRIPTION,
-    "resourceGroup": "rg-test",
-    "location": "westeurope",
-    "deploymentName": "main",
-}
-GROUP_ID = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-test"
-# Parameters that a deployment takes from its surroundings, as Bicep expressions.
-SURROUNDINGS = {
-    "cloud": "'AzureCloud'",
-    "identityId": f"'/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-shared/providers"
-    "/Microsoft.ManagedIdentity/userAssignedIdentities/id-shared'",
-}
+TENANT = "00000000-0000-0000-0000-0000000000aa"
+WHERE = f"--tenant-id {TENANT} --subscription-id {SUBSCRIPTION} --resource-group rg-test"
+WHERE += " --location westeurope --deployment-name main"
+# Where the deployment names an identity that exists.
+IDENTITY = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-shared/providers"
+IDENTITY += "/Microsoft.ManagedIdentity/userAssignedIdentities/id-shared"
 
 # Those that the tests name: https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
 ROLES = {
@@ -47,39 +41,31 @@ ROLES = {
 
 def find_bicep() -> str | None:
     """Find the compiler: $BICEP, else `bicep` on PATH, else the one that `az bicep` installed."""
-    if named := os.environ.get("BICEP") or shutil.which("bicep"):
-        return named
-    azure = Path(os.environ.get("AZURE_CONFIG_DIR") or Path.home() / ".azure")
-    installed = azure / "bin" / ("bicep.exe" if os.name == "nt" else "bicep")
-    return str(installed) if installed.is_file() else None
+    azure = os.environ.get("AZURE_CONFIG_DIR") or Path.home() / ".azure"
+    path = os.pathsep.join((os.environ.get("PATH", ""), str(Path(azure, "bin"))))
+    return os.environ.get("BICEP") or shutil.which("bicep", path=path)
 
 
-def predict(command: str) -> tuple[list[str], dict[str, Any]]:
+@functools.cache
+def predict() -> tuple[list[str], dict[str, Any]]:
     """Predict the deployment of main.bicepparam: every warning and error, and its resources."""
+    if not (command := find_bicep()):
+        pytest.skip("no Bicep compiler: set BICEP, or install one with `az bicep install`")
     with tempfile.TemporaryDirectory() as folder:
-        infra = Path(shutil.copytree(INFRA, Path(folder, "infra")))
-        file = infra / "main.bicepparam"
-        file.write_text(with_parameters(INFRA), "utf-8")
-        words = [command, "snapshot", str(file), "--mode", "overwrite"]
-        for name, value in DEPLOYMENT.items():
-            words += ["--" + re.sub("([A-Z])", r"-\1", name).lower(), value]
-        read = re.findall(r"readEnvironmentVariable\('(\w+)'", file.read_text("utf-8"))
-        variables = {name: value for name, value in os.environ.items() if name not in read}
+        file = Path(shutil.copytree(INFRA, Path(folder, "infra")), "main.bicepparam")
+        text = re.sub("^param cloud = .*", "", file.read_text("utf-8"), flags=re.MULTILINE)
+        file.write_text(f"{text}\nparam cloud = 'AzureCloud'\n", "utf-8")
+        variables = dict(os.environ)
+        for line, name in re.findall(r"(.*)readEnvironmentVariable\('(\w+)'", text):
+            variables.pop(name, None)  # of the person who runs the tests
+            if line.startswith("param identityId"):
+                variables[name] = IDENTITY
+        words = [command, "snapshot", str(file), "--mode", "overwrite", *WHERE.split()]
         done = subprocess.run(words, env=variables, capture_output=True, text=True)
-        written = infra / "main.snapshot.json"
+        written = file.with_suffix(".snapshot.json")
         snapshot = json.loads(written.read_text("utf-8")) if written.exists() else {}
     told = [line.removeprefix(folder) for line in (done.stderr + done.stdout).splitlines()]
     return [line for line in told if " : " in line or "rror" in line], snapshot
-
-
-def with_parameters(infra: Path, **parameters: str) -> str:
-    """Return main.bicepparam with Bicep expressions for what a deployment gets from outside."""
-    text, template = ((infra / f"main.{end}").read_text("utf-8") for end in ("bicepparam", "bicep"))
-    for name, value in (SURROUNDINGS | parameters).items():
-        if re.search(rf"^param {name} ", template, re.MULTILINE):
-            text = re.sub(rf"^param {name} = .*$", "", text, flags=re.MULTILINE)
-            text += f"\nparam {name} = {value}\n"
-    return text
 
 
 class Grant(NamedTuple):
@@ -102,22 +88,19 @@ def app_settings(snapshot: dict[str, Any]) -> dict[str, str]:
 def grants(snapshot: dict[str, Any]) -> list[Grant]:
     """List what the deployment grants, by role and by access policy."""
     found = []
-    # Cosmos DB has roles of its own.
-    kinds = ("DocumentDB/databaseAccounts/sqlRoleAssignments", "Authorization/roleAssignments")
-    for one in [one for kind in kinds for one in resources(snapshot, f"Microsoft.{kind}")]:
-        properties = one["properties"]
-        role = properties["roleDefinitionId"].rpartition("/")[2]
-        extended = re.match(r"\[extensionResourceId\('([^']+)'", one["id"])
-        where = extended[1] if extended else one["id"].partition("/providers/Microsoft.Auth")[0]
-        who = identity_of(properties["principalId"])
-        found.append(Grant(who, ROLES.get(role, role), properties.get("scope", where)))
-    for kind in ("Microsoft.KeyVault/vaults", "Microsoft.KeyVault/vaults/accessPolicies"):
-        for one in resources(snapshot, kind):
-            where = one["id"].partition("/accessPolicies/")[0]
-            for policy in one["properties"].get("accessPolicies", []):
-                who = identity_of(policy["objectId"])
-                for of, names in policy["permissions"].items():
-                    found += [Grant(who, f"{of}: {name}", where) for name in names]
+    for one in snapshot["predictedResources"]:
+        properties, kind = one.get("properties", {}), one["type"].rpartition("/")[2]
+        if kind in ("roleAssignments", "sqlRoleAssignments"):  # Cosmos DB has roles of its own
+            role = properties["roleDefinitionId"].rpartition("/")[2]
+            extended = re.match(r"\[extensionResourceId\('([^']+)'", one["id"])
+            where = extended[1] if extended else one["id"].partition("/providers/Microsoft.Auth")[0]
+            who = identity_of(properties["principalId"])
+            found.append(Grant(who, ROLES.get(role, role), properties.get("scope", where)))
+        where = one["id"].partition("/accessPolicies/")[0]
+        for policy in properties.get("accessPolicies", []):
+            who = identity_of(policy["objectId"])
+            for of, names in policy["permissions"].items():
+                found += [Grant(who, f"{of}: {name}", where) for name in names]
     return found
 
 

@@ -2,9 +2,6 @@
 
 So are its TLS and its check of the vault's challenge: REQUESTS_CA_BUNDLE trusts a certificate with
 the vaults' names, and sockets are opened to loopback. Any other address is refused and noted.
-
-    with FakeKeyVault() as fake_key_vault:
-        fake_key_vault.vault("contoso").set("billing-key", "s3cret-value")
 """
 
 from __future__ import annotations
@@ -33,7 +30,6 @@ import urllib3.util.connection
 CLOUDS = ("azure.net", "azure.cn", "usgovcloudapi.net")
 SUFFIXES = (*(f"vault.{one}" for one in CLOUDS), "vault.sovcloud-api.fr")
 TENANT = "7b0a3f6e-2a4d-4c1f-9d52-0f6a5c1b7e11"
-CALLER = f"appid={TENANT};oid={TENANT};iss=https://sts.windows.net/{TENANT}/"
 Reply = tuple[int, dict[str, Any], dict[str, str]]  # status, JSON body, headers
 
 
@@ -75,7 +71,6 @@ class Request:
 
     @property
     def secret(self) -> str:
-        """Return the name of the requested secret."""
         return self.path.split("/")[2] if self.path.startswith("/secrets/") else ""
 
 
@@ -96,15 +91,12 @@ class Handler(BaseHTTPRequestHandler):
     def reply(self, request: Request) -> None:
         status, answer, headers = self.server.fake_key_vault.answer(request)
         content = json.dumps(answer).encode()
-        self.begin(status, headers, content)
-        self.wfile.write(content)
-
-    def begin(self, status: int, headers: dict[str, str], content: bytes) -> None:
         self.send_response(status)
         length = {"Content-Length": str(len(content))}
         for name, value in ({"Content-Type": "application/json"} | headers | length).items():
             self.send_header(name, value)
         self.end_headers()
+        self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None: ...
 
@@ -154,13 +146,10 @@ class FakeKeyVault:
             ca_file.write_bytes(certificate_authority().cert_pem.bytes())
             self.vault_port = self._start(stack, self.tls_context())
             self.identity_port = self._start(stack, None)
-            variables = {
-                "IDENTITY_ENDPOINT": f"http://127.0.0.1:{self.identity_port}/msi/token",
-                "IDENTITY_HEADER": self._header,
-                **{"WEBSITE_SITE_NAME": "func-tests", "WEBSITE_SKU": "FlexConsumption"},
-                "REQUESTS_CA_BUNDLE": str(ca_file),
-                **dict.fromkeys(("NO_PROXY", "no_proxy"), "*"),
-            }
+            endpoint = f"http://127.0.0.1:{self.identity_port}/msi/token"
+            variables = {"IDENTITY_ENDPOINT": endpoint, "IDENTITY_HEADER": self._header}
+            variables |= {"WEBSITE_SITE_NAME": "func-tests", "WEBSITE_SKU": "FlexConsumption"}
+            variables |= {"REQUESTS_CA_BUNDLE": str(ca_file), "NO_PROXY": "*", "no_proxy": "*"}
             stack.enter_context(mock.patch.dict(os.environ, variables))
             sockets = urllib3.util.connection
             redirect = functools.partial(self.connect, sockets.create_connection)
@@ -169,7 +158,6 @@ class FakeKeyVault:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop both services, and end the redirection."""
         self._stack.close()
 
     def _start(self, stack: contextlib.ExitStack, context: ssl.SSLContext | None) -> int:
@@ -216,8 +204,7 @@ class FakeKeyVault:
         found = [one for one in self.identities if (one or "").lower() == wanted]
         if not found:
             kind = "User Assigned or Delegated Managed Identity" if wanted else "Managed Identity"
-            text = f"No {kind} found for specified ClientId/ResourceId/PrincipalId."
-            return 400, {"statusCode": 400, "message": text, "correlationId": TENANT}, {}
+            return 400, {"statusCode": 400, "message": f"No {kind} found"}, {}
         token, expires = f"eyJ0.{secrets.token_urlsafe(96)}", time.time() + self.token_life
         self.tokens[token] = (found[0], resource, expires)
         body = {"access_token": token, "expires_on": str(int(expires)), "token_type": "Bearer"}
@@ -230,37 +217,31 @@ class FakeKeyVault:
         if resource == f"https://{suffix}" and time.time() < expires:
             return self.read(vault, identity, request)
         where = f'authorization="https://login.windows.net/{TENANT}", resource="https://{suffix}"'
-        status, body, _ = refusal(401, "Unauthorized", "AKV10000: Request is missing a token.")
-        return status, body, {"WWW-Authenticate": f"Bearer {where}"}
+        return *refusal(401, "Unauthorized")[:2], {"WWW-Authenticate": f"Bearer {where}"}
 
     def read(self, vault: Vault, identity: str | None, request: Request) -> Reply:
         """Answer an identity that has shown a valid token."""
         if vault.readers is not None and identity not in vault.readers:
-            text = f"The user, group or application '{CALLER}' does not have secrets get permission"
-            text += f" on key vault '{vault.host.partition('.')[0]};location=westeurope'."
-            return refusal(403, "Forbidden", text, "ForbiddenByPolicy")
+            return refusal(403, "ForbiddenByPolicy")
         if other := self.others.get(f"{request.endpoint}/{request.path.split('/')[1]}"):
             return other(request)
         version = request.path.rstrip("/").partition(f"/{request.secret}/")[2]
         if not (found := vault.find(request.secret, version)):
-            text = f"A secret with (name/id) {request.secret} was not found in this key vault."
-            return refusal(404, "SecretNotFound", text)
+            return refusal(404, "SecretNotFound")
         name, version, value, attributes = found[-1]
         url = f"https://{vault.host}/secrets/{name}/{version}"
         return 200, {"value": value, "id": url, "attributes": attributes}, {}
 
 
-def refusal(status: int, code: str, text: str, inner: str = "") -> Reply:
-    """Make an error as Key Vault words it."""
-    error: dict[str, Any] = {"code": code, "message": text}
-    return status, {"error": error | ({"innererror": {"code": inner}} if inner else {})}, {}
+def refusal(status: int, code: str) -> Reply:
+    """Make an error in Key Vault's form."""
+    return status, {"error": {"code": code, "message": code, "innererror": {"code": code}}}, {}
 
 
 certificate_authority = functools.cache(trustme.CA)
 
 
-@dataclass(frozen=True)
-class Declared:
+class Declared(NamedTuple):
     """What the functions declare, as it is in the fake Key Vault."""
 
     fake_key_vault: FakeKeyVault

@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
 
-from support.fake_key_vault import CALLER, FakeKeyVault, Reply, Request
+from support.fake_key_vault import FakeKeyVault, Reply, Request, refusal
 
 DIGEST = utils.Prehashed(hashes.SHA256())
 PADDINGS: dict[str, Any] = {
@@ -40,15 +40,11 @@ class Keys:
         _, name, version, operation, *_ = f"{request.path.strip('/')}///".split("/")
         operation = operation or "get"
         if operation not in self.permissions:
-            text = f"The user, group or application '{CALLER}' does not have keys {operation} "
-            text += f"permission on key vault '{self.host.partition('.')[0]};location=westeurope'."
-            error: dict[str, Any] = {"code": "Forbidden", "message": text}
-            return 403, {"error": error | {"innererror": {"code": "ForbiddenByPolicy"}}}, {}
+            return refusal(403, "ForbiddenByPolicy")
         known = self.versions.get(name.lower(), [])
         found = [(one, key) for one, key in known if version in ("", one)]
         if not found:
-            text = f"A key with (name/id) {name}/{version} was not found in this key vault."
-            return 404, {"error": {"code": "KeyNotFound", "message": text}}, {}
+            return refusal(404, "KeyNotFound")
         version, key = found[-1]
         kid = f"https://{self.host}/keys/{name}/{version}"
         if operation == "get":

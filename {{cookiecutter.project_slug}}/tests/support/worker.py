@@ -71,14 +71,12 @@ def declared_settings() -> dict[str, str]:
             # Valid for a vault, a secret, a key and a version.
             found[name] = text or ("s" + re.sub("[^a-z0-9]", "", name.lower()))[:24]
     found = {name: value for name, value in found.items() if name.upper() not in OWN}
-    problems: list[Any] = []
     with contextlib.suppress(Exception):  # tests/contract says why the app cannot be loaded
-        problems = declarations(found).problems
-    for problem in problems:
-        stand_in = STAND_INS.get(problem.property.rpartition(".")[2], "")
-        for name in re.findall(r"%([^%]+)%", str(problem.value)):
-            if stand_in and name in found:
-                found[name] = stand_in.format(name)
+        for problem in declarations(found).problems:
+            stand_in = STAND_INS.get(problem.property.rpartition(".")[2], "")
+            for name in re.findall(r"%([^%]+)%", str(problem.value)):
+                if stand_in and name in found:
+                    found[name] = stand_in.format(name)
     return found
 
 
@@ -138,17 +136,14 @@ def http_request(
 
 
 def timer(*, past_due: bool = False) -> TimerRequest:
-    """Make what a timer passes when it fires."""
     return TimerRequest(past_due=past_due)
 
 
 def queue_message(body: str | bytes, *, id: str = "1", dequeue_count: int = 1) -> QueueMessage:
-    """Make a message of a storage queue."""
-    return QueueMessage(body=body, id=id, dequeue_count=dequeue_count)
+    return QueueMessage(body=body, id=id, dequeue_count=dequeue_count)  # type: ignore[no-untyped-call]
 
 
 def blob(content: bytes, path: str = "container/blob") -> InputStream:
-    """Make a blob."""
     uri = f"https://account.blob.core.windows.net/{path}"
     return InputStream(data=content, name=path, uri=uri, length=len(content))
 
@@ -166,12 +161,9 @@ class Output(func.Out[Any]):
 
 
 def call(function: Any, trigger: Any = None, **others: Any) -> Any:
-    """Call a function as the worker does.
+    """Call a function of `load_app()` with what arrives: by default, an HTTP request.
 
-    Args:
-        function: One of `load_app()`.
-        trigger: What arrives, such as `queue_message(b"…")`; by default an HTTP request.
-        others: Its other parameters: a value for an input, an `Output()` for an output.
+    `others` are its other parameters: a value for an input, an `Output()` for an output.
     """
     sent = http_request() if trigger is None else trigger
     answer = function.get_user_function()(**{function.get_trigger().name: sent}, **others)

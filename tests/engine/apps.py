@@ -8,7 +8,8 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -218,7 +219,7 @@ class Host(Runtime):
 
 
 def hasten(patch: pytest.MonkeyPatch, times: float, back_off: float) -> dict[str, float]:
-    """Make the engine's patience that many times shorter; all else is as in production.
+    """Make the engine's limits that many times shorter; all else is as in production.
 
     Args:
         patch: What undoes it.
@@ -236,6 +237,14 @@ def hasten(patch: pytest.MonkeyPatch, times: float, back_off: float) -> dict[str
     timing = importlib.import_module("identity_bindings.timing")
     patch.setattr(timing, "LONGEST_BACK_OFF", back_off)
     return {"late": timing.LATE, "wait": timing.WAIT, "back_off": back_off}
+
+
+def wait_for(holds: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait until something holds. The limit is for what never happens, not for a busy machine."""
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends, "it did not happen"
+        time.sleep(0.005)
 
 
 def engine_threads() -> list[str]:

@@ -12,17 +12,14 @@ import json
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import azure.functions as func
 import pytest
-from apps import HTTP, RES, Project, logged
+from apps import HTTP, RES, VALUE, Project, logged
 from folders import key_vault
-from support.fake_key_vault import FakeKeyVault
 
-VALUE = "the-value-of-it"
 NOW = "2026-11-28T08:00:00Z"
 ACTIVITY = {"type": "activityTrigger", "name": "order", "direction": "in"}
 ORCHESTRATOR = {"type": "orchestrationTrigger", "name": "context", "direction": "in"}
@@ -46,12 +43,9 @@ def secret(name="api_key", vault="contoso"):
 
 
 @pytest.fixture
-def project(fake_key_vault: FakeKeyVault, tmp_path: Path) -> Iterator[Project]:
-    fake_key_vault.vault("contoso").set("api-key", VALUE)
-    with Project(tmp_path) as project:
-        project.write("function_app.py", V2)
-        (project.folder / "functions").mkdir()
-        yield project
+def project(project: Project) -> Project:
+    project.write("function_app.py", V2)
+    return project
 
 
 @pytest.fixture

@@ -34,16 +34,16 @@ Boundary = Callable[[BaseException], BaseException]
 VALUE = "the-value-of-it-7f3a"
 
 
-def mask(text: str) -> str:
-    return text.replace(VALUE, "***")
-
-
 @pytest.fixture
-def without_secrets(monkeypatch: pytest.MonkeyPatch) -> Boundary:
+def without_secrets() -> Boundary:
     module: Any = importlib.import_module("identity_bindings.masking")
-    monkeypatch.setattr(module, "mask", mask)
+    module.register(VALUE)
     found: Boundary = module.without_secrets
     return found
+
+
+def mask(text: str) -> str:
+    return str(importlib.import_module("identity_bindings.masking").mask(text))
 
 
 def rendered(error: BaseException) -> str:
@@ -173,8 +173,8 @@ def http_exception(text: str) -> None:
 
 
 def slotted(text: str) -> None:
-    told = {"__slots__": (), "__str__": lambda self: f"it is {text}"}
-    raise type("Sealed", (Exception,), told)()
+    members = {"__slots__": (), "__str__": lambda self: f"it is {text}"}
+    raise type("Sealed", (Exception,), members)()
 
 
 # What raises, and whether a stand-in leaves where it holds the secret: the text then shows it.
@@ -309,13 +309,6 @@ def test_a_class_that_cannot_be_read_shows_nothing(without_secrets: Boundary) ->
         clean = without_secrets(error)
         assert clean is not error
         assert (str(clean), clean.__context__) == ("<exception str() failed>", None)
-
-
-def test_a_header_of_an_http_exception_is_masked(without_secrets: Boundary) -> None:
-    clean = without_secrets(fastapi.HTTPException(401, "no", {"X-Key": VALUE}))
-
-    assert isinstance(clean, starlette.exceptions.HTTPException)
-    assert clean.headers == {"X-Key": "***"}
 
 
 def test_a_long_chain_and_one_that_ends_in_itself(without_secrets: Boundary) -> None:

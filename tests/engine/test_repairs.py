@@ -99,6 +99,7 @@ def every_repair(repairs: Any) -> dict[str, str]:
         for noun, denial, reader, version in product(
             ("secret", "key"), DENIALS, readers, (None, "0123456789abcdef0123456789abcdef")
         )
+        if version is None or denial in ("404", "Disabled")
     }
     found["system not assigned"] = repairs.assign_identity(None)
     found["user not assigned"] = repairs.assign_identity(IDENTITY)
@@ -201,9 +202,14 @@ def test_where_the_group_is_not_known_it_is_looked_up(
 def test_every_repair_is_one_line_of_commands_that_a_shell_understands(
     repairs: Any, run: Any
 ) -> None:
-    for name, repair in every_repair(repairs).items():
-        assert "\n" not in repair
-        assert run(repair), name
+    every = every_repair(repairs)
+
+    assert not any("\n" in repair for repair in every.values())
+    assert all(commands(repair) for repair in every.values())
+    # Those of a user-assigned identity differ in its id only, which other tests run.
+    unique = {repair for name, repair in every.items() if "user" not in name}
+    for repair in sorted(unique):
+        assert run(repair), repair
 
 
 @pytest.mark.slow

@@ -321,14 +321,14 @@ def test_the_last_32_values_of_a_secret_are_masked() -> None:
 def test_nothing_of_the_engine_shows_a_value(
     fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
 ) -> None:
-    fake_key_vault.vault("contoso").set("api-key", "the-value-of-it")
+    fake_key_vault.vault("contoso").set("api-key", "of-this-test-only")
     declare(tmp_path, "echo", "def main(req, mySecret):\n    return mySecret\n", key_vault())
     handler = app()["echo"].get_user_function()
     value = handler(req=None)
 
-    assert value == "the-value-of-it"
+    assert value == "of-this-test-only"
     assert type(value) is str
-    gc.collect()  # what earlier tests left
+    gc.collect()
     ours = [
         one
         for one in gc.get_objects()
@@ -336,8 +336,8 @@ def test_nothing_of_the_engine_shows_a_value(
     ]
     assert len(ours) > 5
     for one in ours:
-        assert "the-value" not in repr(one), type(one)
-        assert "the-value" not in str(one), type(one)
+        assert "of-this-test-only" not in repr(one), type(one)
+        assert "of-this-test-only" not in str(one), type(one)
 
 
 BROKEN = b'{"access_token": "eyJ0eXAi.SECRETTOKENSECRETTOKEN'

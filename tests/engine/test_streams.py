@@ -9,16 +9,13 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import HTTP, RES, Project, logged
+from apps import HTTP, RES, VALUE, Project, logged
 from folders import key_vault
 from streams import HAS_RUNTIME, HAS_WORKER, Answer, Streams
-from support.fake_key_vault import FakeKeyVault
 
-VALUE = "the-value-of-it"
 SETTING = "PYTHON_ENABLE_INIT_INDEXING"
 IMPORT = (
     "from azurefunctions.extensions.http.fastapi import JSONResponse, Request, StreamingResponse\n"
@@ -80,7 +77,6 @@ OFF = {
         name: Answer(500, ERROR, False) for name in ("stream", "plain", "refuses", "fails", "wrong")
     },
 }
-# What the worker says of an unfit annotation or of a handler that returns one.
 MODELS = ["function.json", "decorators"]
 V2 = """
 import azure.functions as func
@@ -90,27 +86,17 @@ app = func.FunctionApp()
 
 
 @pytest.fixture
-def project(
-    fake_key_vault: FakeKeyVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Project]:
-    fake_key_vault.vault("contoso").set("api-key", VALUE)
+def project(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     monkeypatch.setenv(SETTING, "1")
-    with _fresh_extensions(), Project(tmp_path) as project:
-        yield project
+    forget_extensions()
+    yield project
+    forget_extensions()
 
 
-class _fresh_extensions:
-    """No extension of the worker is imported, as in a new process."""
-
-    def __enter__(self) -> None:
-        self._take()
-
-    def __exit__(self, *_: object) -> None:
-        self._take()
-
-    def _take(self) -> None:
-        for name in [one for one in sys.modules if one.startswith("azurefunctions")]:
-            del sys.modules[name]
+def forget_extensions() -> None:
+    """Forget the worker's extensions, as in a new process."""
+    for name in [one for one in sys.modules if one.startswith("azurefunctions")]:
+        del sys.modules[name]
 
 
 @pytest.fixture

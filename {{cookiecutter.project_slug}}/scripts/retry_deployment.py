@@ -31,13 +31,14 @@ def run(command: list[str]) -> tuple[int, str]:
     if not (program := shutil.which(command[0])):
         sys.exit(f"{command[0]} was not found on the path.")
     output = ""
-    with subprocess.Popen(  # noqa: S603 - no shell
+    process = subprocess.Popen(  # noqa: S603 - no shell
         [program, *command[1:]],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
-    ) as process:
+    )
+    with process:
         for line in process.stdout or ():
             print(line, end="", flush=True)
             output += line

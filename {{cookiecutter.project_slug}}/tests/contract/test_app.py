@@ -94,10 +94,12 @@ def test_every_setting_of_a_binding_is_defined(declared: Declared) -> None:
 def test_every_declared_value_arrives(declared: Declared) -> None:
     worker.load_app()
     injections = _report().injections
+    patience = importlib.import_module("identity_bindings.sources").Patience()
+    wait = importlib.import_module("identity_bindings.injection").wait_for_all
 
-    for one in injections:
-        one.wait()  # as a call does, until the Azure SDK has read it
-        value = one.give(one.source.reading)
+    # As a call does, until the Azure SDK has read them.
+    for one, reading in zip(injections, wait(injections, patience), strict=True):
+        value = one.give(reading)
         expected = declared.values.get((one.function, one.binding.name), value)
         arrived = value == expected or str(getattr(value, "value", "")) == expected
         assert arrived, f"{one.function}, {one.binding.name}: another value arrived"

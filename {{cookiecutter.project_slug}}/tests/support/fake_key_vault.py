@@ -27,8 +27,8 @@ from urllib.parse import parse_qsl, urlsplit
 import trustme
 import urllib3.util.connection
 
-CLOUDS = ("azure.net", "azure.cn", "usgovcloudapi.net")
-SUFFIXES = (*(f"vault.{one}" for one in CLOUDS), "vault.sovcloud-api.fr")
+CLOUDS = ("azure.net", "azure.cn", "usgovcloudapi.net", "sovcloud-api.fr")
+SUFFIXES = tuple(f"vault.{one}" for one in CLOUDS)
 TENANT = "7b0a3f6e-2a4d-4c1f-9d52-0f6a5c1b7e11"
 Reply = tuple[int, dict[str, Any], dict[str, str]]  # status, JSON body, headers
 

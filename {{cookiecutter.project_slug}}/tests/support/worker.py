@@ -117,8 +117,7 @@ def index(app: func.FunctionApp) -> dict[str, Any]:
 
 def bindings(function: Any) -> dict[str, dict[str, Any]]:
     """Return a function's bindings by name, as the worker sends them to the host."""
-    sent = [json.loads(binding) for binding in function.get_raw_bindings()]
-    return {binding["name"]: binding for binding in sent}
+    return {one["name"]: one for one in map(json.loads, function.get_raw_bindings())}
 
 
 def http_request(

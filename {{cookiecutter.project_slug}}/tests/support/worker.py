@@ -139,7 +139,7 @@ def timer(*, past_due: bool = False) -> TimerRequest:
 
 
 def queue_message(body: str | bytes, *, id: str = "1", dequeue_count: int = 1) -> QueueMessage:
-    return QueueMessage(body=body, id=id, dequeue_count=dequeue_count)  # type: ignore[no-untyped-call]
+    return QueueMessage(body=body, id=id, dequeue_count=dequeue_count)
 
 
 def blob(content: bytes, path: str = "container/blob") -> InputStream:

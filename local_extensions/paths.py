@@ -62,6 +62,7 @@ OPTIONAL: dict[str, Callable[["Facts"], object]] = {
     "infra/modules/vault-access.bicep": lambda facts: not facts.granted,
     "infra/modules/vault-mode.bicep": lambda facts: not facts.granted,
     # vault_source, network
+    "infra/modules/existing-network.bicep": lambda facts: facts.private,
     "infra/modules/network.bicep": lambda facts: facts.private,
     "infra/modules/private-endpoint.bicep": lambda facts: facts.private,
     "infra/modules/vault.bicep": lambda facts: facts.new_vault,

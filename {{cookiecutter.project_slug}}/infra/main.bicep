@@ -1,21 +1,42 @@
 {%- set facts = cookiecutter | facts -%}
+{%- set other_vaults = not facts.granted or facts.private -%}
 // Everything the app needs, in one resource group. modules/ has one file for each concern; this file connects them.
 // Names and ids are computed here and passed to modules, never read from their outputs, so that what-if knows them.
 targetScope = 'resourceGroup'
+
+import * as check from 'checks.bicep'
+{%- if facts.private %}
+import * as given from 'modules/existing-network.bicep'
+{%- endif %}
 
 @description('The region. Default: that of the resource group.')
 param location string = resourceGroup().location
 
 @description('The azd environment that this deployment belongs to.')
+@maxLength(256)
 param environmentName string
 
 @description('Tags for every resource.')
-param tags object = {}
+param tags check.values = {}
 
-@description('What the resources\' names begin with. Two apps in one resource group need two.')
+@description('Part of the resources\' names. Two apps in one resource group need two.')
 @minLength(2)
 @maxLength(32)
 param project string = '{{ facts.project_slug }}'
+
+@description('What the resources\' names begin with.')
+@maxLength(8)
+param prefix string = ''
+
+@description('The app\'s globally unique name. With more than 32 characters, two apps could share a host id.')
+@minLength(2)
+@maxLength(32)
+param appName string = '${take('${prefix}func-${project}', 18)}-${uniqueString(resourceGroup().id, project)}'
+
+@description('The globally unique name of the host\'s storage account.')
+@minLength(3)
+@maxLength(24)
+param storageAccountName string = '${toLower(replace(prefix, '-', ''))}st${uniqueString(resourceGroup().id, project)}'
 
 @description('The cloud. Outside of the public one, the host needs the addresses of its storage.')
 param cloud string = environment().name
@@ -29,15 +50,16 @@ param instanceMemoryMB int = 2048
 @maxValue(1000)
 param maximumInstanceCount int = 100
 
-@description('The app\'s globally unique name. With more than 32 characters, two apps could share a host id.')
-@minLength(2)
-@maxLength(32)
-param appName string = 'func-${take(project, 13)}-${uniqueString(resourceGroup().id, project)}'
+@description('How many instances always run, by http, blob, durable, or function:NAME for a function of another trigger.')
+param alwaysReady check.counts = {}
 
-@description('The globally unique name of the host\'s storage account.')
-@minLength(3)
-@maxLength(24)
-param storageAccountName string = 'st${uniqueString(resourceGroup().id, project)}'
+@description('How many HTTP requests an instance serves at the same time. Default: the platform decides.')
+@minValue(1)
+@maxValue(1000)
+param httpConcurrency int?
+
+@description('Whether the app and its storage continue when one availability zone fails.')
+param zoneRedundant bool = false
 
 @description('How often the app reads each secret again, in seconds.')
 @minValue(1)
@@ -54,25 +76,43 @@ param storageQueuesAndTables bool = false
 @description('The vault\'s globally unique name. It stays taken after the vault is deleted.')
 @minLength(3)
 @maxLength(24)
-param vaultName string = 'kv-${uniqueString(resourceGroup().id, project)}'
+param vaultName string = '${prefix}kv-${uniqueString(resourceGroup().id, project)}'
 {%- endif %}
 
 @description('Resource id of the action group that is notified when the app loses access to a secret. Empty: nobody is.')
 param alertActionGroupId string = ''
-{%- if not facts.granted or facts.private %}
+
+@description('Resource id of an existing Log Analytics workspace. Empty: the deployment creates one.')
+param logWorkspaceId string = ''
+
+@description('How long the new workspace keeps logs. Default: 90 days.')
+@minValue(30)
+@maxValue(730)
+param logRetentionDays int?
+
+@description('How much the new workspace takes in a day, in GB. Default: no limit.')
+@minValue(1)
+param logDailyCapGB int?
+
+@description('Whether all logs and metrics of the app, its storage{{ ' and the vault' if facts.new_vault }} go to the workspace.')
+param diagnostics bool = false
+
+@description('IPv4 networks that may call the app. Empty: all.')
+@maxLength(512)
+param allowedAddresses string[] = []
+
+@description('Application id of the app\'s registration in Microsoft Entra ID. Empty: callers need no token.')
+param authClientId string = ''
+
+@description('What a token\'s audience may be, beside authClientId. Default: api://authClientId.')
+param authAudiences string[] = []
+
+@description('Application ids of those that may call the app.')
+param authAllowedApplications string[] = []
+{%- if other_vaults %}
 
 @description('Other vaults that the app reads. Default place: this resource group and subscription.')
-param otherVaults otherVault[] = []
-
-type otherVault = {
-  @minLength(3)
-  @maxLength(24)
-  name: string
-  resourceGroup: string?
-  @minLength(36)
-  @maxLength(36)
-  subscription: string?
-}
+param otherVaults check.otherVault[] = []
 {%- endif %}
 {%- if facts.new_vault %}
 
@@ -87,26 +127,32 @@ param setterObjectId string = ''
 @description('The globally unique name of the storage account for documents.')
 @minLength(3)
 @maxLength(24)
-param documentsAccountName string = 'stdocs${uniqueString(resourceGroup().id, project)}'
+param documentsAccountName string = '${take(toLower('${replace(prefix, '-', '')}stdocs'), 11)}${uniqueString(resourceGroup().id, project)}'
 {%- endif %}
 {%- if facts.cosmos_db %}
 
 @description('The globally unique name of the Cosmos DB account.')
 @minLength(3)
 @maxLength(44)
-param cosmosAccountName string = 'cosmos-${uniqueString(resourceGroup().id, project)}'
+param cosmosAccountName string = '${toLower(prefix)}cosmos-${uniqueString(resourceGroup().id, project)}'
 {%- endif %}
 {%- if facts.service_bus %}
 
 @description('The globally unique name of the Service Bus namespace.')
 @minLength(6)
 @maxLength(50)
-param serviceBusName string = 'sb-${uniqueString(resourceGroup().id, project)}'
+param serviceBusName string = '${prefix}sb-${uniqueString(resourceGroup().id, project)}'
 {%- endif %}
 {%- if facts.private %}
 
 @description('The addresses of the app\'s virtual network, a /25 or larger. To be peered, they must be free.')
 param networkAddresses string = '10.0.0.0/24'
+
+@description('Subnets and DNS zones of others, in place of a virtual network of the app.')
+param existingNetwork given.network?
+
+@description('Whether the app is reached through a private endpoint only, also to deploy its code.')
+param privateInbound bool = false
 {%- endif %}
 {%- if facts.api_scope %}
 
@@ -122,114 +168,121 @@ param identityId string
 
 var vaultName = '{{ facts.vault_name }}'
 {%- endif %}
-{%- if facts.vault_group and (facts.private or not facts.granted) %}
-var vaultGroup = '{{ facts.vault_group }}'
-var vaultSubscription = {{ "'%s'" % facts.vault_subscription if facts.vault_subscription else 'subscription().subscriptionId' }}
-{%- endif %}
 {%- if facts.identity_source == 'existing' %}
 var identityGroup = '{{ facts.identity_group }}'
 var identitySubscription = '{{ facts.identity_subscription }}'
 {%- endif %}
-
-// A parameter that cannot work ends the deployment with its name, before any resource is created.
-func madeOf(text string, characters string) bool =>
-  empty(filter(range(0, length(text)), index => !contains(characters, substring(text, index, 1))))
-
-func isGuid(text string) bool =>
-  madeOf(toLower(text), '0123456789abcdef-') && join(map(split(text, '-'), part => string(length(part))), ' ') == '8 4 4 4 12'
-
-func isIdOf(path array, type string) bool =>
-  length(path) == 9 && isGuid(path[?2] ?? '') && !empty(path[?4]) && !empty(path[?8]) && toLower(join(
-    [path[?1], path[?3], path[?5], path[?6], path[?7]],
-    '/'
-  )) == 'subscriptions/resourcegroups/providers/${type}'
-
-var lettersAndDigits = 'abcdefghijklmnopqrstuvwxyz0123456789'
-{%- if facts.identity_by_setting %}
-var identityPath = split(identityId, '/')
-{%- endif %}
-{%- if not facts.granted or facts.private %}
-var otherVaultNames = map(otherVaults, other => toLower(other.name))
+{%- if other_vaults %}
+var vaults = map(
+  [
+    {
+      name: vaultName
+      {%- if facts.vault_group %}
+      resourceGroup: '{{ facts.vault_group }}'
+      {%- endif %}
+      {%- if facts.vault_subscription %}
+      subscription: '{{ facts.vault_subscription }}'
+      {%- endif %}
+    }
+    ...otherVaults
+  ],
+  one => {
+    name: one.name
+    subscription: one.?subscription ?? subscription().subscriptionId
+    group: one.?resourceGroup ?? resourceGroup().name
+  }
+)
+var vaultNames = map(vaults, one => toLower(one.name))
 {%- endif %}
 {%- if facts.private %}
-var networkPath = split(networkAddresses, '/')
-var octets = map(range(0, 256), octet => string(octet))
-{%- endif %}
-var checks = [
-  {
-    passed: madeOf(toLower(project), '${lettersAndDigits}-')
-    problem: 'project: \'${project}\': letters, digits and hyphens are expected'
-  }
-  {
-    passed: madeOf(toLower(appName), '${lettersAndDigits}-')
-    problem: 'appName: \'${appName}\': letters, digits and hyphens are expected'
-  }
-  {
-    passed: madeOf(storageAccountName, lettersAndDigits)
-    problem: 'storageAccountName: \'${storageAccountName}\': lower-case letters and digits are expected'
-  }
-  {
-    passed: empty(alertActionGroupId) || isIdOf(split(alertActionGroupId, '/'), 'microsoft.insights/actiongroups')
-    problem: 'alertActionGroupId: \'${alertActionGroupId}\': /subscriptions/…/Microsoft.Insights/actionGroups/… is expected'
-  }
-  {%- if facts.identity_by_setting %}
-  {
-    passed: isIdOf(identityPath, 'microsoft.managedidentity/userassignedidentities')
-    problem: 'identityId: \'${identityId}\': set {{ facts.identity_setting }} to /subscriptions/…/Microsoft.ManagedIdentity/userAssignedIdentities/…'
-  }
+var groups = [
+  'vault'
+  'blob'
+  {%- if facts.cosmos_db %}
+  'Sql'
   {%- endif %}
-  {%- if facts.new_vault %}
-  {
-    passed: empty(setterObjectId) || isGuid(setterObjectId)
-    problem: 'setterObjectId: \'${setterObjectId}\': an object id is expected, which is a GUID'
-  }
-  {%- endif %}
-  {%- if not facts.granted or facts.private %}
-  {
-    passed: length(otherVaultNames) == length(union(otherVaultNames, []))
-    problem: 'otherVaults: ${join(otherVaultNames, ', ')}: each vault is expected once'
-  }
-  {
-    passed: empty(filter(
-      otherVaults,
-      other => other.?subscription != null && (!isGuid(other.?subscription ?? '') || empty(other.?resourceGroup))
-    ))
-    problem: 'otherVaults: a subscription is expected to be a GUID, together with a resourceGroup'
-  }
-  {
-    passed: !contains(otherVaultNames, toLower(vaultName))
-    problem: 'otherVaults: ${vaultName}: the app\'s own vault is expected in vaultName only'
-  }
-  {%- endif %}
-  {%- if facts.blob_storage %}
-  {
-    passed: toLower(storageAccountName) != toLower(documentsAccountName)
-    problem: 'documentsAccountName: ${documentsAccountName}: a name that differs from storageAccountName is expected'
-  }
-  {%- endif %}
-  {%- if facts.private %}
-  {
-    passed: length(filter(split(networkPath[0], '.'), octet => contains(octets, octet))) == 4 && contains(
-        skip(take(octets, 26), 8),
-        networkPath[?1] ?? ''
-      )
-      ? parseCidr(networkAddresses).network == networkPath[0]
-      : false
-    problem: 'networkAddresses: \'${networkAddresses}\': a network from /8 to /25 is expected, such as 10.0.0.0/24'
-  }
-  {%- endif %}
+  ...(storageQueuesAndTables ? ['queue', 'table'] : [])
+  ...(privateInbound ? ['sites'] : [])
 ]
-var problems = map(filter(checks, check => !check.passed), check => check.problem)
+{%- endif %}
+
+// Parameters that cannot work end the deployment with their names, before any resource is created.
+var problems = filter(
+  [
+    check.name('project', project)
+    check.name('appName', appName)
+    check.storageName('storageAccountName', storageAccountName)
+    empty(prefix) ? '' : check.strictName('prefix', '${prefix}x')
+    check.id('alertActionGroupId', alertActionGroupId, 'Microsoft.Insights/actionGroups')
+    check.id('logWorkspaceId', logWorkspaceId, 'Microsoft.OperationalInsights/workspaces')
+    empty(logWorkspaceId) || logRetentionDays == null && logDailyCapGB == null
+      ? ''
+      : 'logWorkspaceId: an existing workspace has its own retention and cap: remove logRetentionDays and logDailyCapGB'
+    ...map(items(alwaysReady), one => check.alwaysReady(one.key, one.value, maximumInstanceCount))
+    ...map(allowedAddresses, one => check.network('allowedAddresses', one, 1, 32))
+    ...map(authAllowedApplications, one => check.guid('authAllowedApplications', one))
+    empty(authClientId) ? '' : check.guid('authClientId', authClientId)
+    empty(authClientId) == empty(authAllowedApplications) && !(empty(authClientId) && !empty(authAudiences))
+      ? ''
+      : 'authClientId: it is expected together with authAllowedApplications, and authAudiences only with both'
+    {%- if facts.identity_by_setting %}
+    empty(identityId)
+      ? 'identityId: \'\': set {{ facts.identity_setting }} to /subscriptions/…/Microsoft.ManagedIdentity/userAssignedIdentities/…'
+      : check.id('identityId', identityId, 'Microsoft.ManagedIdentity/userAssignedIdentities')
+    {%- endif %}
+    {%- if facts.new_vault %}
+    empty(setterObjectId) ? '' : check.guid('setterObjectId', setterObjectId)
+    {%- endif %}
+    {%- if facts.vault_setting %}
+    check.strictName('vaultName', vaultName)
+    {%- endif %}
+    {%- if other_vaults %}
+    ...flatten(map(otherVaults, one => check.vault(one)))
+    length(vaultNames) == length(union(vaultNames, [])) ? '' : 'otherVaults: each vault is expected once, the app\'s own in vaultName only'
+    {%- endif %}
+    {%- if facts.blob_storage %}
+    check.storageName('documentsAccountName', documentsAccountName)
+    documentsAccountName != storageAccountName
+      ? ''
+      : 'documentsAccountName: ${documentsAccountName}: a name that differs from storageAccountName is expected'
+    {%- endif %}
+    {%- if facts.cosmos_db %}
+    check.cosmosName('cosmosAccountName', cosmosAccountName)
+    {%- endif %}
+    {%- if facts.service_bus %}
+    check.strictName('serviceBusName', serviceBusName)
+    {%- endif %}
+    {%- if facts.private %}
+    check.network('networkAddresses', networkAddresses, 8, 25)
+    ...given.problems(existingNetwork, groups)
+    existingNetwork == null || networkAddresses == '10.0.0.0/24'
+      ? ''
+      : 'existingNetwork: an existing network has its own addresses: remove networkAddresses'
+    !privateInbound || empty(allowedAddresses)
+      ? ''
+      : 'privateInbound: only private addresses can call the app: remove allowedAddresses'
+    {%- endif %}
+  ],
+  problem => !empty(problem)
+)
 var allTags = empty(problems)
   ? union(tags, { 'azd-env-name': environmentName, project: project })
   : fail(join(problems, '; '))
-
-var insightsName = 'appi-${project}'
-var workspaceName = 'log-${project}'
+var insightsName = '${prefix}appi-${project}'
 var packageContainerName = 'app-package'
+var workspaceName = '${prefix}log-${project}'
+var workspaceId = empty(logWorkspaceId)
+  ? resourceId('Microsoft.OperationalInsights/workspaces', workspaceName)
+  : logWorkspaceId
+{%- if facts.identity_by_setting %}
+var identityPath = split(identityId, '/')
+{%- endif %}
 {%- if facts.private %}
-var networkName = 'vnet-${project}'
-var endpointSubnetId = resourceId('Microsoft.Network/virtualNetworks/subnets', networkName, 'endpoints')
+var networkName = '${prefix}vnet-${project}'
+var subnets = existingNetwork ?? {
+  appSubnetId: resourceId('Microsoft.Network/virtualNetworks/subnets', networkName, 'app')
+  endpointSubnetId: resourceId('Microsoft.Network/virtualNetworks/subnets', networkName, 'endpoints')
+}
 var zones = {
   vault: replace(environment().suffixes.keyvaultDns, '.vault.', 'privatelink.vaultcore.')
   blob: 'privatelink.blob.${environment().suffixes.storage}'
@@ -243,12 +296,18 @@ var zones = {
         table: 'privatelink.table.${environment().suffixes.storage}'
       }
     : {})
+  // https://learn.microsoft.com/azure/private-link/private-endpoint-dns
+  ...(privateInbound ? { sites: 'privatelink.${domains[?cloud] ?? 'azurewebsites.net'}' } : {})
 }
+var domains = { AzureUSGovernment: 'azurewebsites.us', AzureChinaCloud: 'chinacloudsites.cn' }
+var zoneIds = existingNetwork == null
+  ? mapValues(zones, zone => resourceId('Microsoft.Network/privateDnsZones', zone))
+  : existingNetwork.?zoneIds ?? {}
 {%- endif %}
 {%- if facts.identity_source == 'created' %}
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
-  name: 'id-${project}'
+  name: '${prefix}id-${project}'
   location: location
   tags: allTags
 }
@@ -270,26 +329,20 @@ module monitoring 'modules/monitoring.bicep' = {
   name: '${project}-monitoring'
   params: {
     project: project
-    workspaceName: workspaceName
     insightsName: insightsName
+    workspaceName: empty(logWorkspaceId) ? workspaceName : ''
+    workspaceId: workspaceId
+    retentionDays: logRetentionDays ?? 90
+    dailyCapGB: logDailyCapGB ?? -1
     location: location
     tags: allTags
+    alertName: '${prefix}alert-denied-${project}'
     alertActionGroupId: alertActionGroupId
-  }
-}
-
-module storage 'modules/storage.bicep' = {
-  name: '${project}-storage'
-  params: {
-    name: storageAccountName
-    packageContainerName: packageContainerName
-    location: location
-    tags: allTags
   }
 }
 {%- if facts.private %}
 
-module network 'modules/network.bicep' = {
+module network 'modules/network.bicep' = if (existingNetwork == null) {
   name: '${project}-network'
   params: {
     name: networkName
@@ -299,19 +352,29 @@ module network 'modules/network.bicep' = {
     zones: zones
   }
 }
+
+module existingNetworkCheck 'modules/existing-network.bicep' = if (existingNetwork != null) {
+  name: '${project}-existing-network'
+  params: {
+    location: location
+    appSubnetId: subnets.appSubnetId
+    endpointSubnetId: subnets.endpointSubnetId
+  }
+}
 {%- endif %}
 
 module app 'modules/app.bicep' = {
   name: '${project}-app'
   dependsOn: [
-    storage
+    monitoring
     {%- if facts.private %}
     network
+    existingNetworkCheck
     {%- endif %}
   ]
   params: {
     name: appName
-    planName: 'plan-${project}'
+    planName: '${prefix}plan-${project}'
     location: location
     tags: allTags
     {%- if facts.identity == 'user' %}
@@ -320,10 +383,20 @@ module app 'modules/app.bicep' = {
     storageAccountName: storageAccountName
     packageContainerName: packageContainerName
     {%- if facts.private %}
-    subnetId: resourceId('Microsoft.Network/virtualNetworks/subnets', networkName, 'app')
+    subnetId: subnets.appSubnetId
+    privateInbound: privateInbound
     {%- endif %}
-    instanceMemoryMB: instanceMemoryMB
-    maximumInstanceCount: maximumInstanceCount
+    zoneRedundant: zoneRedundant
+    scale: {
+      instanceMemoryMB: instanceMemoryMB
+      maximumInstanceCount: maximumInstanceCount
+      ...(empty(alwaysReady)
+        ? {}
+        : { alwaysReady: map(items(alwaysReady), one => { name: one.key, instanceCount: one.value }) })
+      ...(httpConcurrency == null ? {} : { triggers: { http: { perInstanceConcurrency: httpConcurrency } } })
+    }
+    allowedAddresses: allowedAddresses
+    workspaceId: diagnostics ? workspaceId : ''
   }
 }
 {%- if facts.blob_storage %}
@@ -368,7 +441,8 @@ module vault 'modules/vault.bicep' = {
     name: vaultName
     location: location
     tags: allTags
-    workspaceName: workspaceName
+    workspaceId: workspaceId
+    diagnostics: diagnostics
     recover: recoverVault
     setterObjectId: setterObjectId
   }
@@ -380,8 +454,7 @@ var principalId = {{ 'app.outputs' if facts.identity == 'system' else 'identity.
 module access 'modules/access.bicep' = {
   name: '${project}-access'
   dependsOn: [
-    storage
-    monitoring
+    {{ 'monitoring' if facts.identity == 'system' else 'app' }}
     {%- if facts.blob_storage %}
     blob
     {%- endif %}
@@ -413,56 +486,23 @@ module access 'modules/access.bicep' = {
 // In the group of a vault there may be deployments of other apps.
 var ofThisApp = '${project}-${uniqueString(resourceGroup().id)}'
 
-module vaultMode 'modules/vault-mode.bicep' = {
-  name: 'vault-mode-${ofThisApp}'
-  {%- if facts.vault_group %}
-  scope: resourceGroup(vaultSubscription, vaultGroup)
-  {%- endif %}
-  {%- if facts.new_vault %}
-  dependsOn: [vault]
-  {%- endif %}
-  params: {
-    vaultName: vaultName
-  }
-}
-
-module vaultAccess 'modules/vault-access.bicep' = {
-  name: 'vault-access-${ofThisApp}'
-  {%- if facts.vault_group %}
-  scope: resourceGroup(vaultSubscription, vaultGroup)
-  {%- endif %}
-  dependsOn: [vaultMode]
-  params: {
-    principalId: principalId
-    vaultName: vaultName
-  }
-}
-
-module otherVaultMode 'modules/vault-mode.bicep' = [
-  for (other, index) in otherVaults: {
+module vaultMode 'modules/vault-mode.bicep' = [
+  for (one, index) in vaults: {
     name: 'vault-mode-${index}-${ofThisApp}'
-    scope: resourceGroup(
-      other.?subscription ?? subscription().subscriptionId,
-      other.?resourceGroup ?? resourceGroup().name
-    )
-    params: {
-      vaultName: other.name
-    }
+    scope: resourceGroup(one.subscription, one.group)
+    {%- if facts.new_vault %}
+    dependsOn: [vault]
+    {%- endif %}
+    params: { vaultName: one.name }
   }
 ]
 
-module otherVaultAccess 'modules/vault-access.bicep' = [
-  for (other, index) in otherVaults: {
+module vaultAccess 'modules/vault-access.bicep' = [
+  for (one, index) in vaults: {
     name: 'vault-access-${index}-${ofThisApp}'
-    scope: resourceGroup(
-      other.?subscription ?? subscription().subscriptionId,
-      other.?resourceGroup ?? resourceGroup().name
-    )
-    dependsOn: [otherVaultMode]
-    params: {
-      principalId: principalId
-      vaultName: other.name
-    }
+    scope: resourceGroup(one.subscription, one.group)
+    dependsOn: [vaultMode]
+    params: { principalId: principalId, vaultName: one.name }
   }
 ]
 {%- endif %}
@@ -476,59 +516,49 @@ module privateEndpoints 'modules/private-endpoint.bicep' = {
     access
     {%- if not facts.granted %}
     vaultAccess
-    otherVaultAccess
     {%- endif %}
   ]
   params: {
     location: location
     tags: allTags
-    subnetId: endpointSubnetId
-    zones: zones
+    subnetId: subnets.endpointSubnetId
+    zoneIds: zoneIds
     targets: concat(
       [
         {
-          name: 'pe-host-${project}'
+          name: '${prefix}pe-host-${project}'
           resourceId: resourceId('Microsoft.Storage/storageAccounts', storageAccountName)
           group: 'blob'
         }
-        {
-          name: 'pe-vault-${project}'
-          {%- if facts.vault_group %}
-          resourceId: resourceId(vaultSubscription, vaultGroup, 'Microsoft.KeyVault/vaults', vaultName)
-          {%- else %}
-          resourceId: resourceId('Microsoft.KeyVault/vaults', vaultName)
-          {%- endif %}
-          group: 'vault'
-        }
         {%- if facts.blob_storage %}
         {
-          name: 'pe-documents-${project}'
+          name: '${prefix}pe-documents-${project}'
           resourceId: resourceId('Microsoft.Storage/storageAccounts', documentsAccountName)
           group: 'blob'
         }
         {%- endif %}
         {%- if facts.cosmos_db %}
         {
-          name: 'pe-orders-${project}'
+          name: '${prefix}pe-orders-${project}'
           resourceId: resourceId('Microsoft.DocumentDB/databaseAccounts', cosmosAccountName)
           group: 'Sql'
         }
         {%- endif %}
       ],
       map(storageQueuesAndTables ? ['queue', 'table'] : [], group => {
-        name: 'pe-${group}-${project}'
+        name: '${prefix}pe-${group}-${project}'
         resourceId: resourceId('Microsoft.Storage/storageAccounts', storageAccountName)
         group: group
       }),
-      map(otherVaults, other => {
-        name: 'pe-other-${other.name}-${project}'
-        resourceId: resourceId(
-          other.?subscription ?? subscription().subscriptionId,
-          other.?resourceGroup ?? resourceGroup().name,
-          'Microsoft.KeyVault/vaults',
-          other.name
-        )
+      map(vaults, (one, index) => {
+        name: '${prefix}pe-${index == 0 ? 'vault' : 'other-${one.name}'}-${project}'
+        resourceId: resourceId(one.subscription, one.group, 'Microsoft.KeyVault/vaults', one.name)
         group: 'vault'
+      }),
+      map(privateInbound ? ['sites'] : [], group => {
+        name: '${prefix}pe-app-${project}'
+        resourceId: resourceId('Microsoft.Web/sites', appName)
+        group: group
       })
     )
   }
@@ -543,7 +573,6 @@ module settings 'modules/settings.bicep' = {
     access
     {%- if not facts.granted %}
     vaultAccess
-    otherVaultAccess
     {%- endif %}
     {%- if facts.private %}
     privateEndpoints
@@ -554,6 +583,9 @@ module settings 'modules/settings.bicep' = {
     storageAccountName: storageAccountName
     insightsName: insightsName
     cloud: cloud
+    authClientId: authClientId
+    authAudiences: authAudiences
+    authAllowedApplications: authAllowedApplications
     keepsTraces: !empty(alertActionGroupId)
     secretRefreshSeconds: secretRefreshSeconds
     secretGraceSeconds: secretGraceSeconds

@@ -1,7 +1,7 @@
 {%- set facts = cookiecutter | facts -%}
 {%- set setter = facts.new_vault and facts.vault_access == 'rbac' -%}
 // What the workflow's identities may do in the app's resource group.
-import { roles } from '../roles.bicep'
+import { roles } from 'access.bicep'
 
 param planPrincipalId string
 param deployPrincipalId string

@@ -1,7 +1,7 @@
 {%- set facts = cookiecutter | facts -%}
 // What the workflow's identities may do in another resource group that the app uses.
 {%- if facts.vault_access == 'rbac' %}
-import { roles } from '../roles.bicep'
+import { roles } from 'access.bicep'
 import { onlyWhere, toApp } from 'github-access.bicep'
 {% endif %}
 param planPrincipalId string

@@ -1,21 +1,28 @@
 // Logs: a workspace, and Application Insights on top of it. Both accept data from identities only.
 param project string
-param workspaceName string
 param insightsName string
+
+@description('Name of the workspace to create. Empty: an existing one.')
+param workspaceName string
+param workspaceId string
+param retentionDays int
+param dailyCapGB int
 param location string
 param tags object
+param alertName string
 
 @description('Resource id of the action group that an alert on denials goes to. Empty: no alert.')
 param alertActionGroupId string
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
-  name: workspaceName
+resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = if (!empty(workspaceName)) {
+  name: empty(workspaceName) ? 'none' : workspaceName
   location: location
   tags: tags
   properties: {
     sku: { name: 'PerGB2018' }
-    retentionInDays: 90
+    retentionInDays: retentionDays
     features: { disableLocalAuth: true }
+    ...(dailyCapGB == -1 ? {} : { workspaceCapping: { dailyQuotaGb: dailyCapGB } })
   }
 }
 
@@ -24,9 +31,10 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
   location: location
   tags: tags
   kind: 'web'
+  dependsOn: [workspace]
   properties: {
     Application_Type: 'web'
-    WorkspaceResourceId: workspace.id
+    WorkspaceResourceId: workspaceId
     DisableLocalAuth: true
   }
 }
@@ -35,7 +43,7 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
 // Without an identity, the rule has the permissions of whoever deploys it, at that time.
 // https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule#configure-the-alert-rule-details
 resource denied 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (!empty(alertActionGroupId)) {
-  name: 'alert-denied-${project}'
+  name: alertName
   location: location
   tags: tags
   kind: 'LogAlert'

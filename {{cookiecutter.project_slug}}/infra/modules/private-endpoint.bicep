@@ -3,10 +3,10 @@ param location string
 param tags object
 param subnetId string
 
-@description('The names of the DNS zones, by the group of the private endpoints that they resolve.')
-param zones object
+@description('The ids of the DNS zones, by the group of the private endpoints that they resolve. Empty: a policy adds the records.')
+param zoneIds object
 
-@description('A name, the resource, and its group: vault, blob, queue, table or Sql.')
+@description('A name, the resource, and its group: vault, blob, queue, table, Sql or sites.')
 param targets { name: string, resourceId: string, group: string }[]
 
 // One at a time: several endpoints of one account or subnet can refuse each other.
@@ -33,14 +33,14 @@ resource endpoint 'Microsoft.Network/privateEndpoints@2025-05-01' = [
 
 @batchSize(1)
 resource record 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-05-01' = [
-  for (target, index) in targets: {
+  for (target, index) in (empty(zoneIds) ? [] : targets): {
     parent: endpoint[index]
     name: 'default'
     properties: {
       privateDnsZoneConfigs: [
         {
           name: target.group
-          properties: { privateDnsZoneId: resourceId('Microsoft.Network/privateDnsZones', zones[target.group]) }
+          properties: { privateDnsZoneId: zoneIds[target.group] }
         }
       ]
     }

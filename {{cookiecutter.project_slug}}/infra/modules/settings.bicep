@@ -1,5 +1,5 @@
 {%- set facts = cookiecutter | facts -%}
-// The app settings. None of them is a secret.
+// The app settings, none of which is a secret, and the sign-in of callers.
 param appName string
 param storageAccountName string
 param insightsName string
@@ -9,6 +9,9 @@ param cloud string
 
 @description('Whether sampling keeps every log line, which costs more.')
 param keepsTraces bool
+param authClientId string
+param authAudiences string[]
+param authAllowedApplications string[]
 param secretRefreshSeconds int
 param secretGraceSeconds int
 {%- if facts.vault_setting %}
@@ -69,9 +72,40 @@ resource namespace 'Microsoft.ServiceBus/namespaces@2026-01-01' existing = {
 }
 {%- endif %}
 
+// A caller needs a token for the app. Nobody is sent to a login page, and no token is stored.
+resource signIn 'Microsoft.Web/sites/config@2025-03-01' = if (!empty(authClientId)) {
+  parent: app
+  name: 'authsettingsV2'
+  properties: {
+    platform: { enabled: true }
+    globalValidation: {
+      requireAuthentication: true
+      unauthenticatedClientAction: 'Return401'
+      // Event Grid and Durable Functions call these, and have a system key.
+      excludedPaths: ['/runtime/webhooks/*']
+    }
+    httpSettings: { requireHttps: true }
+    login: { tokenStore: { enabled: false } }
+    identityProviders: {
+      azureActiveDirectory: {
+        enabled: true
+        registration: {
+          clientId: authClientId
+          openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+        }
+        validation: {
+          allowedAudiences: empty(authAudiences) ? ['api://${authClientId}'] : authAudiences
+          defaultAuthorizationPolicy: { allowedApplications: authAllowedApplications }
+        }
+      }
+    }
+  }
+}
+
 resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
   parent: app
   name: 'appsettings'
+  dependsOn: [signIn]
   properties: {
     AzureWebJobsStorage__accountName: storageAccountName
     AzureWebJobsStorage__credential: 'managedidentity'

@@ -1,7 +1,7 @@
 {%- set facts = cookiecutter | facts -%}
 // Gives one identity access to the secrets{{ ' and keys' if facts.key }} of one vault, with the least permissions there are.
 {%- if facts.vault_access == 'rbac' %}
-import { roles } from '../roles.bicep'
+import { roles } from 'access.bicep'
 {% endif %}
 param principalId string
 param vaultName string
@@ -33,25 +33,15 @@ resource policy 'Microsoft.KeyVault/vaults/accessPolicies@2026-02-01' = {
 {%- else %}
 
 // On the vault: a secret that does not exist yet cannot be a scope.
-resource readsSecrets 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(vault.id, principalId, roles.keyVaultSecretsUser)
-  scope: vault
-  properties: {
-    principalId: principalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.keyVaultSecretsUser)
+resource reads 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for role in [roles.keyVaultSecretsUser{{ ', roles.keyVaultCryptoUser' if facts.key }}]: {
+    name: guid(vault.id, principalId, role)
+    scope: vault
+    properties: {
+      principalId: principalId
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
+    }
   }
-}
-{%- if facts.key %}
-
-resource usesKeys 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(vault.id, principalId, roles.keyVaultCryptoUser)
-  scope: vault
-  properties: {
-    principalId: principalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.keyVaultCryptoUser)
-  }
-}
-{%- endif %}
+]
 {%- endif %}

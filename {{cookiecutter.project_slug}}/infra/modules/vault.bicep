@@ -1,11 +1,12 @@
 // The vault, its audit log, and the permission to set secrets for setterObjectId.
 {%- if cookiecutter.vault_access == 'rbac' %}
-import { roles } from '../roles.bicep'
+import { roles } from 'access.bicep'
 {% endif %}
 param name string
 param location string
 param tags object
-param workspaceName string
+param workspaceId string
+param diagnostics bool
 param recover bool
 param setterObjectId string
 
@@ -51,16 +52,13 @@ resource key 'Microsoft.KeyVault/vaults/keys@2026-02-01' = {
 }
 {%- endif %}
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' existing = {
-  name: workspaceName
-}
-
 resource auditLog 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'audit'
   scope: vault
   properties: {
-    workspaceId: workspace.id
-    logs: [{ categoryGroup: 'audit', enabled: true }]
+    workspaceId: workspaceId
+    logs: [{ categoryGroup: diagnostics ? 'allLogs' : 'audit', enabled: true }]
+    ...(diagnostics ? { metrics: [{ category: 'AllMetrics', enabled: true }] } : {})
   }
 }
 {%- if cookiecutter.vault_access == 'access-policy' %}

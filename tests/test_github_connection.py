@@ -200,8 +200,8 @@ def condition_of(project: Path, folder: Path, **parameters: Any) -> str:
 
 
 def roles_of(project: Path) -> set[str]:
-    """The ids of the roles in infra/roles.bicep."""
-    text = (project / "infra/roles.bicep").read_text("utf-8")
+    """The ids of the roles in infra/modules/access.bicep."""
+    text = (project / "infra/modules/access.bicep").read_text("utf-8").partition("\n}\n")[0]
     return set(re.findall(r"'([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})'", text))
 
 

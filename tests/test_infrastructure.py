@@ -239,9 +239,9 @@ PROBLEMS = [
     (IDENTITIES["setting"], "identityId", f"'{LITERAL_ID.replace('Managed', 'x')}'", "set SHARED"),
     (NEW, "alertActionGroupId", "'on-call'", "actionGroups/… is expected"),
     (NEW, "alertActionGroupId", f"'{LITERAL_ID}'", "actionGroups/… is expected"),
-    (NEW, "setterObjectId", "'ann@example.com'", "an object id is expected"),
+    (NEW, "setterObjectId", "'ann@example.com'", "a GUID is expected"),
     (NEW, "otherVaults", "[{ name: 'kv-a' }, { name: 'KV-A' }]", "each vault is expected once"),
-    (EXISTING, "otherVaults", "[{ name: 'Contoso-vault' }]", "the app's own vault is expected in"),
+    (EXISTING, "otherVaults", "[{ name: 'Contoso-vault' }]", "the app's own in vaultName only"),
     (EVERYTHING, "documentsAccountName", "storageAccountName", "a name that differs from"),
     (IDENTITIES["setting"], "identityId", "''", "set SHARED_IDENTITY to /subscriptions/…"),
     (IDENTITIES["setting"], "identityId", f"'{ACTION_GROUP}'", "set SHARED_IDENTITY to"),
@@ -372,7 +372,8 @@ def test_other_vaults_get_the_same_grant_and_endpoint(
 def test_roles_are_exactly_those_that_are_assigned(bake: Bake, generous_compiler: Any) -> None:
     for answers in (NEW, EVERYTHING, EXISTING):
         project = bake(**answers)
-        listed = re.findall(r": '([0-9a-f-]{36})'", (project / "infra/roles.bicep").read_text())
+        roles = (project / "infra/modules/access.bicep").read_text("utf-8").partition("\n}\n")[0]
+        listed = re.findall(r": '([0-9a-f-]{36})'", roles)
 
         forecast = generous_compiler.snapshot(
             project / "infra" / "main.bicepparam", storageQueuesAndTables="true"

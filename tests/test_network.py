@@ -232,7 +232,7 @@ def test_deployments_do_not_race_or_undo_what_others_attached(bake: Bake, compil
     }
 
     after = set(modules["privateEndpoints"]["dependsOn"])
-    assert {"access", "vaultAccess", "otherVaultAccess"} <= after
+    assert {"access", "vaultAccess"} <= after
     for loop in resources["privateEndpoints"].values():
         assert (loop["copy"]["mode"], loop["copy"]["batchSize"]) == ("serial", 1)
     for subnet in ("network::appSubnet", "network::endpointSubnet"):

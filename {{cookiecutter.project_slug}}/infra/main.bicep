@@ -226,9 +226,9 @@ var problems = filter(
       ? ''
       : 'authClientId: it is expected together with authAllowedApplications, and authAudiences only with both'
     {%- if facts.identity_by_setting %}
-    empty(identityId)
-      ? 'identityId: \'\': set {{ facts.identity_setting }} to /subscriptions/…/Microsoft.ManagedIdentity/userAssignedIdentities/…'
-      : check.id('identityId', identityId, 'Microsoft.ManagedIdentity/userAssignedIdentities')
+    empty(identityId) || !empty(check.id('identityId', identityId, 'Microsoft.ManagedIdentity/userAssignedIdentities'))
+      ? 'identityId: \'${identityId}\': set {{ facts.identity_setting }} to /subscriptions/…/Microsoft.ManagedIdentity/userAssignedIdentities/…'
+      : ''
     {%- endif %}
     {%- if facts.new_vault %}
     empty(setterObjectId) ? '' : check.guid('setterObjectId', setterObjectId)

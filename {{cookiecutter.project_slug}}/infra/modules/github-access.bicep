@@ -18,16 +18,14 @@ var planActions = [
   'Microsoft.Resources/subscriptions/resourceGroups/read'
   'Microsoft.Authorization/roleAssignments/read'
   'Microsoft.Insights/components/read'
+  'Microsoft.Insights/diagnosticSettings/read'
   'Microsoft.Insights/scheduledQueryRules/read'
   {%- if facts.identity == 'user' %}
   'Microsoft.ManagedIdentity/userAssignedIdentities/read'
   {%- endif %}
   'Microsoft.KeyVault/vaults/read'
-  {%- if facts.new_vault %}
-  'Microsoft.Insights/diagnosticSettings/read'
-  {%- if facts.key %}
+  {%- if facts.new_vault and facts.key %}
   'Microsoft.KeyVault/vaults/keys/read' // the public half
-  {%- endif %}
   {%- endif %}
   'Microsoft.OperationalInsights/workspaces/read'
   'Microsoft.Storage/storageAccounts/read'
@@ -72,24 +70,14 @@ resource planRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
 
 resource plans 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(resourceGroup().id, planPrincipalId, planRole.id)
-  properties: {
-    principalId: planPrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: planRole.id
-    description: 'GitHub: what-if on pull requests'
-  }
+  properties: assigned(planPrincipalId, planRole.id, 'GitHub: what-if on pull requests')
 }
 
 var contributor = 'b24988ac-6180-42a0-ab88-20f7382dd24c'
 
 resource deploys 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(resourceGroup().id, deployPrincipalId, contributor)
-  properties: {
-    principalId: deployPrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', contributor)
-    description: 'GitHub: deployment'
-  }
+  properties: assigned(deployPrincipalId, contributor, 'GitHub: deployment')
 }
 
 // Role Based Access Control Administrator
@@ -111,42 +99,51 @@ var clauses = map(
 resource assignsRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(resourceGroup().id, deployPrincipalId, roleAdministrator)
   properties: {
-    principalId: deployPrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleAdministrator)
+    ...assigned(deployPrincipalId, roleAdministrator, 'GitHub: assigns the roles of infra/, and no others')
     conditionVersion: '2.0'
     condition: onlyWhere(clauses[0], clauses[1])
-    description: 'GitHub: assigns the roles of infra/, and no others'
   }
+}
+
+@export()
+@description('A role for an identity: the id of a role definition, or the name of a built-in one.')
+func assigned(principalId string, role string, description string) object => {
+  principalId: principalId
+  principalType: 'ServicePrincipal'
+  roleDefinitionId: contains(role, '/') ? role : subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
+  description: description
 }
 
 // The condition under which somebody may assign roles:
 // https://learn.microsoft.com/azure/role-based-access-control/delegate-role-assignments-examples
 
-func has(source string, attribute string, operator string, values string) string =>
-  '@${source}[Microsoft.Authorization/roleAssignments:${attribute}] ${operator} {${values}}'
-
-func roleIs(source string, roleIds string) string =>
-  has(source, 'RoleDefinitionId', 'ForAnyOfAnyValues:GuidEquals', roleIds)
-
-func principalIs(source string, principalIds string) string =>
-  has(source, 'PrincipalId', 'ForAnyOfAnyValues:GuidEquals', principalIds)
-
-func principalIsNot(source string, principalIds string) string =>
-  has(source, 'PrincipalId', 'ForAnyOfAllValues:GuidNotEquals', principalIds)
-
-func principalIsService(source string) string =>
-  has(source, 'PrincipalType', 'ForAnyOfAnyValues:StringEqualsIgnoreCase', '\'ServicePrincipal\'')
+func has(source string, attribute string, operator string, values string[]) string =>
+  '@${source}[Microsoft.Authorization/roleAssignments:${attribute}] ${operator} {${join(values, ', ')}}'
 
 @export()
 @description('One of the roles, to the app. Until it is deployed, to any service principal but those of the workflow.')
 func toApp(source string, roleIds string[], appPrincipalIds string[], workflowPrincipalIds string[]) string =>
-  '${roleIs(source, join(roleIds, ', '))} AND ${principalIsService(source)} AND ${empty(appPrincipalIds) ? principalIsNot(source, join(workflowPrincipalIds, ', ')) : principalIs(source, join(appPrincipalIds, ', '))}'
+  join(
+    [
+      has(source, 'RoleDefinitionId', 'ForAnyOfAnyValues:GuidEquals', roleIds)
+      has(source, 'PrincipalType', 'ForAnyOfAnyValues:StringEqualsIgnoreCase', ['\'ServicePrincipal\''])
+      empty(appPrincipalIds)
+        ? has(source, 'PrincipalId', 'ForAnyOfAllValues:GuidNotEquals', workflowPrincipalIds)
+        : has(source, 'PrincipalId', 'ForAnyOfAnyValues:GuidEquals', appPrincipalIds)
+    ],
+    ' AND '
+  )
 {%- if setter %}
 
 @description('One role, to one principal.')
 func toOne(source string, roleId string, principalId string) string =>
-  '${roleIs(source, roleId)} AND ${principalIs(source, principalId)}'
+  join(
+    [
+      has(source, 'RoleDefinitionId', 'ForAnyOfAnyValues:GuidEquals', [roleId])
+      has(source, 'PrincipalId', 'ForAnyOfAnyValues:GuidEquals', [principalId])
+    ],
+    ' AND '
+  )
 {%- endif %}
 
 func only(action string, clauses string[]) string =>

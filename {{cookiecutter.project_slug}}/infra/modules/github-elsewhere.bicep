@@ -2,8 +2,11 @@
 // What the workflow's identities may do in another resource group that the app uses.
 {%- if facts.vault_access == 'rbac' %}
 import { roles } from 'access.bicep'
-import { onlyWhere, toApp } from 'github-access.bicep'
-{% endif %}
+import { assigned, onlyWhere, toApp } from 'github-access.bicep'
+{%- else %}
+import { assigned } from 'github-access.bicep'
+{%- endif %}
+
 param planPrincipalId string
 param deployPrincipalId string
 {%- if facts.vault_access == 'rbac' %}
@@ -66,12 +69,7 @@ resource groupRoles 'Microsoft.Authorization/roleDefinitions@2022-04-01' = [
 resource inGroup 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for (one, index) in ofGroup: {
     name: guid(resourceGroup().id, one.principalId, groupRoles[index].id)
-    properties: {
-      principalId: one.principalId
-      principalType: 'ServicePrincipal'
-      roleDefinitionId: groupRoles[index].id
-      description: 'GitHub: ${toLower(one.name)}'
-    }
+    properties: assigned(one.principalId, groupRoles[index].id, 'GitHub: ${toLower(one.name)}')
   }
 ]
 {%- if facts.vault_access != 'granted' or facts.private %}
@@ -107,12 +105,7 @@ resource vaultRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (!e
 resource changesVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(vaultName)) {
   name: guid(vault.id, deployPrincipalId, vaultRole.id)
   scope: vault
-  properties: {
-    principalId: deployPrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: vaultRole.id
-    description: 'GitHub: deployment'
-  }
+  properties: assigned(deployPrincipalId, vaultRole.id, 'GitHub: deployment')
 }
 {%- endif %}
 {%- if facts.vault_access == 'rbac' %}
@@ -129,12 +122,13 @@ resource assignsRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = if 
   name: guid(vault.id, deployPrincipalId, roleAdministrator)
   scope: vault
   properties: {
-    principalId: deployPrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roleAdministrator)
+    ...assigned(
+      deployPrincipalId,
+      roleAdministrator,
+      'GitHub: assigns the app the roles that it needs on the vault, and no others'
+    )
     conditionVersion: '2.0'
     condition: onlyWhere(clauses[0], clauses[1])
-    description: 'GitHub: assigns the app the roles that it needs on the vault, and no others'
   }
 }
 {%- endif %}
@@ -149,12 +143,7 @@ var managedIdentityOperator = 'f1a07417-d97a-45cb-824c-7a7467783830'
 resource assignsIdentity 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(identityName)) {
   name: guid(identity.id, deployPrincipalId, managedIdentityOperator)
   scope: identity
-  properties: {
-    principalId: deployPrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', managedIdentityOperator)
-    description: 'GitHub: deployment'
-  }
+  properties: assigned(deployPrincipalId, managedIdentityOperator, 'GitHub: deployment')
 }
 {%- endif %}
 
@@ -165,12 +154,7 @@ var reader = 'acdd72a7-3385-48ef-bd42-f606fba81ae7'
 resource readsIdentity 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(identityName)) {
   name: guid(identity.id, planPrincipalId, reader)
   scope: identity
-  properties: {
-    principalId: planPrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', reader)
-    description: 'GitHub: what-if on pull requests'
-  }
+  properties: assigned(planPrincipalId, reader, 'GitHub: what-if on pull requests')
 }
 {%- endif %}
 
@@ -181,10 +165,5 @@ resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' existing = if 
 resource readsActionGroup 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(actionGroupName)) {
   name: guid(actionGroup.id, deployPrincipalId, reader)
   scope: actionGroup
-  properties: {
-    principalId: deployPrincipalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', reader)
-    description: 'GitHub: deployment'
-  }
+  properties: assigned(deployPrincipalId, reader, 'GitHub: deployment')
 }

@@ -218,7 +218,7 @@ def test_the_app_may_do_what_its_bindings_do_and_no_more(
     }
     unmet = needed.keys() - {one for one, _ in used}
     missing = [f"{needed[role, place]} needs {role} on …{place}" for role, place in unmet]
-    assert missing == [], "add these to infra/modules/access.bicep and infra/roles.bicep"
+    assert missing == [], "add these to infra/modules/access.bicep"
     unused = [f"{role} on …{part}" for role, part in granted - {one for _, one in used} if part]
     assert unused == [], "no binding needs these: remove them from infra/modules/access.bicep"
 

@@ -81,8 +81,12 @@ def resources(snapshot: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 def app_settings(snapshot: dict[str, Any]) -> dict[str, str]:
     """Return the app settings that the deployment writes."""
-    (settings,) = resources(snapshot, "Microsoft.Web/sites/config")
-    return dict(settings["properties"])
+    (settings,) = (
+        one["properties"]
+        for one in resources(snapshot, "Microsoft.Web/sites/config")
+        if one["name"].endswith("/appsettings")
+    )
+    return dict(settings)
 
 
 def grants(snapshot: dict[str, Any]) -> list[Grant]:

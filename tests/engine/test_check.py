@@ -322,7 +322,9 @@ def test_local_settings(
         project.write("local.settings.json", content)
         main.main(["check"])
         error = capsys.readouterr().err
-        assert error.startswith("local.settings.json cannot be read: ") == (content in ("", "{"))
+        assert error.startswith("local.settings.json: line 1 is not valid JSON") == (
+            content in ("", "{")
+        )
 
     logging.getLogger("identity_bindings").setLevel(level)
     assert {name: os.environ[name] for name in values} == {

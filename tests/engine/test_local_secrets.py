@@ -68,8 +68,8 @@ def test_a_missing_file_has_no_values(local: Any, tmp_path: Path) -> None:
         (b'{\n"a": "the-value-of-it",\n"api-key": 7}', "line 3: the value of 'api-key' is not"),
         (b'{"a": "api-key",\n"api-key": null}', "line 2: the value of 'api-key' is not a string"),
         (b'{"api-key": ["the-value-of-it"]}', "line 1: the value of 'api-key' is not a string"),
-        (b'{"api-key": "\xff"}', "it is not UTF-8 text"),
-        (b"[" * 100_000, "it is nested too deeply"),
+        (b'{"api-key": "\xff"}', "it is not JSON in UTF-8"),
+        (b"[" * 100_000, "its JSON is nested too deeply"),
     ],
 )
 def test_a_wrong_file_is_one_line_with_its_place_and_no_value(

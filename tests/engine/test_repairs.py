@@ -13,6 +13,7 @@ from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -21,7 +22,11 @@ IDENTITY = (
     f"/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/{GROUP}"
     "/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-shared"
 ).replace(" ", "_")
-SITE = {"WEBSITE_SITE_NAME": "func-a", "WEBSITE_RESOURCE_GROUP": "rg-(app)"}
+SITE = {
+    "WEBSITE_SITE_NAME": "func-a",
+    "WEBSITE_SKU": "FlexConsumption",
+    "WEBSITE_RESOURCE_GROUP": "rg-(app)",
+}
 VAULT_ID = "/subscriptions/1/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv-a"
 DENIALS = (
     *("Disabled", "ForbiddenByConnection", "ForbiddenByFirewall", "ForbiddenByRbac"),
@@ -50,11 +55,10 @@ else:
 """
 
 
-@pytest.fixture
-def repairs(monkeypatch: pytest.MonkeyPatch) -> Any:
+@pytest.fixture(autouse=True)
+def site(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SITE.items():
         monkeypatch.setenv(name, value)
-    return importlib.import_module("identity_bindings.errors")
 
 
 @pytest.fixture
@@ -79,62 +83,80 @@ def commands(repair: str) -> list[str]:
     return [repair] if repair.startswith("az ") else re.findall("`([^`]+)`", repair)
 
 
-def read(repairs: Any, noun: str = "secret", **changed: Any) -> Any:
-    what = {"vault": "kv-a", "name": "api-key", "version": None, "address": ""}
-    who = {"identity_id": None, "in_azure": True}
-    return repairs.Read(noun=noun, **{**what, **who, **changed})
+def identity(resource_id: str | None) -> Any:
+    return importlib.import_module("identity_bindings.credentials").Identity(resource_id)
 
 
-def every_repair(repairs: Any) -> dict[str, str]:
+def assign(resource_id: str | None) -> str:
+    module = importlib.import_module("identity_bindings.credentials")
+    return str(module.not_assigned(identity(resource_id)).repair)
+
+
+def repair_of(
+    denial: str,
+    noun: str = "secret",
+    version: str | None = None,
+    identity_id: str | None = None,
+    in_azure: bool = True,
+) -> str:
+    """What repairs a denial of `api-key` in the vault `kv-a`."""
+    room, kind = {"secret": ("vaults", "Vault"), "key": ("keys", "KeyVault")}[noun]
+    make = getattr(importlib.import_module(f"identity_bindings.{room}"), kind)
+    with mock.patch.dict(os.environ):
+        if not in_azure:
+            del os.environ["WEBSITE_SKU"]
+        vault = make("https://kv-a.vault.azure.net", identity(identity_id))
+        return str(vault.repairs("api-key", version, "203.0.113.7")[denial])
+
+
+def every_repair() -> dict[str, str]:
     """Each repair of each kind of reader, by a name."""
     readers: dict[str, dict[str, Any]] = {
         "system": {},
         "user": {"identity_id": IDENTITY},
-        "developer": {"in_azure": False, "address": "203.0.113.7"},
+        "developer": {"in_azure": False},
     }
     found = {
-        f"{noun} {denial} {reader} {version or 'newest'}": repairs.repair_of_denial(
-            denial, read(repairs, noun, version=version, **readers[reader])
+        f"{noun} {denial} {reader} {version or 'newest'}": repair_of(
+            denial, noun, version, **readers[reader]
         )
         for noun, denial, reader, version in product(
             ("secret", "key"), DENIALS, readers, (None, "0123456789abcdef0123456789abcdef")
         )
         if version is None or denial in ("404", "Disabled")
     }
-    found["system not assigned"] = repairs.assign_identity(None)
-    found["user not assigned"] = repairs.assign_identity(IDENTITY)
-    found["no such host"] = repairs.repair_of_silence("unresolved", "kv-a")
+    silences = importlib.import_module("identity_bindings.vaults")._SILENCES
+    found["system not assigned"] = assign(None)
+    found["user not assigned"] = assign(IDENTITY)
+    found["no such host"] = silences["Failed to resolve"][1].format(vault="kv-a")
     return found
 
 
-def test_a_deleted_secret_is_recovered(repairs: Any, run: Any) -> None:
-    recover, create = run(repairs.repair_of_denial("404", read(repairs)))
+def test_a_deleted_secret_is_recovered(run: Any) -> None:
+    recover, create = run(repair_of("404"))
 
     assert recover == shlex.split("az keyvault secret recover --vault-name kv-a --name api-key")
     assert create == shlex.split("python scripts/set_secrets.py api-key --vault kv-a")
 
 
-def test_a_deleted_key_is_recovered(repairs: Any, run: Any) -> None:
-    recover, create = run(repairs.repair_of_denial("404", read(repairs, "key")))
+def test_a_deleted_key_is_recovered(run: Any) -> None:
+    recover, create = run(repair_of("404", "key"))
 
     assert recover == shlex.split("az keyvault key recover --vault-name kv-a --name api-key")
     assert create[:4] == ["az", "keyvault", "key", "create"]
 
 
-def test_a_pinned_version_is_said(repairs: Any, run: Any) -> None:
-    pinned = read(repairs, version="abc")
-
-    repair = repairs.repair_of_denial("404", pinned)
+def test_a_pinned_version_is_said(run: Any) -> None:
+    repair = repair_of("404", version="abc")
     assert "correct the version in the declaration, or leave it out" in repair
     versions, _ = run(repair)
     assert versions[1:4] == ["keyvault", "secret", "list-versions"]
-    (enable,) = run(repairs.repair_of_denial("Disabled", pinned))
+    (enable,) = run(repair_of("Disabled", version="abc"))
     assert enable[-4:] == ["--version", "abc", "--enabled", "true"]
 
 
-def test_a_role_is_assigned_by_object_id(repairs: Any, run: Any) -> None:
-    user = read(repairs, identity_id=IDENTITY)
-    scope, principal, assign = run(repairs.repair_of_denial("ForbiddenByRbac", user))
+def test_a_role_is_assigned_by_object_id(run: Any) -> None:
+    scope, principal, assign = run(repair_of("ForbiddenByRbac", identity_id=IDENTITY))
 
     assert scope == shlex.split("az keyvault show --name kv-a --query id --output tsv")
     assert principal[1:5] == ["identity", "show", "--ids", IDENTITY]
@@ -145,9 +167,9 @@ def test_a_role_is_assigned_by_object_id(repairs: Any, run: Any) -> None:
     ]
 
 
-def test_an_access_policy_is_added_and_replaces_none(repairs: Any, run: Any) -> None:
+def test_an_access_policy_is_added_and_replaces_none(run: Any) -> None:
     for noun, permissions in (("secret", "secrets:['get']"), ("key", "keys:['get','sign']")):
-        calls = run(repairs.repair_of_denial("403", read(repairs, noun)))
+        calls = run(repair_of("403", noun))
 
         (put,) = [call for call in calls if call[1] == "rest"]
         query = (
@@ -161,48 +183,42 @@ def test_an_access_policy_is_added_and_replaces_none(repairs: Any, run: Any) -> 
         ]
 
 
-def test_who_reads_is_found_by_the_right_command(repairs: Any, run: Any) -> None:
+def test_who_reads_is_found_by_the_right_command(run: Any) -> None:
     for who, words in (
         ({}, ["functionapp", "identity", "show", "--name", "func-a", "--resource-group"]),
         ({"identity_id": IDENTITY}, ["identity", "show", "--ids", IDENTITY]),
         ({"in_azure": False}, ["ad", "signed-in-user", "show"]),
     ):
-        (_, principal, assign) = run(
-            repairs.repair_of_denial("ForbiddenByRbac", read(repairs, **who))
-        )
+        (_, principal, assign) = run(repair_of("ForbiddenByRbac", **who))
         assert principal[1 : len(words) + 1] == words
         assert assign[-1] == ("ServicePrincipal" if who.get("in_azure", True) else "User")
 
 
-def test_the_firewall_gives_access_to_who_reads(repairs: Any, run: Any) -> None:
-    developer = read(repairs, in_azure=False, address="203.0.113.7")
-
-    (add,) = run(repairs.repair_of_denial("ForbiddenByFirewall", developer))
+def test_the_firewall_gives_access_to_who_reads(run: Any) -> None:
+    (add,) = run(repair_of("ForbiddenByFirewall", in_azure=False))
     assert add[-2:] == ["--ip-address", "203.0.113.7"]
-    in_azure = repairs.repair_of_denial("ForbiddenByFirewall", read(repairs))
+    in_azure = repair_of("ForbiddenByFirewall")
     assert "private endpoint" in in_azure
     assert "service endpoint Microsoft.KeyVault" in in_azure
     assert "network-rule" not in in_azure
 
 
 def test_where_the_group_is_not_known_it_is_looked_up(
-    repairs: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+    run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (assign,) = run(repairs.assign_identity(IDENTITY))
-    assert assign[-4:] == ["--resource-group", "rg-(app)", "--identities", IDENTITY]
+    (command,) = run(assign(IDENTITY))
+    assert command[-4:] == ["--resource-group", "rg-(app)", "--identities", IDENTITY]
 
     monkeypatch.delenv("WEBSITE_RESOURCE_GROUP")
-    look_up, assign = run(repairs.assign_identity(None))
+    look_up, command = run(assign(None))
     assert look_up[4] == "[?name=='func-a'].resourceGroup"
-    assert assign[1:] == shlex.split(
+    assert command[1:] == shlex.split(
         "functionapp identity assign --name func-a --resource-group rg-found"
     )
 
 
-def test_every_repair_is_one_line_of_commands_that_a_shell_understands(
-    repairs: Any, run: Any
-) -> None:
-    every = every_repair(repairs)
+def test_every_repair_is_one_line_of_commands_that_a_shell_understands(run: Any) -> None:
+    every = every_repair()
 
     assert not any("\n" in repair for repair in every.values())
     assert all(commands(repair) for repair in every.values())
@@ -214,7 +230,7 @@ def test_every_repair_is_one_line_of_commands_that_a_shell_understands(
 
 @pytest.mark.slow
 def test_the_azure_cli_parses_every_command(
-    repairs: Any, azure_cli: Path, tmp_path: Path, record_testsuite_property: Any
+    azure_cli: Path, tmp_path: Path, record_testsuite_property: Any
 ) -> None:
     """The Azure CLI that nobody has signed in to ends with 1 and asks for `az login`.
 
@@ -241,7 +257,7 @@ print("/subscriptions/1/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     found = {
         command
-        for repair in every_repair(repairs).values()
+        for repair in every_repair().values()
         for command in commands(repair)
         if command.startswith("az ")
     }

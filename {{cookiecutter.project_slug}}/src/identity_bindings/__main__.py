@@ -11,7 +11,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 from . import host_adapter, masking
-from .declarations import parse
+from .declarations import read_json
 from .report import as_table, report
 
 ROOT = Path(__file__).parent.parent
@@ -58,9 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _use_local_settings(file: Path) -> None:
     """Set the app settings that ``func start`` would set, unless they are set."""
     try:
-        settings = parse(file.read_bytes()) if file.exists() else None
-    except (OSError, ValueError) as error:
-        print(f"{file.name} cannot be read: {error}", file=sys.stderr)
+        settings = read_json(file) if file.exists() else None
+    except ValueError as error:
+        print(f"{file.name}: {error}", file=sys.stderr)
         return
     values = settings.get("Values") if isinstance(settings, dict) else None
     for name, value in values.items() if isinstance(values, dict) else ():

@@ -6,11 +6,12 @@ import os
 import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
+from shlex import quote
 from threading import Lock
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
-from .errors import RESTART, SIGN_IN, Failure, ReadError, assign_identity
+from .errors import Failure, ReadError
 from .process import load, making, shared
 from .timing import Gate, budget, retry_after
 
@@ -24,6 +25,11 @@ RESOURCE_ID = (
 )
 """The pattern of a user-assigned identity's resource id."""
 
+_SIGN_IN = (
+    "run 'az login' or 'azd auth login', or put the value into the file that LOCAL_SECRETS_FILE"
+    " names"
+)
+_RESTART = "the next read tries again; if it lasts, restart the app"
 _LONGEST_LIFE = 86_400 + 300  # of a managed identity's token, and some minutes for the clocks
 _DOUBTFUL_SECONDS = 300  # how long a token with an impossible end is used
 
@@ -94,6 +100,15 @@ class Credential:
                     failed = error.failure if isinstance(error, ReadError) else self._failure(error)
                 raise ReadError(failed)
 
+    @property
+    def show_principal(self) -> str:
+        """The command that shows the object id of who reads."""
+        if not in_azure():
+            return "az ad signed-in-user show --query id"
+        if self.identity.resource_id:
+            return f"az identity show --ids {quote(self.identity.resource_id)} --query principalId"
+        return f"az functionapp identity show {site_arguments()} --query principalId"
+
     def forget(self) -> None:
         """Drop the tokens that are held, so that the next one is new."""
         with self._lock:
@@ -128,7 +143,7 @@ class Credential:
         """Say what it means: 400 is an identity that is not assigned, all else may pass by itself."""
         if not in_azure():
             reason = "no developer's login gave a token on this machine"
-            return Failure("denied", reason, SIGN_IN)
+            return Failure("denied", reason, _SIGN_IN)
         answer = budget.answer  # the SDK's exceptions do not carry it
         if answer is None:
             return self._gate.close(_no_token(type(error).__name__))
@@ -150,7 +165,7 @@ class EmulatorCredential(Credential):
 
 def _no_token(answer: str) -> Failure:
     reason = f"the identity endpoint gave no token ({answer})"
-    return Failure("transient", reason, RESTART)
+    return Failure("transient", reason, _RESTART)
 
 
 def not_assigned(identity: Identity) -> Failure:
@@ -158,7 +173,17 @@ def not_assigned(identity: Identity) -> Failure:
     reason = f"no identity is assigned: the app does not have {identity}"
     if not has_endpoint():
         reason += "; WEBSITE_SITE_NAME and WEBSITE_SKU say that this is Azure: unset them elsewhere"
-    return Failure("denied", reason, assign_identity(identity.resource_id))
+    ids = f" --identities {quote(identity.resource_id)}" if identity.resource_id else ""
+    return Failure("denied", reason, f"az functionapp identity assign {site_arguments()}{ids}")
+
+
+def site_arguments() -> str:
+    """Name and resource group of this app, as arguments of ``az functionapp``."""
+    name = os.environ.get("WEBSITE_SITE_NAME", "<app>")
+    group = os.environ.get("WEBSITE_RESOURCE_GROUP", "")
+    # Not every plan sets the resource group.
+    found = f'"$(az functionapp list --query "[?name==\'{name}\'].resourceGroup" --output tsv)"'
+    return f"--name {quote(name)} --resource-group {quote(group) if group else found}"
 
 
 open_credential = shared(Credential)

@@ -70,8 +70,8 @@ def _read(file: Path, settings: Mapping[str, str]) -> FunctionDeclaration:
     if not _NAME.fullmatch(name) or name.lower() == "host":
         problems.append((FOLDER, name, "a letter, then letters, digits, _ and -; not 'host'"))
     try:
-        content = parse(file.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        content = read_json(file)
+    except ValueError as error:
         problems.append(("file", file.name, f"JSON is expected: {error}"))
     if isinstance(content, dict):
         bindings = content.get("bindings")
@@ -149,14 +149,26 @@ def _retry_problems(retry: Any) -> Iterator[PropertyProblem]:
             yield f"retry.{name}", retry.get(name), "a time as 'hh:mm:ss'"
 
 
-def parse(data: bytes) -> Any:
-    """Parse JSON as the host does: leniently.
+def read_json(file: Path) -> Any:
+    """Read a JSON file as the host does: leniently.
+
+    Raises:
+        ValueError: It cannot be read. Its text says why, and shows nothing of the file.
 
     Source: HostFunctionMetadataProvider in github.com/Azure/azure-functions-host.
     """
-    in_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    text = data.decode("utf-16" if in_utf16 else "utf-8-sig")
-    # Line breaks stay, so that an error names the right line.
-    text = _STRING_OR_COMMENT.sub(lambda m: m[1] or " " + "\n" * m[0].count("\n"), text)
-    text = _STRING_OR_COMMA.sub(lambda match: match[1] or "", text)
-    return json.loads(text, strict=False)
+    try:
+        data = file.read_bytes()
+        in_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        text = data.decode("utf-16" if in_utf16 else "utf-8-sig")
+        # Line breaks stay, so that an error names the right line.
+        text = _STRING_OR_COMMENT.sub(lambda m: m[1] or " " + "\n" * m[0].count("\n"), text)
+        text = _STRING_OR_COMMA.sub(lambda match: match[1] or "", text)
+        return json.loads(text, strict=False)
+    except json.JSONDecodeError as error:
+        reason = f"line {error.lineno} is not valid JSON: {error.msg}"
+    except OSError as error:
+        reason = f"it cannot be read: {error.strerror}"
+    except (ValueError, RecursionError):
+        reason = "it is not JSON in UTF-8, or nested too deeply"
+    raise ValueError(reason)

@@ -5,15 +5,13 @@ Every message says what to do; none carries a secret's value.
 
 import json
 import logging
-import os
 from collections.abc import Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
 from reprlib import Repr
-from shlex import quote
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, Protocol
 
 logger = logging.getLogger("identity_bindings")
 """The log of this package."""
@@ -137,116 +135,3 @@ class Readable(Protocol):
 
     def read(self) -> Reading:
         """Read the value now. Blocks. Raises ReadError if there is none."""
-
-
-SIGN_IN = (
-    "run 'az login' or 'azd auth login', or put the value into the file that LOCAL_SECRETS_FILE"
-    " names"
-)
-TRY_AGAIN = "the next read tries again; https://status.azure.com shows outages"
-EMULATOR = "the emulator must run, have the secret, and be trusted: see REQUESTS_CA_BUNDLE"
-RESTART = "the next read tries again; if it lasts, restart the app"
-
-_ROLES = {"secret": "Key Vault Secrets User", "key": "Key Vault Crypto User"}
-_PERMISSIONS = {"secret": "secrets:['get']", "key": "keys:['get','sign']"}
-_CREATE = {
-    "secret": "python scripts/set_secrets.py {name} --vault {vault}",
-    "key": "az keyvault key create --vault-name {vault} --name {name} --kty RSA --size 3072"
-    " --ops sign verify",
-}
-
-
-class Read(NamedTuple):
-    """What was read, where and by whom."""
-
-    noun: str  # secret or key
-    vault: str
-    name: str
-    version: str | None  # None is the newest
-    identity_id: str | None  # None is the system-assigned identity
-    in_azure: bool
-    address: str = ""  # of the client, where the vault reports it
-
-
-def assign_identity(resource_id: str | None) -> str:
-    """Assign the system-assigned identity, or the user-assigned one of this id, to this app."""
-    identities = f" --identities {quote(resource_id)}" if resource_id else ""
-    return f"az functionapp identity assign {site_arguments()}{identities}"
-
-
-def repair_of_denial(code: str, read: Read) -> str:
-    """What repairs a vault's denial, by its code or status: a command, or a sentence.
-
-    A command works as it is printed, in a POSIX shell and in PowerShell; in a sentence it is between
-    backquotes.
-    """
-    noun, vault, name, version = read[:4]
-    item, app = f"--vault-name {vault} --name {name}", site_arguments()
-    vault_id = f"$(az keyvault show --name {vault} --query id --output tsv)"
-    shown = f"az functionapp identity show {app}"
-    if read.identity_id:
-        shown = f"az identity show --ids {quote(read.identity_id)}"
-    principal_id = f"$({shown} --query principalId --output tsv)"
-    place, kind = "the app's network", "ServicePrincipal"
-    if not read.in_azure:
-        principal_id = "$(az ad signed-in-user show --query id --output tsv)"
-        place, kind = "this machine's network", "User"
-    join = (
-        f"{place} needs an approved private endpoint of the vault, and the vault's private DNS zone:"
-        f' `az network private-endpoint-connection list --id "{vault_id}"`'
-    )
-    add = f"az keyvault network-rule add --name {vault} --ip-address"
-    recover = f"`az keyvault {noun} recover {item}` recovers it if it was deleted"
-    create = _CREATE[noun].format(vault=vault, name=name)
-    restore = f"{recover}, `{create}` creates it"
-    if version:
-        restore = (
-            f"`az keyvault {noun} list-versions {item}` lists the versions that exist:"
-            f" correct the version in the declaration, or leave it out; {recover}"
-        )
-    pinned = f" --version {version}" if version else ""
-    policy = (
-        f"{{tenantId:properties.tenantId,objectId:'{principal_id}',"
-        f"permissions:{{{_PERMISSIONS[noun]}}}}}"
-    )
-    return {
-        "Disabled": f"az keyvault {noun} set-attributes {item}{pinned} --enabled true",
-        "ForbiddenByConnection": join,
-        "ForbiddenByFirewall": f"{join}, or a subnet that has the service endpoint Microsoft.KeyVault"
-        " and that the vault's network rules allow"
-        if read.in_azure
-        else f"{add} {quote(read.address or '<address>')}",
-        "ForbiddenByRbac": f'az role assignment create --role "{_ROLES[noun]}" --scope "{vault_id}"'
-        f' --assignee-object-id "{principal_id}" --assignee-principal-type {kind}',
-        "401": "the vault and the identity must be in the same tenant; the vault's is:"
-        f" `az keyvault show --name {vault} --query properties.tenantId`",
-        # 'az keyvault set-policy' would replace what the identity may do with secrets.
-        "403": f'az keyvault show --name {vault} --query "{{properties:{{accessPolicies:[{policy}]}}}}"'
-        " --output json | az rest --method put --url"
-        f' "{vault_id}/accessPolicies/add?api-version=2026-02-01"'
-        " --body '@-'",
-        "404": restore,
-    }[code]
-
-
-def repair_of_silence(sign: str, vault: str) -> str:
-    """What repairs a vault that does not answer, by what happened."""
-    found = {
-        "unresolved": f"`az keyvault show --name {vault}` shows whether the vault exists,"
-        f" `az keyvault recover --name {vault}` recovers a deleted one; if it exists, check the"
-        " DNS of the app's network",
-        "untrusted": "something between the app and the vault answers instead of it, such as a proxy"
-        " that inspects TLS: exempt the vault's host name",
-        "foreign": "another service answers instead of the vault: check KEY_VAULT_DNS_SUFFIX and the"
-        " DNS of the app's network",
-    }
-    return found.get(sign, "the next read tries again; check the vault's name, its network and DNS")
-
-
-def site_arguments() -> str:
-    """Name and resource group of this app, as arguments of ``az functionapp``."""
-    name = os.environ.get("WEBSITE_SITE_NAME", "<app>")
-    group = os.environ.get("WEBSITE_RESOURCE_GROUP", "")
-    # Not every plan sets the resource group.
-    found = f'"$(az functionapp list --query "[?name==\'{name}\'].resourceGroup" --output tsv)"'
-    return f"--name {quote(name)} --resource-group {quote(group) if group else found}"

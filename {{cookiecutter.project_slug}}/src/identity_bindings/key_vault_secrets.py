@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .credentials import Identity, in_azure, is_emulator
-from .declarations import parse
+from .declarations import read_json
 from .errors import Failure, ReadError, Reading, say_once
 from .grammar import Kind, matching
 from .process import shared
@@ -125,22 +125,14 @@ def local_value(file: Path, vault: str, secret: str) -> str | None:
     if not file.exists():
         return None
     try:
-        text = file.read_bytes()
-        entries = parse(text)
-    except json.JSONDecodeError as error:
-        raise _wrong(file, f"line {error.lineno} is not valid JSON: {error.msg}") from None
-    except UnicodeError:
-        raise _wrong(file, "it is not UTF-8 text", "save it as UTF-8") from None
-    except RecursionError:
-        raise _wrong(file, "it is nested too deeply") from None
-    except OSError as error:
-        reason = "it is a folder" if file.is_dir() else f"it cannot be read: {error.strerror}"
-        raise _wrong(file, reason, f"put a file there, or remove {SETTING}") from None
+        entries = read_json(file)
+    except ValueError as error:
+        raise _wrong(file, str(error)) from None
     if not isinstance(entries, dict):
-        raise _wrong(file, "it is not a JSON object", '{"secret-name": "its value"} is expected')
+        raise _wrong(file, 'it is not a JSON object such as {"secret-name": "its value"}')
     for name, value in entries.items():
         if not isinstance(value, str | dict):
-            line = _line_of(name, text)
+            line = _line_of(name, file.read_bytes())
             raise _wrong(file, f"line {line}: the value of {name!r} is not a string or an object")
     values = {name.lower(): value for name, value in entries.items()}
     value = values.get(f"{vault}/{secret}".lower(), values.get(secret.lower()))
@@ -155,5 +147,6 @@ def _line_of(name: str, data: bytes) -> int:
     return text.count("\n", 0, found.start() if found else 0) + 1
 
 
-def _wrong(file: Path, reason: str, repair: str = "correct it") -> ReadError:
-    return ReadError(Failure("denied", f"{file}: {reason}", f"{repair}, then start the app again"))
+def _wrong(file: Path, reason: str) -> ReadError:
+    repair = f"correct it, or remove the app setting {SETTING}; then start the app again"
+    return ReadError(Failure("denied", f"{file}: {reason}", repair))

@@ -62,7 +62,12 @@ class KeyVault(Vault):
     """One vault's keys as seen by one identity."""
 
     noun = "key"
-    _sdk, _kind = "azure.keyvault.keys", "KeyClient"
+    role, permissions = "Key Vault Crypto User", "keys:['get','sign']"
+    create = (
+        "az keyvault key create --vault-name {vault} --name {name} --kty RSA --size 3072"
+        " --ops sign verify"
+    )
+    sdk = ("azure.keyvault.keys", "KeyClient")
 
     def __init__(self, url: str, identity: Identity) -> None:
         super().__init__(url, identity)

@@ -116,6 +116,7 @@ class _Adapter(HTTPAdapter):
     ) -> requests.Response:
         """Send a request and read its answer, both within the limits of the read."""
         with budget.of_read():
+            budget.answer = None
             request.headers["Accept-Encoding"] = "identity"
             proxies = get_environ_proxies(request.url or "") if self._proxied else {}
             named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")

@@ -6,32 +6,15 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from .credentials import (
-    EmulatorCredential,
-    Identity,
-    in_azure,
-    is_emulator,
-    open_credential,
-)
-from .errors import (
-    EMULATOR,
-    TRY_AGAIN,
-    AnswerRefused,
-    Failure,
-    Read,
-    ReadError,
-    Reading,
-    repair_of_denial,
-    repair_of_silence,
-)
+from .credentials import EmulatorCredential, Identity, in_azure, is_emulator, open_credential
+from .errors import AnswerRefused, Failure, ReadError, Reading
 from .grammar import Property
 from .process import load, making, shared
-from .timing import Gate, retry_after
+from .timing import Gate, budget, retry_after
 
 SUFFIXES = (
     *("vault.azure.net", "vault.azure.cn", "vault.usgovcloudapi.net", "vault.sovcloud-api.fr"),
@@ -42,6 +25,9 @@ SUFFIXES = (
 _NAME = re.compile(r"(?=.{3,24}$)[A-Za-z](?:-?[A-Za-z0-9])*")
 _URI = re.compile(r"https://([^/:?#@]+)(?::443)?/?", re.IGNORECASE)
 _ALLOWED = "a vault's name (3 to 24 letters, digits and single hyphens, a letter first) or its URI"
+_CHECK = "the next read tries again; check the vault's name, its network and DNS"
+_TRY_AGAIN = "the next read tries again; https://status.azure.com shows outages"
+_EMULATOR = "the emulator must run, have the secret, and be trusted: see REQUESTS_CA_BUNDLE"
 _PARALLEL_READS = 8  # below the SDK's connection pool of 10
 _OF_THE_VAULT = (429, 502, 503, 504)  # they concern whoever reads from it
 
@@ -82,7 +68,7 @@ def vault_name(url: str) -> str:
     return url.removeprefix("https://").partition(".")[0]
 
 
-# What an answer of the vault means, by its code or status; errors.repair_of_denial says what repairs it.
+# What an answer of the vault means, by its code or status; Vault.repairs says what repairs it.
 # Source: https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
 _REASONS = {
     "Disabled": "the {noun} is disabled",
@@ -93,16 +79,38 @@ _REASONS = {
     "403": "no access policy of the vault allows the identity to read {noun}s",
     "404": "the vault has no such {noun} or version",
 }
+# What a part of a connection's error means, and what repairs it.
+_SILENCES = {
+    "Failed to resolve": (
+        "its name does not resolve",
+        "`az keyvault show --name {vault}` shows whether the vault exists, `az keyvault recover"
+        " --name {vault}` recovers a deleted one; if it exists, check the DNS of the app's network",
+    ),
+    "CERTIFICATE_VERIFY_FAILED": (
+        "its TLS certificate is not trusted",
+        "something between the app and the vault answers instead of it, such as a proxy that"
+        " inspects TLS: exempt the vault's host name",
+    ),
+    "challenge resource": (
+        "its challenge names another service",
+        "another service answers instead of the vault: check KEY_VAULT_DNS_SUFFIX and the DNS of the"
+        " app's network",
+    ),
+    "timed out": ("it did not answer in time", _CHECK),
+    "refused": ("it refused the connection", _CHECK),
+}
 
 
 class Vault:
     """One vault as seen by one identity. Thread-safe; the SDK is imported at the first read."""
 
     noun = "secret"
-    _sdk, _kind = "azure.keyvault.secrets", "SecretClient"
+    role, permissions = "Key Vault Secrets User", "secrets:['get']"
+    create = "python scripts/set_secrets.py {name} --vault {vault}"
+    sdk = ("azure.keyvault.secrets", "SecretClient")
 
     def __init__(self, url: str, identity: Identity) -> None:
-        self.url = url
+        self.url, self.name = url, vault_name(url)
         emulated = is_emulator(url)
         self._credential = EmulatorCredential(identity) if emulated else open_credential(identity)
         self._client: Any = None
@@ -119,23 +127,23 @@ class Vault:
         return options | {"verify_challenge_resource": not is_emulator(self.url)}
 
     def _open(self) -> Any:
-        return getattr(load(self._sdk), self._kind)(self.url, self._credential, **self._options())
+        module, name = self.sdk
+        return getattr(load(module), name)(self.url, self._credential, **self._options())
 
     def _ask(self, name: str, version: str | None, ask: Callable[[Any], Any]) -> Any:
         # The first read goes alone: all others then share its challenge and its token.
-        with self._gate.turn():
+        with self._gate.turn(), budget.of_read():
             for fresh_token in (False, True):
-                with making:
-                    client = self._client or self._open()
                 try:
+                    with making:
+                        client = self._client or self._open()
                     answer = ask(client)
                     self._client = client
                     return answer
                 except ReadError:
                     raise
                 except Exception as error:
-                    status = getattr(error, "status_code", None) or 0
-                    failure = self._failure(error, status, name, version)
+                    status, failure = self._failure(error, name, version)
                 # Raised outside of the handlers: the SDK's exceptions hold what the vault sent.
                 if status != 401 or fresh_token:
                     break
@@ -144,37 +152,91 @@ class Vault:
                 self._client = None
             raise ReadError(failure)
 
-    def _failure(self, error: Any, status: int, name: str, version: str | None) -> Failure:
-        """Describe a failure. One that concerns all who read from the vault closes its gate."""
-        refused = status >= 400
-        failure = self._refused(error, name, version) if refused else self._silent(error)
+    def _failure(self, error: Exception, name: str, version: str | None) -> tuple[int, Failure]:
+        """The status, and what it means. What concerns all who read from the vault closes its gate."""
+        answer = budget.answer
+        status = 0 if answer is None else answer.status_code
+        if status >= 400:
+            failure, shared = self._refused(answer, name, version), status in _OF_THE_VAULT
+        else:  # without the SDK's text: it may contain what the vault sent
+            failure = self._silent(error)
+            shared = isinstance(getattr(error, "inner_exception", error), OSError)
         if is_emulator(self.url):
-            failure = replace(failure, repair=EMULATOR)
-        if status in _OF_THE_VAULT or (not refused and _is_of_network(error)):
-            return self._gate.close(failure)
-        return failure
+            failure = replace(failure, repair=_EMULATOR)
+        return status, self._gate.close(failure) if shared else failure
 
-    def _refused(self, error: Any, name: str, version: str | None) -> Failure:
-        code, address = _details(error.response)
-        answer = f"HTTP {error.status_code} {code}".strip()
-        kind = "Disabled" if code.endswith("Disabled") else code
-        kind = kind if kind in _REASONS else str(error.status_code)
+    def _refused(self, answer: Any, name: str, version: str | None) -> Failure:
+        codes = re.findall(r'"code"\s*:\s*"(\w{1,64})"', answer.text)  # the innermost is the last
+        code, status = codes[-1] if codes else "", str(answer.status_code)
+        said = f"HTTP {status} {code}".strip()
+        kind = "Disabled" if code.endswith("Disabled") else code if code in _REASONS else status
         if kind not in _REASONS:
-            reason = f"the vault answered {answer}"
-            seconds = retry_after(error.response.headers)
-            return Failure("transient", reason, TRY_AGAIN, seconds)
-        item = (self.noun, vault_name(self.url), name, version)
-        read = Read(*item, self._credential.identity.resource_id, in_azure(), address)
-        reason = f"{_REASONS[kind].format(noun=self.noun)} ({answer})"
-        return Failure("denied", reason, repair_of_denial(kind, read))
+            seconds = retry_after(answer.headers)
+            return Failure("transient", f"the vault answered {said}", _TRY_AGAIN, seconds)
+        address = re.search(r"Client address: ([0-9.]{7,15})\b", answer.text)
+        repair = self.repairs(name, version, address[1] if address else "'<address>'")[kind]
+        return Failure("denied", f"{_REASONS[kind].format(noun=self.noun)} ({said})", repair)
 
     def _silent(self, error: Exception) -> Failure:
-        """Describe what happened, without the SDK's text: it may contain what the vault sent."""
         if isinstance(error, AnswerRefused):
             return _no_answer(str(error))
-        other = ("", f"the connection failed: {type(error).__name__}")
-        kind, reason = next((found for sign, found in _SIGNS.items() if sign in str(error)), other)
-        return _no_answer(reason, repair_of_silence(kind, vault_name(self.url)))
+        other = (f"the connection failed: {type(error).__name__}", _CHECK)
+        known = (meaning for sign, meaning in _SILENCES.items() if sign in str(error))
+        reason, repair = next(known, other)
+        return _no_answer(reason, repair.format(vault=self.name))
+
+    def repairs(self, name: str, version: str | None, address: str) -> dict[str, str]:
+        """What repairs a denial, by its code or status: a command, or a sentence.
+
+        A command works as it is printed, in a POSIX shell and in PowerShell; in a sentence it is
+        between backquotes. `address` is that of the client, where the vault's firewall reports it.
+        """
+        noun, vault = self.noun, self.name
+        item = f"--vault-name {vault} --name {name}"
+        vault_id = f"$(az keyvault show --name {vault} --query id --output tsv)"
+        reader_id = f"$({self._credential.show_principal} --output tsv)"
+        network, kind = "this machine's network", "User"
+        if in_azure():
+            network, kind = "the app's network", "ServicePrincipal"
+        join = (
+            f"{network} needs an approved private endpoint of the vault, and the vault's private DNS"
+            f' zone: `az network private-endpoint-connection list --id "{vault_id}"`'
+        )
+        admit = f"az keyvault network-rule add --name {vault} --ip-address {address}"
+        if in_azure():
+            admit = (
+                f"{join}, or a subnet that has the service endpoint Microsoft.KeyVault and that the"
+                " vault's network rules allow"
+            )
+        restore = f"`az keyvault {noun} recover {item}` recovers it if it was deleted"
+        if version:
+            restore = (
+                f"`az keyvault {noun} list-versions {item}` lists the versions that exist:"
+                f" correct the version in the declaration, or leave it out; {restore}"
+            )
+        else:
+            restore += f", `{self.create.format(vault=vault, name=name)}` creates it"
+        pinned = f" --version {version}" if version else ""
+        policy = (
+            f"{{tenantId:properties.tenantId,objectId:'{reader_id}',"
+            f"permissions:{{{self.permissions}}}}}"
+        )
+        return {
+            "Disabled": f"az keyvault {noun} set-attributes {item}{pinned} --enabled true",
+            "ForbiddenByConnection": join,
+            "ForbiddenByFirewall": admit,
+            "ForbiddenByRbac": f'az role assignment create --role "{self.role}"'
+            f' --scope "{vault_id}" --assignee-object-id "{reader_id}"'
+            f" --assignee-principal-type {kind}",
+            "401": "the vault and the identity must be in the same tenant; the vault's is:"
+            f" `az keyvault show --name {vault} --query properties.tenantId`",
+            # 'az keyvault set-policy' would replace what the identity may do with secrets.
+            "403": f"az keyvault show --name {vault}"
+            f' --query "{{properties:{{accessPolicies:[{policy}]}}}}" --output json'
+            f' | az rest --method put --url "{vault_id}/accessPolicies/add?api-version=2026-02-01"'
+            " --body '@-'",
+            "404": restore,
+        }
 
 
 def _reading(secret: Any, pinned: bool) -> Reading:
@@ -189,36 +251,8 @@ def _reading(secret: Any, pinned: bool) -> Reading:
     return Reading(secret.value, note, expires.timestamp() if expires else None, pinned)
 
 
-def _details(response: Any) -> tuple[str, str]:
-    """The innermost error code, and the address that a firewall has seen."""
-    code, address, node = "", "", None
-    with suppress(Exception):
-        node = response.json()
-    while isinstance(node, dict):
-        code = str(node.get("code") or code)
-        if seen := re.search(r"Client address: ([0-9.]{7,15})\b", str(node.get("message"))):
-            address = seen[1]
-        node = node.get("error") or node.get("innererror")
-    return (code if re.fullmatch(r"\w{1,64}", code) else ""), address
-
-
-_SIGNS = {
-    "Failed to resolve": ("unresolved", "its name does not resolve"),
-    "CERTIFICATE_VERIFY_FAILED": ("untrusted", "its TLS certificate is not trusted"),
-    "challenge resource": ("foreign", "its challenge names another service"),
-    "timed out": ("", "it did not answer in time"),
-    "refused": ("", "it refused the connection"),
-}
-"""What a connection's error means: a key of repair_of_silence, and a reason."""
-
-
-def _no_answer(reason: str, repair: str = TRY_AGAIN) -> Failure:
+def _no_answer(reason: str, repair: str = _TRY_AGAIN) -> Failure:
     return Failure("transient", f"the vault gave no answer: {reason}", repair)
-
-
-def _is_of_network(error: Exception) -> bool:
-    """Whether the connection failed, rather than one answer: requests' errors are OSErrors."""
-    return isinstance(error, OSError) or isinstance(getattr(error, "inner_exception", 0), OSError)
 
 
 @shared

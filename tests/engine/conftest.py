@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 import tempfile
@@ -20,18 +21,42 @@ sys.pycache_prefix = str(Path(tempfile.gettempdir(), "identity-bindings-pycache"
 sys.path[:0] = [str(PROJECT / "src"), str(PROJECT / "tests")]
 
 import folders  # noqa: E402
-from apps import VALUE, Project  # noqa: E402
+from apps import VALUE, Project, engine_threads  # noqa: E402
 from faulty_key_vault import FaultyKeyVault  # noqa: E402
 from support import worker  # noqa: E402
 
 
+def _process() -> dict[str, Any]:
+    """What of this process a test must leave as it was."""
+    root, ours = logging.getLogger(), logging.getLogger("identity_bindings")
+    return {
+        "logging": [logging.Logger.handle, logging.Handler.format, logging.getLogRecordFactory()],
+        "handlers": [
+            one for one in root.handlers if not type(one).__module__.startswith("_pytest")
+        ],
+        "levels": [root.level, ours.level],
+        "filters": [*root.filters, *ours.filters],
+        "masked streams": [one for one in (sys.stdout, sys.stderr) if "write" in vars(one)],
+        "threads": engine_threads(),
+        "modules": [
+            name
+            for name, one in [*sys.modules.items()]
+            if str(getattr(one, "__file__", "")).startswith(tempfile.gettempdir())
+        ],
+    }
+
+
 @pytest.fixture(autouse=True)
 def fresh_worker() -> Iterator[None]:
-    """Let no test see what another one loaded, read, masked or set."""
-    with mock.patch.dict(os.environ):
+    """Let no test see what another one loaded, read, masked or set, and say which one leaves it."""
+    with mock.patch.dict(os.environ), mock.patch.object(sys, "path", [*sys.path]):
         worker.restart()
+        before = _process()
         yield
         worker.restart()
+    after = _process()
+    left = {name: after[name] for name in before if after[name] != before[name]}
+    assert not left, f"this test leaves behind: {left}"
 
 
 @pytest.fixture

@@ -313,6 +313,7 @@ def test_local_settings(
     """They are set as `func start` sets them, and wrong ones end nothing."""
     values = {"TEXT": "a text", "NUMBER": 7, "SWITCH": True, "OBJECT": {"a": [1]}, "SET": "new"}
     monkeypatch.setenv("SET", "before")
+    shutil.rmtree(project.folder / "identity_bindings")  # in this process it is the template's
     main: Any = importlib.import_module("identity_bindings.__main__")
     monkeypatch.setattr(main, "ROOT", project.folder)
     level = logging.getLogger("identity_bindings").level

@@ -68,16 +68,23 @@ class Bicep:
         """Give the file's text as `bicep format` would write it."""
         return str(self._ask("format", path=str(file))["contents"])
 
-    def snapshot(self, file: Path, **parameters: str) -> dict[str, Any]:
+    def snapshot(
+        self, file: Path, variables: Mapping[str, str] | None = None, **parameters: str
+    ) -> dict[str, Any]:
         """Predict the deployment of a .bicepparam file.
 
         Args:
             file: The parameters file.
+            variables: Environment variables that the file reads, beside those of the compiler.
             parameters: Bicep expressions that replace the values of main.bicepparam.
         """
         text = file.read_text("utf-8")
         if file.name == "main.bicepparam":
             text = with_parameters(file.parent, **parameters)
+        for name, value in (variables or {}).items():  # as the compiler would read them
+            literal = "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+            read = rf"readEnvironmentVariable\('{name}'(, '[^']*')?\)"
+            text = re.sub(read, literal.replace("\\", "\\\\"), text)
         of_subscription = file.name == "github.bicepparam"
         where = {k: v for k, v in DEPLOYMENT.items() if k != "resourceGroup" or not of_subscription}
         with tempfile.TemporaryDirectory() as folder:

@@ -17,7 +17,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from answers import VARIABLES, as_argument
+from answers import CONNECTION, VARIABLES, as_argument
 from baking import TEMPLATE, Bake, somebody
 from infrastructure import start_compiler
 from pytest_cookies.plugin import Cookies
@@ -66,8 +66,8 @@ def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def compiler() -> Iterator[Any]:
-    """The Bicep compiler, as a deployer has it who has set only what must be set."""
-    yield from start_compiler(VARIABLES)
+    """The Bicep compiler of a deployer who has set only what must be set."""
+    yield from start_compiler(VARIABLES | CONNECTION)
 
 
 @pytest.fixture(scope="session")

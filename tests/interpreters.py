@@ -10,6 +10,7 @@ from baking import run
 
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
+DEFAULT = "3.13"  # of a project
 TOOLS = ("cookiecutter", "pytest-cookies", "hypothesis")  # what tests/engine needs besides
 
 

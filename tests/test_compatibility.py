@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from answers import SETS
 from baking import TEMPLATE, Bake, run, run_tests, tracked
-from interpreters import VERSIONS, interpreter
+from interpreters import DEFAULT, RUNNING, VERSIONS, environment, interpreter
 
 EVERYTHING = SETS["everything-by-a-created-identity"]
+
+PYTEST = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 Record = Callable[[str, object], None]
 
@@ -40,8 +42,7 @@ def install(made: str, project: Path, resolution: str) -> None:
 
 def suite_passes(python: str, project: Path) -> int:
     """Run a project's suite with a Python, and count what passes."""
-    told = run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider"], project)
-    (number,) = re.findall(r"\b(\d+) passed", told)
+    (number,) = re.findall(r"\b(\d+) passed", run([python, *PYTEST], project))
     return int(number)
 
 
@@ -50,6 +51,34 @@ def test_each_requirement_has_a_lowest_release_and_none_a_highest(bake: Bake) ->
         declared = tomllib.loads((bake(**answers) / "pyproject.toml").read_text("utf-8"))
         for line in declared["project"]["dependencies"] + declared["dependency-groups"]["dev"]:
             assert re.fullmatch(r"[a-z-]+>=[\d.]+", line.partition(";")[0]), line
+
+
+@pytest.mark.parametrize(
+    "version",
+    [pytest.param(one, marks=() if one == DEFAULT else pytest.mark.slow) for one in VERSIONS],
+)
+def test_the_app_on_each_python(bake: Bake, version: str) -> None:
+    python = interpreter(version)
+    if version == RUNNING or python is None:
+        pytest.skip(f"Python {version} runs every other test, or is not on this machine")
+    project = bake(**EVERYTHING)
+
+    made = environment(python, version, project)
+
+    # infra/ is the same for each Python.
+    run([made, *PYTEST, "--ignore=tests/contract/test_infrastructure.py"], project)
+
+
+@pytest.mark.slow
+def test_the_engine_in_microsofts_runtime(bake: Bake) -> None:
+    """It is for Python 3.13 and newer: where another Python runs the tests, they skip it."""
+    python = interpreter(DEFAULT)
+    if RUNNING >= "3.13" or python is None:
+        pytest.skip("it is tested in tests/engine, or there is no Python 3.13 on this machine")
+    made = environment(python, DEFAULT, bake(**EVERYTHING))
+
+    modules = ("test_host_adapter", "test_published_shapes")
+    run([made, *PYTEST, *(f"tests/engine/{name}.py" for name in modules)], TEMPLATE)
 
 
 def test_pythons(record_testsuite_property: Record) -> None:

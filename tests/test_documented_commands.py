@@ -352,10 +352,16 @@ def test_another_secret_and_a_timer_as_documented(app: Callable[..., Path], mode
         (folder / "__init__.py").write_text(following(readme, timer, "python"), "utf-8")
     (project / "tests/test_nightly.py").write_text(NIGHTLY, "utf-8")
 
-    run_tests(project)
+    run_tests(project, "tests/test_nightly.py", "tests/contract/test_app.py")
 
 
-@pytest.mark.parametrize("answers", [{}, {"network": "private", "vault_access": "rbac"}])
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param({}, id="default", marks=pytest.mark.slow),
+        pytest.param({"network": "private", "vault_access": "rbac"}, id="private"),
+    ],
+)
 def test_what_is_set_in_bicep_as_documented(
     app: Callable[..., Path], answers: dict[str, str]
 ) -> None:

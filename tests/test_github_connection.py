@@ -10,10 +10,9 @@ from typing import Any
 import bicep
 import pytest
 import yaml
-from answers import CONNECTION as VARIABLES
-from answers import ELSEWHERE, GITHUB, IDENTITY_ID
+from answers import CONNECTION, ELSEWHERE, GITHUB, IDENTITY_ID
 from baking import TEMPLATE, Bake, run_tests
-from infrastructure import start_compiler, unformatted
+from infrastructure import unformatted
 from stand_ins import Machine
 
 SETTER = "33333333-2222-3333-4444-555555555555"
@@ -24,25 +23,14 @@ ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
 CREDENTIAL = "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials"
 
 
-@pytest.fixture(scope="module")
-def compiler() -> Iterator[Any]:
-    yield from start_compiler(VARIABLES)
-
-
 @pytest.fixture(params=GITHUB)
 def answers(request: pytest.FixtureRequest) -> dict[str, str]:
     return GITHUB[request.param]
 
 
-def predict(project: Path, **variables: str) -> dict[str, Any]:
-    """What the deployment of the connection would make, with other variables."""
-    found = start_compiler({**VARIABLES, **variables})
-    compiler = next(found)
-    try:
-        parameters = project / "infra/github.bicepparam"
-        return dict(compiler.snapshot(parameters))
-    finally:
-        compiler.close()
+def predict(compiler: Any, project: Path, **variables: str) -> dict[str, Any]:
+    """What the deployment of the connection would create, with other variables."""
+    return dict(compiler.snapshot(project / "infra/github.bicepparam", variables))
 
 
 def test_it_is_clean_for_every_answer(compiler: Any, project: Path) -> None:
@@ -93,15 +81,15 @@ SUBJECTS: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("answer", "subject"), SUBJECTS)
 def test_the_subject_is_what_the_tokens_of_the_repository_say(
-    bake: Bake, tmp_path: Path, answer: Any, subject: str
+    compiler: Any, bake: Bake, tmp_path: Path, answer: Any, subject: str
 ) -> None:
     """From GitHub's answer, through the script, to what Bicep predicts."""
     machine = Machine(tmp_path / "bin", subject=answer)
     done = machine.run("bash", bake() / "scripts/connect-github.sh", "octo/app", "rg-app")
     assert done.status == 0, done.told
-    given = {name: done.state["deployment"][name] for name in VARIABLES if "GITHUB" in name}
+    given = {name: done.state["deployment"][name] for name in CONNECTION if "GITHUB" in name}
 
-    prediction = predict(bake(), **given)
+    prediction = predict(compiler, bake(), **given)
 
     credentials = {
         one["name"].partition("/")[0]: one["properties"]
@@ -119,11 +107,11 @@ def test_the_subject_is_what_the_tokens_of_the_repository_say(
     assert ("environments do not separate plan from deploy" in str(notes)) == ("{}" not in subject)
 
 
-def test_a_subject_that_changes_with_each_run_is_refused(bake: Bake) -> None:
+def test_a_subject_that_changes_with_each_run_is_refused(compiler: Any, bake: Bake) -> None:
     answer = {"use_default": False, "include_claim_keys": ["repo", "job_workflow_ref"]}
 
     with pytest.raises(RuntimeError, match="claim job_workflow_ref, which is not the same"):
-        predict(bake(), GITHUB_SUBJECT_FORMAT=json.dumps(answer))
+        predict(compiler, bake(), GITHUB_SUBJECT_FORMAT=json.dumps(answer))
 
 
 def test_the_identities_are_out_of_reach_of_whoever_writes_in_the_group_of_the_app(
@@ -179,17 +167,14 @@ def allows(condition: str, action: str, **attributes: str) -> bool:
     return bool(eval(python))
 
 
-def condition_of(project: Path, folder: Path, **parameters: Any) -> str:
+def condition_of(compiler: Any, project: Path, folder: Path, **parameters: Any) -> str:
     """The condition with these principals, which a deployment only learns as it runs."""
     infra = Path(shutil.copytree(project / "infra", folder / "infra"))
     given = {"planPrincipalId": PLAN, "deployPrincipalId": DEPLOY, **parameters}
     lines = [f"param {name} = {json.dumps(value)}" for name, value in given.items()]
     text = "using './modules/github-access.bicep'\n" + "\n".join(lines).replace('"', "'")
     (infra / "access.bicepparam").write_text(text + "\n", "utf-8")
-    found = start_compiler({})
-    compiler = next(found)
     prediction = compiler.snapshot(infra / "access.bicepparam")
-    compiler.close()
     (condition,) = (
         one["properties"]["condition"]
         for one in bicep.resources(prediction, ASSIGNMENT)
@@ -208,15 +193,16 @@ def roles_of(project: Path) -> set[str]:
 SECRETS_OFFICER = "b86a8fe4-44ce-4948-aee5-eccb2c155cd7"
 
 
-@pytest.mark.parametrize("action", ["write", "delete"])
 def test_before_the_app_is_deployed_its_roles_can_go_to_any_service_but_the_workflow(
-    bake: Bake, tmp_path: Path, action: str
+    compiler: Any, bake: Bake, tmp_path: Path
 ) -> None:
-    condition = condition_of(bake(), tmp_path, appPrincipalIds=[])
+    condition = condition_of(compiler, bake(), tmp_path, appPrincipalIds=[])
 
     def may(role: str, principal: str, kind: str = "ServicePrincipal") -> bool:
         given = {"RoleDefinitionId": role, "PrincipalId": principal, "PrincipalType": kind}
-        return allows(condition, action, **given)
+        write, delete = (allows(condition, action, **given) for action in ("write", "delete"))
+        assert write == delete
+        return write
 
     assert roles_of(bake())
     for role in roles_of(bake()):
@@ -228,8 +214,8 @@ def test_before_the_app_is_deployed_its_roles_can_go_to_any_service_but_the_work
     assert not may(OWNER, APP)
 
 
-def test_after_that_they_go_to_the_app_only(bake: Bake, tmp_path: Path) -> None:
-    condition = condition_of(bake(), tmp_path, appPrincipalIds=[APP])
+def test_after_that_they_go_to_the_app_only(compiler: Any, bake: Bake, tmp_path: Path) -> None:
+    condition = condition_of(compiler, bake(), tmp_path, appPrincipalIds=[APP])
 
     for role in (*roles_of(bake()), OWNER):
         for principal in (APP, PLAN, DEPLOY, OTHER):
@@ -245,10 +231,12 @@ def test_after_that_they_go_to_the_app_only(bake: Bake, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("apps", [[], [APP]])
 def test_one_person_gets_the_role_that_sets_secrets_and_no_service_does(
-    bake: Bake, tmp_path: Path, apps: list[str]
+    compiler: Any, bake: Bake, tmp_path: Path, apps: list[str]
 ) -> None:
     project = bake(**GITHUB["everything"])
-    condition = condition_of(project, tmp_path, appPrincipalIds=apps, setterObjectId=SETTER)
+    condition = condition_of(
+        compiler, project, tmp_path, appPrincipalIds=apps, setterObjectId=SETTER
+    )
 
     for principal, kind in ((SETTER, "User"), (APP, "ServicePrincipal"), (OTHER, "User")):
         for role in roles_of(project):
@@ -423,7 +411,7 @@ def test_the_workflow_signs_in_to_the_cloud_of_the_vault(
 
 
 def test_other_vaults_get_their_roles_or_their_owners_get_a_command(
-    bake: Bake, tmp_path: Path
+    compiler: Any, bake: Bake, tmp_path: Path
 ) -> None:
     project = Path(shutil.copytree(bake(), tmp_path / "app"))
     parameters = project / "infra/github.bicepparam"
@@ -433,8 +421,8 @@ def test_other_vaults_get_their_roles_or_their_owners_get_a_command(
     parameters.write_text(text.replace("otherVaults = []", f"otherVaults = [{vault}, {here}]"))
     on_call = f"/subscriptions/{ELSEWHERE}/resourceGroups/on-call/providers/Microsoft.Insights/actionGroups/team"
 
-    prediction = predict(project, ALERT_ACTION_GROUP_ID=on_call)
-    of_owners = predict(project, ALERT_ACTION_GROUP_ID=on_call, ASSIGN_ELSEWHERE="false")
+    prediction = predict(compiler, project, ALERT_ACTION_GROUP_ID=on_call)
+    of_owners = predict(compiler, project, ALERT_ACTION_GROUP_ID=on_call, ASSIGN_ELSEWHERE="false")
 
     assert granted(prediction) - AT_HOME == {
         ("plan", "Plan elsewhere", "their-group"),
@@ -457,32 +445,8 @@ def contract(project: Path) -> str:
     """What the project's own test of the connection prints."""
     if not bicep.find_bicep():
         pytest.skip("no Bicep compiler")
-    return run_tests(project, "tests/contract/test_infrastructure.py", status=1)
-
-
-def add_a_type(infra: Path) -> None:
-    """Add a resource whose read the plan role lacks."""
-    with (infra / "main.bicep").open("a", encoding="utf-8") as file:
-        file.write(
-            "\nresource extra 'Microsoft.Web/connections@2016-06-01' = { name: 'extra', location: location }\n"
-        )
-
-
-def refer_to_a_type(infra: Path) -> None:
-    """Read a resource that exists."""
-    with (infra / "main.bicep").open("a", encoding="utf-8") as file:
-        file.write(
-            "\nresource topic 'Microsoft.EventGrid/topics@2022-06-15' existing = { name: 'topic' }\n"
-            "output topic string = topic.properties.endpoint\n"
-        )
-
-
-def name_another_vault(infra: Path) -> None:
-    """Change one of the two parameter files."""
-    file = infra / "main.bicepparam"
-    text = file.read_text("utf-8")
-    assert "param otherVaults" not in text
-    file.write_text(text + "\nparam otherVaults = [\n  { name: 'theirs' }\n]\n", "utf-8")
+    names = ("tests/contract/test_infrastructure.py", "-k", "what_if or parameter_files")
+    return run_tests(project, *names, status=1)
 
 
 def allow(action: str) -> Callable[[Path], None]:
@@ -521,24 +485,36 @@ FORBIDDEN = [
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("resource", "kind"),
     [
-        (add_a_type, "what-if cannot read Microsoft.Web/connections: add 'Microsoft.Web/con"),
-        (refer_to_a_type, "what-if cannot read Microsoft.EventGrid/topics"),
         (
-            name_another_vault,
-            "otherVaults differs in infra/main.bicepparam and infra/github.bicepparam: make both"
-            " the same, and run scripts/connect-github.sh again",
+            "resource extra 'Microsoft.Web/connections@2016-06-01' = {\n"
+            "  name: 'extra'\n  location: location\n}\n",
+            "Microsoft.Web/connections",
+        ),
+        (
+            "resource topic 'Microsoft.EventGrid/topics@2022-06-15' existing = { name: 'topic' }\n"
+            "output topic string = topic.properties.endpoint\n",
+            "Microsoft.EventGrid/topics",
         ),
     ],
+    ids=["created", "read"],
 )
 def test_the_contract_names_what_is_missing(
-    bake: Bake, tmp_path: Path, change: Callable[[Path], None], told: str
+    bake: Bake, tmp_path: Path, resource: str, kind: str
 ) -> None:
     project = Path(shutil.copytree(bake(), tmp_path / "app"))
-    change(project / "infra")
+    for name, text in {
+        "bicep": resource,
+        "bicepparam": "param otherVaults = [{ name: 'kv-x' }]\n",
+    }.items():
+        with (project / f"infra/main.{name}").open("a", encoding="utf-8") as file:
+            file.write(f"\n{text}")
 
-    assert told in contract(project)
+    printed = contract(project)
+
+    assert f"what-if cannot read {kind}: add '{kind}/read' to planActions in" in printed
+    assert "otherVaults differs in infra/main.bicepparam and infra/github.bicepparam" in printed
 
 
 def test_the_contract_forbids_every_action_that_reads_a_key_or_a_secret(

@@ -300,7 +300,13 @@ def files_in_git(project: Path) -> dict[str, str]:
     return {name: (project / name).read_text("utf-8") for name in names if name != ".cruft.json"}
 
 
-@pytest.mark.parametrize("answers", ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param(answers, id=name, marks=() if name == "decorators" else pytest.mark.slow)
+        for name, answers in ANSWERS.items()
+    ],
+)
 def test_an_untouched_old_project_becomes_what_the_template_renders_now(
     bake: Bake, old_project: Callable[..., Path], answers: dict[str, str]
 ) -> None:

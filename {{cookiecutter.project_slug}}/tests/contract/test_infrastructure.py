@@ -264,7 +264,7 @@ def test_what_if_can_read_every_type_of_infra_and_nothing_else(snapshot: Snapsho
 @GITHUB
 def test_both_parameter_files_name_the_same_vaults() -> None:
     app, connection = (
-        re.findall(r"(?ms)^param otherVaults = (\[\]|\[.*?^\])", file.read_text("utf-8")) or ["[]"]
+        re.findall(r"(?ms)^param otherVaults = (\[.*?\])$", file.read_text("utf-8")) or ["[]"]
         for file in (bicep.INFRA / "main.bicepparam", bicep.INFRA / "github.bicepparam")
     )
     assert connection == app, (

@@ -368,11 +368,14 @@ def test_what_is_set_in_bicep_as_documented(
     project = app(**answers)
     readme = project / "README.md"
     settings = project / "infra/modules/settings.bicep"
-    begin = "name: 'appsettings'\n  properties: {\n"
-    text = settings.read_text("utf-8")
-    assert text.count(begin) == 1
     snippet = following(readme, "### Add an app setting", "bicep")
-    settings.write_text(text.replace(begin, begin + snippet), "utf-8")
+    text, found = re.subn(
+        r"(name: 'appsettings'\n(?:  dependsOn.*\n)?  properties: \{\n)",
+        lambda begin: begin[0] + snippet,
+        settings.read_text("utf-8"),
+    )
+    assert found == 1
+    settings.write_text(text, "utf-8")
     parameters = project / "infra/main.bicepparam"
     text = parameters.read_text("utf-8")
     for heading in (

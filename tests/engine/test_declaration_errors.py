@@ -69,6 +69,11 @@ NO_VAULTS = (
     "https://contoso.vault.azure.net/secrets/api-key/0123456789abcdef0123456789abcdef",
     "https://me@contoso.vault.azure.net/",
     "https://me:pw@contoso.vault.azure.net/",
+    "https://b\u00fccher.vault.azure.net/",
+    "https://xn--bcher-kva.vault.azure.net/",
+    "https://contoso\u3002vault.azure.net/",
+    "https://\u212aontoso.vault.azure.net/",  # Kelvin's sign is a k in lower case
+    "http\u017f://contoso.vault.azure.net/",  # a long s is an s in any case
 )
 PROPERTIES: dict[str, tuple[tuple[Any, ...], str]] = {
     "name": ((*NOT_TEXT, "a b", "a-b", "1a", "class", "$return", "$", "a\nb"), "parameter"),

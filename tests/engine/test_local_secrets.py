@@ -69,7 +69,7 @@ def test_a_missing_file_has_no_values(local: Any, tmp_path: Path) -> None:
         (b'{"a": "api-key",\n"api-key": null}', "line 2: the value of 'api-key' is not a string"),
         (b'{"api-key": ["the-value-of-it"]}', "line 1: the value of 'api-key' is not a string"),
         (b'{"api-key": "\xff"}', "it is not JSON in UTF-8"),
-        (b"[" * 100_000, "its JSON is nested too deeply"),
+        (b"[" * 100_000, "it is not JSON in UTF-8, or nested too deeply"),
     ],
 )
 def test_a_wrong_file_is_one_line_with_its_place_and_no_value(
@@ -89,8 +89,8 @@ def test_a_wrong_file_is_one_line_with_its_place_and_no_value(
     assert "\n" not in failure.reason
 
 
-def test_a_folder_is_named_as_one(local: Any, tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="it is a folder"):
+def test_a_folder_cannot_be_read(local: Any, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="it cannot be read: "):
         local.local_value(tmp_path, "contoso", "api-key")
 
 

@@ -17,6 +17,7 @@ import pytest
 from apps import ECHO, hasten
 from faulty_key_vault import FaultyKeyVault
 from folders import IDENTITY, declare, key_vault
+from support import worker
 from support.fake_key_vault import FakeKeyVault
 
 ASYNC_ECHO = f"async {ECHO}"
@@ -69,6 +70,47 @@ def test_a_thousand_cold_callers_make_three_requests(
         ("identity", 200),
         ("contoso.vault.azure.net", 200),
     ]
+
+
+SPELLINGS = (
+    *("contoso", "CONTOSO", " contoso ", "https://contoso.vault.azure.net"),
+    *("HTTPS://Contoso.Vault.Azure.Net/", "https://contoso.vault.azure.net:443/", "%VAULT%"),
+)
+
+
+def test_one_secret_in_every_spelling_is_read_once(
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By all functions, by an event, and in the local secrets file."""
+    from identity_bindings import refresh_secret
+
+    monkeypatch.setenv("VAULT", "https://CONTOSO.vault.azure.net:443")
+    fake_key_vault.vault("contoso").set("api-key", "the-value")
+    for number, vault in enumerate(SPELLINGS):
+        secret = "api-key" if number % 2 else "API-Key"
+        declare(tmp_path, f"f{number}", ECHO, key_vault(vaultName=vault, secretName=secret))
+
+    answers = [handler(req=None) for handler in handlers(app()).values()]
+
+    assert answers == ["the-value"] * len(SPELLINGS)
+    assert len(fake_key_vault.requests) == 3
+    assert refresh_secret("HTTPS://Contoso.vault.azure.net:443/secrets/API-KEY/0123")
+    wait_for(lambda: len(fake_key_vault.requests) == 4)
+
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "WEBSITE_SITE_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "local.json").write_text('{"Contoso/Api-Key": "of-the-file"}')
+    monkeypatch.setenv("LOCAL_SECRETS_FILE", str(tmp_path / "local.json"))
+    worker.restart()
+    answers = [handler(req=None) for handler in handlers(app()).values()]
+    assert answers == ["of-the-file"] * len(SPELLINGS)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 5
+    while not condition() and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert condition()
 
 
 def test_a_denied_read_is_shared_too(

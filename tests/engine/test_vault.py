@@ -6,7 +6,6 @@ import importlib
 import time
 from collections.abc import Callable
 from email.utils import formatdate
-from math import inf
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,6 +14,7 @@ from faults import CLOSED
 from support.fake_key_vault import FakeKeyVault
 
 VALUE = "the-value-of-it"
+LONGEST = 6 * 3600.0
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_a_token_that_is_not_accepted_is_replaced_once(
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
-        *(("7", 7.0), ("0", 0.0), ("999999", 999999.0), ("9" * 500, inf), ("2.5", 2.5)),
+        *(("7", 7.0), ("0", 0.0), ("999999", LONGEST), ("9" * 500, LONGEST), ("9" * 5000, 0.0)),
         *(
             ("soon", 0.0),
             ("-1", 0.0),

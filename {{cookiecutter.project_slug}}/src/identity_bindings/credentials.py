@@ -1,7 +1,5 @@
 """Who reads: the app's managed identity in Azure, the developer's own login elsewhere."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Hashable, Mapping
@@ -9,14 +7,13 @@ from dataclasses import dataclass, replace
 from shlex import quote
 from threading import Lock
 from time import monotonic, time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .errors import Failure, ReadError
 from .process import load, making, shared
-from .timing import Gate, budget, retry_after
+from .timing import Gate, budget
 
-if TYPE_CHECKING:
-    from azure.core.credentials import AccessTokenInfo, SupportsTokenInfo
+AccessTokenInfo = Any  # of azure.core.credentials, which is imported at the first read
 
 # Without `a`, ignoring case would let look-alikes through: the long s, and the sign of Kelvin.
 RESOURCE_ID = (
@@ -78,7 +75,7 @@ class Credential:
         self.identity = identity
         self._lock = Lock()
         self._gate = Gate(_no_token("it did not answer in time"))
-        self._source: SupportsTokenInfo | None = None
+        self._source: Any = None
         self._doubtful: dict[Hashable, tuple[float, AccessTokenInfo]] = {}
 
     def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
@@ -150,7 +147,9 @@ class Credential:
         if answer.status_code == 400 and re.search(r"(?i)identity|\bmsi\b", answer.text):
             return not_assigned(self.identity)
         failure = _no_token(f"HTTP {answer.status_code}")
-        return self._gate.close(replace(failure, retry_after=retry_after(answer.headers)))
+        return self._gate.close(
+            replace(failure, retry_after=load(".transport").retry_after(answer))
+        )
 
 
 class EmulatorCredential(Credential):
@@ -158,9 +157,8 @@ class EmulatorCredential(Credential):
 
     def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
         """Return what looks like a token, for an hour."""
-        from azure.core.credentials import AccessTokenInfo
-
-        return AccessTokenInfo("eyJhbGciOiJIUzI1NiJ9.e30.AA", int(time()) + 3600)
+        sdk = load("azure.core.credentials")
+        return sdk.AccessTokenInfo("eyJhbGciOiJIUzI1NiJ9.e30.AA", int(time()) + 3600)
 
 
 def _no_token(answer: str) -> Failure:

@@ -55,7 +55,7 @@ class SecretBinding:
             value = self._local_value()
             if value is not None:
                 return Reading(value, origin="the local secrets file")
-        vault = _open_vault(self.vault_url, self.identity)
+        vault: Vault = _open_vault(self.vault_url, self.identity)
         return vault.read_secret(self.secret_name, self.secret_version)
 
     def _local_value(self) -> str | None:

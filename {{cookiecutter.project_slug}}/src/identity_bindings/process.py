@@ -9,9 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from threading import RLock
-from typing import Any, TypeVar
-
-_T = TypeVar("_T")
+from typing import Any
 
 
 def at_fork(**hooks: Callable[[], Any]) -> None:
@@ -30,12 +28,12 @@ making = held_at_fork(RLock())
 """Held while something shared is made, such as the SDK's clients."""
 
 
-def shared(make: Callable[..., _T]) -> Callable[..., _T]:
+def shared(make: Callable[..., Any]) -> Callable[..., Any]:
     """Make one object for equal arguments, and keep it. A forked child makes its own."""
     made = cache(make)
     at_fork(after_in_child=made.cache_clear)
 
-    def get(*arguments: Any) -> _T:
+    def get(*arguments: Any) -> Any:
         with making:
             return made(*arguments)
 

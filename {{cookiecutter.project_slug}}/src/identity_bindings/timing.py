@@ -9,10 +9,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
 from math import inf
 from threading import Condition
-from time import monotonic, time
+from time import monotonic
 from typing import Any
 
 from .errors import Failure, ReadError, logger
@@ -178,14 +177,3 @@ class Gate:
                     self._changed.wait(min(hold, budget.seconds_left()))
                 except TimeoutError:
                     raise ReadError(replace(self._failure, retry_after=0.0)) from None
-
-
-def retry_after(headers: Mapping[str, str]) -> float:
-    """The seconds that a service asks to wait: a number or an HTTP date; 0 where it does not."""
-    text = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
-        return float(text)
-    try:
-        return max(parsedate_to_datetime(text).timestamp() - time(), 0.0)
-    except (ValueError, OverflowError):
-        return 0.0

@@ -6,8 +6,6 @@ name resolution cannot be interrupted. Redirects and encoded answers are refused
 not read: requests would replace the bearer token with what it finds there.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 import re
@@ -21,6 +19,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 from urllib3.util.ssl_ import create_urllib3_context
 
@@ -32,7 +31,7 @@ LARGEST_READ = 1 << 20
 """How many bytes the answers to one read may have; a secret has 25 kB at most."""
 
 _SDK = re.compile(r"(azure\.(core|identity|keyvault)|msal|urllib3|requests)\b")
-_SILENT = logging.Logger("silent", logging.CRITICAL + 1)
+_LONGEST_WAIT = 21_600.0  # seconds, whatever a service asks for
 
 TIMEOUTS = {"connection_timeout": 3.0, "read_timeout": READ}
 
@@ -148,6 +147,14 @@ def new_session(proxied: bool) -> requests.Session:
     return session
 
 
+def retry_after(response: requests.Response) -> float:
+    """The seconds that a service asks to wait: a number or an HTTP date; 0 where it does not."""
+    asked = response.headers.get("Retry-After", "")
+    with suppress(InvalidHeader, ValueError):
+        return min(Retry().parse_retry_after(asked), _LONGEST_WAIT)
+    return 0.0
+
+
 def quiet() -> None:
     """Keep what the SDK logs of the engine's reads out of the app's log."""
     for name in filter(_SDK.match, [*logging.root.manager.loggerDict]):
@@ -161,4 +168,4 @@ def client_options(proxied: bool) -> dict[str, Any]:
     sdk = load("azure.core.pipeline.transport")
     quiet()
     transport = sdk.RequestsTransport(session=new_session(proxied), **TIMEOUTS)
-    return {"transport": transport, "retry_total": 0, "logger": _SILENT}
+    return {"transport": transport, "retry_total": 0}

@@ -1,7 +1,5 @@
 """Key Vaults: their names and addresses, their clients, and what their answers mean."""
 
-from __future__ import annotations
-
 import os
 import re
 import time
@@ -14,7 +12,7 @@ from .credentials import EmulatorCredential, Identity, in_azure, is_emulator, op
 from .errors import AnswerRefused, Failure, ReadError, Reading
 from .grammar import Property
 from .process import load, making, shared
-from .timing import Gate, budget, retry_after
+from .timing import Gate, budget
 
 SUFFIXES = (
     *("vault.azure.net", "vault.azure.cn", "vault.usgovcloudapi.net", "vault.sovcloud-api.fr"),
@@ -42,21 +40,20 @@ def vault_url(vault: str, settings: Mapping[str, str] = os.environ) -> str:
         ValueError: `vault` is neither. Its text says what is allowed.
     """
     own_suffix = settings.get("KEY_VAULT_DNS_SUFFIX", "").strip().strip(".").lower() or SUFFIXES[0]
-    if _NAME.fullmatch(vault):
-        if own_suffix not in SUFFIXES:
-            allowed = ", ".join(SUFFIXES)
-            raise ValueError(f"set KEY_VAULT_DNS_SUFFIX, now '{own_suffix}', to one of: {allowed}")
-        return f"https://{vault.lower()}.{own_suffix}"
     if is_emulator(vault):
         if in_azure(settings):
             raise ValueError("in Azure a vault, not an emulator")
-        return vault.rstrip("/").lower()
-    if match := _URI.fullmatch(vault):
-        name, _, suffix = match[1].lower().partition(".")
-        if suffix.startswith("managedhsm."):
-            raise ValueError("a managed HSM holds no secrets; name a vault")
-        if _NAME.fullmatch(name) and suffix in SUFFIXES:
-            return f"https://{name}.{suffix}"
+        return vault.rstrip("/").lower().removesuffix(":443")
+    address = _URI.fullmatch(vault)
+    host = address[1] if address else f"{vault}.{own_suffix}"
+    name, _, suffix = host.lower().partition(".")
+    if vault.isascii() and _NAME.fullmatch(name) and suffix in SUFFIXES:
+        return f"https://{name}.{suffix}"
+    if _NAME.fullmatch(vault):
+        allowed = ", ".join(SUFFIXES)
+        raise ValueError(f"set KEY_VAULT_DNS_SUFFIX, now '{own_suffix}', to one of: {allowed}")
+    if suffix.startswith("managedhsm."):
+        raise ValueError("a managed HSM holds no secrets; name a vault")
     raise ValueError(f"{_ALLOWED}, such as 'https://my-vault.{SUFFIXES[0]}/'")
 
 
@@ -64,8 +61,8 @@ VAULT_NAME = Property(vault_url, "a vault's name or URI")
 
 
 def vault_name(url: str) -> str:
-    """The name of the vault at `url`."""
-    return url.removeprefix("https://").partition(".")[0]
+    """The name of the vault at `url`; of an emulator, its host and port."""
+    return url.removeprefix("https://").partition(".vault.")[0]
 
 
 # What an answer of the vault means, by its code or status; Vault.repairs says what repairs it.
@@ -171,7 +168,7 @@ class Vault:
         said = f"HTTP {status} {code}".strip()
         kind = "Disabled" if code.endswith("Disabled") else code if code in _REASONS else status
         if kind not in _REASONS:
-            seconds = retry_after(answer.headers)
+            seconds = load(".transport").retry_after(answer)
             return Failure("transient", f"the vault answered {said}", _TRY_AGAIN, seconds)
         address = re.search(r"Client address: ([0-9.]{7,15})\b", answer.text)
         repair = self.repairs(name, version, address[1] if address else "'<address>'")[kind]

@@ -67,19 +67,19 @@ class History:
     """What happened to one secret, each list in the order of time."""
 
     pinned: bool = False
-    told: list[tuple[float, str]] = field(default_factory=list)  # the values that the vault gave
+    given: list[tuple[float, str]] = field(default_factory=list)  # the values that the vault gave
     weather: list[tuple[float, str]] = field(default_factory=list)  # from when on it was what
     asked: list[float] = field(default_factory=list)  # every request for it, whatever the answer
 
-    def given(self, after: float, until: float) -> list[tuple[float, str]]:
+    def between(self, after: float, until: float) -> list[tuple[float, str]]:
         """Return what the vault gave in this time."""
-        start, end = (bisect_right(self.told, at, key=WHEN) for at in (after, until))
-        return self.told[start:end]
+        start, end = (bisect_right(self.given, at, key=WHEN) for at in (after, until))
+        return self.given[start:end]
 
     def last(self, until: float) -> tuple[float, str] | None:
         """Return what the vault gave last before that moment."""
-        position = bisect_right(self.told, until, key=WHEN)
-        return self.told[position - 1] if position else None
+        position = bisect_right(self.given, until, key=WHEN)
+        return self.given[position - 1] if position else None
 
     def denials(self, after: float, until: float) -> list[tuple[float, float]]:
         """Return from when until when the vault would have denied a read in this time."""
@@ -97,8 +97,8 @@ class History:
         return start if kind == "fair" else inf
 
 
-def mistake(call: Call, history: History, promise: Promise, slack: float) -> str:
-    """Say what was wrong with a call, in a few words; nothing where it may have been so.
+def verdict(call: Call, history: History, promise: Promise, slack: float) -> str:
+    """Say what was wrong with a call, in a few words; an empty text where nothing was.
 
     Args:
         call: What the caller saw.
@@ -108,7 +108,7 @@ def mistake(call: Call, history: History, promise: Promise, slack: float) -> str
     """
     began, ended, value = call.began, call.ended, call.value
     known = history.last(began - slack)  # this has arrived for sure
-    coming = [text for _, text in history.given(began - slack, ended)]  # these may have
+    coming = [text for _, text in history.between(began - slack, ended)]  # these may have
     fair_since = history.fair_since(ended)
     kept = known is not None and not history.denials(known[0], ended - promise.grace)
     waits = 0 if kept and call.secrets == 1 else call.secrets
@@ -121,8 +121,8 @@ def mistake(call: Call, history: History, promise: Promise, slack: float) -> str
     if value in coming:
         return ""
     if known is None or value != known[1]:
-        told = [text for _, text in history.given(-inf, ended)]
-        return "overtaken by a newer one" if value in told else "never given for this secret"
+        earlier = [text for _, text in history.between(-inf, ended)]
+        return "overtaken by a newer one" if value in earlier else "never given for this secret"
     if history.pinned:
         return ""
     for start, end in history.denials(known[0], began):

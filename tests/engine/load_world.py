@@ -24,7 +24,7 @@ MARK = "Zq7Kx"
 """What every value begins with: letters stay what they are in JSON, in URLs and in a repr."""
 
 PINNED = "0123456789abcdef"
-# What is declared: parameter → vault, and what else stands in the declaration.
+# What is declared: parameter → vault, and what else is in the declaration.
 DECLARED: dict[str, tuple[str, dict[str, Any]]] = {
     "first": ("alpha", {}),
     "second": ("alpha", {}),
@@ -116,7 +116,7 @@ class World(FaultyKeyVault):
         if history and reply[0] != 401:  # which only tells where to get a token
             history.asked.append(time.monotonic())
             if reply[0] == 200 and fault == Fault():
-                history.told.append((time.monotonic(), reply[1]["value"]))
+                history.given.append((time.monotonic(), reply[1]["value"]))
         return reply, fault
 
     def apply(self, event: Event) -> None:
@@ -146,7 +146,7 @@ class World(FaultyKeyVault):
         self._show(vault)
 
     def _show(self, vault: str) -> None:
-        """Put into the vault what stands on the shelf, less what a fault takes away."""
+        """Put the secrets of the shelf into the vault, without what a fault takes away."""
         shown = list(self._shelves[vault])
         event = self._struck.get(vault)
         if event and event.row and (how := event.row.secret):
@@ -168,8 +168,8 @@ class World(FaultyKeyVault):
         fault = dict(row.fault)
         if row.where == "vault" and ("body" in fault or fault.get("how") == "drip"):
             # A part of a value, which nobody may show; and a drip shall have an end.
-            told = f'{{"value": "{self._shelves[vault][-1].value}'.encode()
-            fault["body"] = told[: 8 if "how" in fault else 30]
+            sent = f'{{"value": "{self._shelves[vault][-1].value}'.encode()
+            fault["body"] = sent[: 8 if "how" in fault else 30]
         if fault:
             of_vault = f"{vault}/{event.only}" if event.only else vault
             self.fail(of_vault if row.where == "vault" else _identity_place(vault), **fault)

@@ -13,8 +13,6 @@ from typing import Any
 import pytest
 from azure.core.exceptions import (
     AzureError,
-    HttpResponseError,
-    ResourceNotFoundError,
     ServiceRequestError,
 )
 from azure.identity import CredentialUnavailableError, ManagedIdentityCredential
@@ -46,18 +44,6 @@ def test_one_read_is_a_challenge_a_token_and_an_answer(fake_key_vault: FakeKeyVa
     assert read.headers["authorization"].removeprefix("Bearer ") in fake_key_vault.tokens
 
 
-def test_versions_are_kept_and_the_last_one_is_served(fake_key_vault: FakeKeyVault) -> None:
-    vault = fake_key_vault.vault("contoso")
-    first = vault.set("api-key", "first-value")
-    vault.set("api-key", "second-value", exp=1_000_000_000)
-
-    latest = client().get_secret("api-key")
-
-    assert client().get_secret("api-key", first).value == "first-value"
-    assert latest.value == "second-value"
-    assert latest.properties.expires_on  # an expired secret is served as well
-
-
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_every_cloud_passes_the_challenge_check(fake_key_vault: FakeKeyVault, suffix: str) -> None:
     fake_key_vault.vault("contoso", suffix).set("api-key", "the-value")
@@ -83,51 +69,6 @@ def test_the_identity_endpoint_wants_its_header(fake_key_vault: FakeKeyVault) ->
 
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(urllib.request.Request(url, headers={"X-IDENTITY-HEADER": "wrong"}))
-
-
-@pytest.mark.parametrize(
-    ("vault", "secret", "inner"),
-    [
-        ({"readers": set()}, {}, "ForbiddenByPolicy"),
-        ({"readers": {IDENTITY}, "rbac": True}, {}, "ForbiddenByRbac"),
-        ({"firewall": True}, {}, "ForbiddenByFirewall"),
-        ({}, {"enabled": False}, "SecretDisabled"),
-    ],
-)
-def test_refusals(
-    fake_key_vault: FakeKeyVault, vault: dict[str, Any], secret: Any, inner: str
-) -> None:
-    known = fake_key_vault.vault("contoso")
-    known.set("api-key", "the-value", **secret)
-    vars(known).update(vault)
-
-    with pytest.raises(HttpResponseError) as caught:
-        client().get_secret("api-key")
-
-    assert caught.value.status_code == 403
-    assert caught.value.error.innererror["code"] == inner
-    assert [request.status for request in fake_key_vault.requests] == [401, 200, 403]
-
-
-def test_a_missing_secret(fake_key_vault: FakeKeyVault) -> None:
-    fake_key_vault.vault("contoso")
-
-    with pytest.raises(ResourceNotFoundError, match="SecretNotFound"):
-        client().get_secret("api-key")
-
-
-@pytest.mark.parametrize("status", [401, 429, 500, 503])
-def test_planned_statuses(fake_key_vault: FakeKeyVault, status: int) -> None:
-    fake_key_vault.vault("contoso").set("api-key", "the-value")
-    fake_key_vault.fail("contoso", status=status, headers={"Retry-After": "7"})
-
-    with pytest.raises(HttpResponseError) as caught:
-        client().get_secret("api-key")
-
-    assert caught.value.status_code == status
-    assert caught.value.response.headers["Retry-After"] == "7"
-    fake_key_vault.heal()
-    assert client().get_secret("api-key").value == "the-value"
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,6 @@ from typing import Any
 import azure.functions as func
 import pytest
 from apps import Protos
-from hypothesis import HealthCheck, event, example, given, settings
-from hypothesis import strategies as st
 
 if sys.version_info < (3, 13):
     pytest.skip("azure-functions-runtime needs Python 3.13", allow_module_level=True)
@@ -70,44 +68,6 @@ KINDS += ["durableClient", "someNew", "generic"]
 TRIGGERS = ["httpTrigger", "queueTrigger", "blobTrigger", "timerTrigger", "serviceBusTrigger"]
 TRIGGERS += ["eventHubTrigger", "cosmosDBTrigger", "eventGridTrigger", "kafkaTrigger", "sqlTrigger"]
 TRIGGERS += ["activityTrigger", "orchestrationTrigger", "someNewTrigger", "warmupTrigger"]
-NAMES = ["a", "b", "c", "context", "req", "$return"]
-ANNOTATIONS = st.sampled_from([*PLAIN, *_outs()])
-PARAMETER_KINDS = st.sampled_from(
-    [Parameter.POSITIONAL_OR_KEYWORD] * 30
-    + [Parameter.KEYWORD_ONLY] * 15
-    + [Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL, Parameter.POSITIONAL_ONLY]
-)
-
-
-@st.composite
-def functions(draw: st.DrawFn) -> tuple[Signature, list[dict[str, Any]]]:
-    """A signature, and bindings that fit it or nearly do."""
-    names = draw(st.lists(st.sampled_from(NAMES), unique=True, min_size=1, max_size=4))
-    bindings = []
-    for name in names:
-        way = "out" if name == "$return" else draw(st.sampled_from(["in", "out"]))
-        bindings.append({"name": name, "type": draw(st.sampled_from(KINDS)), "direction": way})
-    trigger = draw(st.sampled_from([name for name in [*NAMES, "t"] if name not in names][-2:]))
-    trigger = "t" if trigger == "$return" else trigger
-    bindings.insert(
-        draw(st.integers(0, len(bindings))),
-        {"name": trigger, "type": draw(st.sampled_from(TRIGGERS)), "direction": "in"},
-    )
-    taken = [one["name"] for one in bindings if one["name"] != "$return"]
-    if draw(st.integers(0, 9)) == 0:
-        taken = draw(st.lists(st.sampled_from([*NAMES[:-1], "more"]), unique=True))
-    elif "context" not in taken and draw(st.booleans()):
-        taken.append("context")
-    ordered = sorted((draw(PARAMETER_KINDS), name) for name in taken)
-    parameters = []
-    for kind, name in ordered:
-        if kind in (Parameter.VAR_KEYWORD, Parameter.VAR_POSITIONAL) and any(
-            other.kind == kind for other in parameters
-        ):
-            kind = Parameter.KEYWORD_ONLY
-        parameters.append(Parameter(name, kind, annotation=draw(ANNOTATIONS)))
-    parameters.sort(key=lambda parameter: parameter.kind)
-    return Signature(parameters, return_annotation=draw(ANNOTATIONS)), bindings
 
 
 def refused(signature: Signature, bindings: list[dict[str, Any]]) -> str:
@@ -161,34 +121,6 @@ def agree(signature: Signature, bindings: list[dict[str, Any]]) -> str:
     return "left out" if dropped else "as it is"
 
 
-QUICK = settings(
-    max_examples=250,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
-
-
-@QUICK
-@given(function=functions())
-@example(
-    function=(
-        Signature([Parameter("context", Parameter.KEYWORD_ONLY, annotation=NewContext)]),
-        [{"name": "$return", "type": "queue", "direction": "out"}],
-    )
-).via("a name that is no type")
-def test_the_engine_and_microsofts_worker_agree(
-    function: tuple[Signature, list[dict[str, Any]]],
-) -> None:
-    signature, bindings = function
-    if not any(one["type"].endswith("Trigger") for one in bindings):
-        bindings = [*bindings, {"name": "t", "type": "timerTrigger", "direction": "in"}]
-        more = Parameter("t", Parameter.KEYWORD_ONLY)
-        signature = signature.replace(parameters=[*signature.parameters.values(), more])
-    event(agree(signature, bindings))
-
-
 @pytest.mark.parametrize("kind", [*KINDS, *TRIGGERS])
 def test_every_annotation_on_every_binding(kind: str) -> None:
     is_trigger = kind.endswith("Trigger")
@@ -216,14 +148,6 @@ def test_every_annotation_of_the_context() -> None:
         if agree(Signature([context, trigger]), bindings) == "as it is":
             as_they_are.append(annotation)
     assert as_they_are == [EMPTY, func.Context, Context]
-
-
-def test_a_library_that_lists_no_types(monkeypatch: pytest.MonkeyPatch) -> None:
-    rules: Any = importlib.import_module("identity_bindings.host_adapter")
-    assert rules.worker_type("HTTPTRIGGER") == "httpTrigger"
-    assert rules.worker_type("Newest") == "Newest"
-    monkeypatch.setattr(rules, "_registry", object)
-    assert rules.worker_type("HTTPTRIGGER") == "HTTPTRIGGER"
 
 
 @pytest.fixture
@@ -270,16 +194,6 @@ def test_a_settlement_client(base: Any, blob_extension: Any) -> None:
 
     assert word(client=Client) == word(client=Client, context=EMPTY) == "as it is"
     assert word(one=Client, two=Client) == word(client=EMPTY) == word(client=str) == "mismatch"
-
-
-def test_a_base_that_knows_no_settlement_clients(
-    base: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As its first versions."""
-    rules: Any = importlib.import_module("identity_bindings.host_adapter")
-    monkeypatch.setattr(base, "get_binding_registry", object)
-    signature = Signature([Parameter("client", Parameter.KEYWORD_ONLY, annotation=str)])
-    assert [name for name, _ in rules.mismatches(signature, [])] == ["client"]
 
 
 class Request:

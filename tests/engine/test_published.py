@@ -365,24 +365,6 @@ TRIGGERS: dict[str, tuple[list[Any], str, Sent, Any]] = {
         {"msg": {"string": "x"}},
         {"$return": {"string": f"x{len(VALUE)}"}},
     ),
-    "queue_of_bytes": (
-        [
-            {"type": "queueTrigger", "name": "msg", "queueName": "in", "dataType": "binary"},
-            {"type": "queue", "name": "$return", "direction": "out", "queueName": "out"},
-        ],
-        "async def main(msg: func.QueueMessage, mySecret: str) -> bytes:\n    return msg.get_body()\n",
-        {"msg": {"bytes": b"x"}},
-        {"$return": {"bytes": b"x"}},
-    ),
-    "queue_returns_a_list": (
-        [
-            {"type": "queueTrigger", "name": "msg", "queueName": "in"},
-            {"type": "queue", "name": "$return", "direction": "out", "queueName": "out"},
-        ],
-        "def main(msg, mySecret):\n    return ['a', 'b']\n",
-        {"msg": {"string": "x"}},
-        {"$return": {"json": '["a", "b"]'}},
-    ),
     "queue_outputs": (
         [
             {"type": "queueTrigger", "name": "msg", "queueName": "in"},
@@ -416,16 +398,6 @@ TRIGGERS: dict[str, tuple[list[Any], str, Sent, Any]] = {
         "    out.set(msg.get_body().decode())\n",
         {"msg": {"string": "x"}},
         {"out": {"string": "x"}},
-    ),
-    "event_hub": (
-        [
-            {"type": "eventHubTrigger", "name": "event", "eventHubName": "h", "cardinality": "one"},
-            {"type": "eventHub", "name": "$return", "direction": "out", "eventHubName": "o"},
-        ],
-        "def main(event: func.EventHubEvent, mySecret: str) -> str:\n"
-        "    return event.get_body().decode()\n",
-        {"event": {"string": "x"}},
-        {"$return": {"string": "x"}},
     ),
     "event_hub_many": (
         [
@@ -498,7 +470,6 @@ TRIGGERS: dict[str, tuple[list[Any], str, Sent, Any]] = {
 
 METADATA = {
     "service_bus": {"UserProperties": "{}"},
-    "event_hub": {"SystemProperties": "{}"},
     "event_hub_many": {"SystemPropertiesArray": "[{}, {}, {}]"},
 }
 

@@ -8,7 +8,6 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -213,17 +212,6 @@ def test_with_the_event_a_plain_string_changes_within_a_second(rotating: Rotatin
 
 
 @needs_runtime
-def test_event_and_refusals_together_fail_no_call(rotating: Rotating) -> None:
-    rotating.rotate("second-value")
-    with ThreadPoolExecutor(1) as pool:
-        from identity_bindings import refresh_secret
-
-        pool.submit(refresh_secret, EVENT["data"]["Id"])
-        assert rotating.call("again", 200) == 0
-    assert rotating.reads() <= 3
-
-
-@needs_runtime
 def test_events_of_other_secrets_read_nothing(rotating: Rotating) -> None:
     data = EVENT["data"]
     for identifier in (
@@ -234,20 +222,6 @@ def test_events_of_other_secrets_read_nothing(rotating: Rotating) -> None:
 
     time.sleep(0.5)
     assert rotating.reads() == 1
-
-
-@needs_runtime
-def test_an_event_during_a_read_causes_another(
-    rotating: Rotating, fake_key_vault: FakeKeyVault
-) -> None:
-    fake_key_vault.latency = 0.3
-    rotating.send(EVENT)
-    within(2.0, lambda: rotating.reads() == 2)  # the vault has read the old value, and answers
-    rotating.rotate("second-value")
-    rotating.send(EVENT)
-
-    within(2.0, lambda: rotating.call("plain") == 0)
-    assert rotating.reads() == 3
 
 
 @needs_runtime

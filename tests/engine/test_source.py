@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from apps import logged
+from apps import logged, wait_for
 
 REFRESH, GRACE, LATE, WAIT = 300.0, 900.0, 10.0, 9.5
 DENIED = ("denied", "the vault says no", "let it in")
@@ -161,15 +161,6 @@ def test_it_is_read_again_when_it_is_due_and_not_before(
     assert logged(caplog, level=logging.INFO) == []
 
 
-def test_who_comes_when_it_is_over_reads_it_anew(source: Any, vault: Vault, clock: Clock) -> None:
-    vault.answers = ["first-value", "second-value"]
-    refresh(source)
-
-    clock.now = source.current[0]
-
-    assert call(source) == "second-value"
-
-
 def test_a_pinned_version_is_never_due(source: Any, vault: Vault, clock: Clock) -> None:
     vault.answers = [{"value": "first-value", "pinned": True}]
 
@@ -194,25 +185,7 @@ def test_what_lives_shorter_than_the_interval_is_due_at_half_its_life(
     assert call(source).reason == "the vault is away"
 
 
-def test_a_value_that_nobody_could_hide_stays_what_it_is(source: Any, vault: Vault) -> None:
-    client = object()
-    vault.answers = [client]
-
-    assert call(source) is client
-
-
-def test_a_text_is_masked_before_it_is_handed_out(source: Any, vault: Vault) -> None:
-    vault.answers = ["first-value"]
-
-    value = call(source)
-
-    masking = importlib.import_module("identity_bindings.masking")
-    assert (value, type(value)) == ("first-value", str)
-    assert masking.mask("it is first-value.") == "it is ***."
-    assert list(masking._values) == ["a secret"]
-
-
-def test_in_an_outage_the_last_value_is_kept_and_said_once(
+def test_in_an_outage_the_last_value_is_kept_with_one_warning(
     source: Any, vault: Vault, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="identity_bindings")
@@ -237,17 +210,6 @@ def test_in_an_outage_the_last_value_is_kept_and_said_once(
     refresh(source)
     assert (call(source), source.failure) == ("second-value", None)
     assert logged(caplog, level=logging.INFO) == ["secret 'a' can be read again."]
-
-
-def test_after_a_success_the_pauses_begin_anew(source: Any, vault: Vault, clock: Clock) -> None:
-    vault.answers = ["first-value", AWAY, AWAY, "second-value", AWAY]
-    refresh(source)
-
-    for _ in range(4):
-        clock.now = source.due
-        refresh(source)
-
-    assert source.due == clock.now + 1.0
 
 
 def test_a_denial_ends_the_value_after_the_grace(
@@ -276,20 +238,6 @@ def test_a_denial_ends_the_value_after_the_grace(
     assert (source.current, source.due) == ((-inf, None), clock.now + 2.0)
 
 
-def test_who_asks_to_wait_long_is_obeyed_where_there_is_a_value(
-    source: Any, vault: Vault, clock: Clock
-) -> None:
-    vault.answers = [(*AWAY, 100.0), "first-value", (*AWAY, 100.0)]
-    assert call(source).retry_after == 100.0
-    assert source.due == clock.now + 30.0  # else a caller would wait for it
-
-    for _ in range(2):
-        clock.now = source.due
-        refresh(source)
-
-    assert source.due == clock.now + 100.0
-
-
 def test_an_outage_does_not_lengthen_a_denial(
     source: Any, vault: Vault, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -304,7 +252,7 @@ def test_an_outage_does_not_lengthen_a_denial(
         assert call(source) == "first-value"
         clock.now = source.due
 
-    # Either is told when it begins, and not again.
+    # Each is logged when it begins, and not again.
     lines = logged(caplog, level=logging.WARNING)
     assert [line.split(" Repair: ")[0] for line in lines] == [
         "secret 'a': the vault is away. The last value is kept until a read succeeds.",
@@ -333,10 +281,10 @@ def test_cold_it_is_tried_three_times(
     assert call(source) == "first-value"
 
     assert (vault.reads, clock.slept) == (3, [0.5, 1.0])
-    assert logged(caplog, level=logging.WARNING) == []  # nobody has felt it
+    assert logged(caplog, level=logging.WARNING) == []
 
 
-def test_cold_three_failures_are_told_to_all_who_wait(
+def test_cold_three_failures_fail_the_call(
     source: Any, vault: Vault, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     vault.answers = [AWAY]
@@ -352,20 +300,11 @@ def test_cold_three_failures_are_told_to_all_who_wait(
     assert call(source).repair == "wait"
     assert vault.reads == 6
     assert source.due == clock.now + 2.0
-    assert logged(caplog, level=logging.WARNING) == []  # the call itself tells it
-
-
-def test_cold_a_denial_is_final(source: Any, vault: Vault, clock: Clock) -> None:
-    vault.answers = [DENIED]
-
-    assert call(source).reason == "the vault says no"
-
-    assert (vault.reads, clock.slept) == (1, [])
-    assert source.due == clock.now + 1.0
+    assert logged(caplog, level=logging.WARNING) == []  # the call's error says it
 
 
 @pytest.mark.parametrize(("asked", "slept"), [(1.5, [1.5, 1.5]), (8.0, [8.0]), (8.5, [])])
-def test_cold_who_asks_to_wait_is_obeyed_while_a_caller_can_wait(
+def test_cold_retry_after_is_obeyed_while_a_caller_can_wait(
     source: Any, vault: Vault, clock: Clock, asked: float, slept: list[float]
 ) -> None:
     vault.answers = [(*AWAY, asked)]
@@ -376,25 +315,7 @@ def test_cold_who_asks_to_wait_is_obeyed_while_a_caller_can_wait(
     assert source.due == clock.now + max(1.0, asked)
 
 
-def test_cold_an_outage_of_the_vault_is_waited_for_as_long_as_a_caller_can(
-    source: Any, vault: Vault, clock: Clock
-) -> None:
-    """However often it is tried: the vault counts for all that read from it."""
-    vault.answers = [(*AWAY, 1.5, True), (*AWAY, 1.0, True)]
-
-    assert call(source).reason == "the vault is away"
-
-    assert clock.slept == [1.5, *[1.0] * 6]
-    assert source.due == clock.now + 1.0
-
-
-def test_cold_a_value_that_comes_late_is_in_time(source: Any, vault: Vault, clock: Clock) -> None:
-    vault.answers = [*[(*AWAY, 1.5, True)] * 5, "first-value"]
-
-    assert call(source) == "first-value"
-
-
-def test_what_no_client_foresaw_is_an_outage(source: Any, vault: Vault, clock: Clock) -> None:
+def test_an_unknown_exception_is_an_outage(source: Any, vault: Vault, clock: Clock) -> None:
     vault.answers = [KeyError("first-value")]
 
     failure = call(source)
@@ -404,21 +325,7 @@ def test_what_no_client_foresaw_is_an_outage(source: Any, vault: Vault, clock: C
     assert vault.reads == 3
 
 
-def test_callers_share_a_read(source: Any, vault: Vault) -> None:
-    vault.answers = ["first-value"]
-    vault.held.clear()
-
-    flight = source.join()
-
-    assert flight is source.join()
-    source.refresh()  # it is on its way already
-    assert source._flight is flight
-    vault.held.set()
-    finish(flight)
-    assert (source.settle(), vault.reads) == ("first-value", 1)
-
-
-def test_who_gives_up_a_read_is_told_and_the_late_value_is_taken(
+def test_a_read_that_is_given_up_fails_the_call_and_its_late_value_is_used(
     source: Any, vault: Vault, clock: Clock, wake: Waker
 ) -> None:
     vault.answers, vault.seconds = ["first-value"], 20.0
@@ -439,15 +346,6 @@ def test_who_gives_up_a_read_is_told_and_the_late_value_is_taken(
     assert (call(source), source.failure) == ("first-value", None)
     assert source.current[0] == began - WAIT + REFRESH + LATE
     assert source.due == began + 1.0  # a read that was given up does not decide about the next one
-
-
-def wait_for(condition: Any) -> None:
-    ends = threading.Event()
-    for _ in range(500):
-        if condition():
-            return
-        ends.wait(0.01)
-    raise AssertionError("it did not come true")
 
 
 def test_the_refreshing_thread_gives_up_what_takes_too_long(
@@ -511,35 +409,6 @@ def test_without_a_thread_a_call_fails_and_the_next_one_tries_again(
     assert call(source) == "first-value"
 
 
-def test_a_note_is_logged_when_it_is_new(
-    source: Any, vault: Vault, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    notes = ["has expired", "has expired", "", "has expired", "is not valid yet"]
-    vault.answers = [{"value": "first-value", "note": note} for note in notes]
-
-    for _ in notes:
-        refresh(source)
-        clock.now = source.due
-
-    assert logged(caplog, level=logging.WARNING) == [
-        f"secret 'a' {note}. It is served all the same."
-        for note in ("has expired", "has expired", "is not valid yet")
-    ]
-
-
-def test_reads_hold_up_no_end_of_the_process(source: Any, vault: Vault) -> None:
-    vault.answers = ["first-value"]
-    vault.held.clear()
-
-    flight = source.join()
-
-    (thread,) = reading()
-    assert thread.daemon
-    assert not flight.cancel()  # a caller that is cancelled takes no other's value away
-    vault.held.set()
-    finish(flight)
-
-
 def test_without_a_refreshing_thread_a_call_begins_a_read_and_does_not_wait(
     source: Any, vault: Vault, clock: Clock
 ) -> None:
@@ -556,39 +425,6 @@ def test_without_a_refreshing_thread_a_call_begins_a_read_and_does_not_wait(
     vault.held.set()
     finish(flight)
     assert call(source) == "second-value"
-
-
-def test_a_forked_child_waits_for_no_read_of_its_parent(source: Any, vault: Vault) -> None:
-    vault.answers = ["first-value"]
-    vault.held.clear()
-    parents = source.join()
-    source.forked()
-    vault.held.set()
-
-    flight = source.join()
-    assert flight is not parents
-    finish(flight)
-    assert call(source) == "first-value"
-
-
-def test_a_forked_child_keeps_a_text_and_makes_its_own_client(
-    source: Any, vault: Vault, clock: Clock, wake: Waker
-) -> None:
-    vault.answers = ["first-value", object()]
-    refresh(source)
-    wake.clear()
-    source.forked()
-    assert call(source) == "first-value"
-    assert wake  # the first call starts the refreshing thread
-    assert call(source) == "first-value"
-    assert vault.reads == 1
-
-    clock.now = source.due
-    refresh(source)
-    client = call(source)
-    vault.answers = [object()]
-    source.forked()
-    assert call(source) not in (client, None)
 
 
 def test_a_secret_can_be_copied(source: Any) -> None:

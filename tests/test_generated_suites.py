@@ -53,7 +53,7 @@ from support.fake_key_vault import Declared
 def test_both_models(declared: Declared) -> None:
     functions = worker.load_app()
 
-    assert functions.keys() == declared.identities.keys() == {"read_secret", "by_hand"}
+    assert functions.keys() == {of for of, _ in declared.values} == {"read_secret", "by_hand"}
     length = len(declared.values["by_hand", "secret"])
     assert worker.call(functions["by_hand"]).get_body() == str(length).encode()
 """

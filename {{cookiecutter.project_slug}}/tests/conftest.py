@@ -39,12 +39,10 @@ def fake_key_vault(fresh_worker: None) -> Iterator[FakeKeyVault]:
 @pytest.fixture
 def declared(fake_key_vault: FakeKeyVault) -> Declared:
     """Give the app exactly the identities, vaults and secrets that its functions declare."""
-    identities: dict[str, set[str | None]] = {}
     readers: dict[tuple[str, str, str], list[tuple[str, Any]]] = {}  # of each secret
     fake_key_vault.identities.clear()
     for function, binding in worker.declarations(worker.declared_settings()).bindings:
         fake_key_vault.identities.add(binding.identity.resource_id)
-        identities.setdefault(function, set()).add(binding.identity.resource_id)
 {%- if facts.key %}
         fake_keys.add(fake_key_vault, binding)
 {%- endif %}
@@ -54,10 +52,11 @@ def declared(fake_key_vault: FakeKeyVault) -> Declared:
             secret = binding.vault_url, binding.secret_name.lower(), binding.secret_version or ""
             readers.setdefault(secret, []).append((function, binding))
     values: dict[tuple[str, str], str] = {}
-    for (url, name, version), declaring in readers.items():
+    newest_last = sorted(readers.items(), key=lambda one: not one[0][2])
+    for (url, name, version), declaring in newest_last:
         fields = {one.json_field: f"value-{secrets.token_hex(16)}" for _, one in declaring}
         whole = fields.pop(None, "")
         text = json.dumps(fields) if fields else whole
         fake_key_vault.vault(url).set(name, text, version=version)
         values |= {(of, one.name): fields.get(one.json_field, text) for of, one in declaring}
-    return Declared(fake_key_vault, values, identities)
+    return Declared(fake_key_vault, values)

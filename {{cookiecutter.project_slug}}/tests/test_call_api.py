@@ -47,9 +47,8 @@ def _call() -> func.HttpResponse:
 def test_the_api_gets_a_token_of_the_declared_identity(api: Api, declared: Declared) -> None:
     answer = _call()
 
-    (identity,) = declared.identities["call_api"]
     assert answer.status_code == 200
-    assert json.loads(answer.get_body()) == {"you": identity}
+    assert json.loads(answer.get_body())["you"] in declared.fake_key_vault.identities
 
 
 @pytest.mark.parametrize(

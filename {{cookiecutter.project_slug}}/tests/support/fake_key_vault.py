@@ -246,7 +246,6 @@ class Declared(NamedTuple):
 
     fake_key_vault: FakeKeyVault
     values: dict[tuple[str, str], str]  # (function, parameter) → the secret's value
-    identities: dict[str, set[str | None]]  # function → the identities that read for it
 
     def given(self, function: str) -> dict[str, str]:
         """Return the value of each secret that a function declares, by parameter."""

@@ -37,6 +37,24 @@ BLOB: dict[str, Any] = {
     "source": "EventGrid",
     "connection": "AzureWebJobsStorage",
 }
+NAMESPACE = """
+resource bus 'Microsoft.ServiceBus/namespaces@2026-01-01' existing = {
+  name: 'orders-bus'
+}
+
+resource receives 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(bus.id, principalId, 'receives')
+  scope: bus
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId(
+      'Microsoft.Authorization/roleDefinitions',
+      '4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0'
+    )
+  }
+}
+"""
 # What `func new` appends to function_app.py, apart from its comments.
 FUNC_NEW = """
 @app.route(route="http_trigger", auth_level=func.AuthLevel.FUNCTION)
@@ -236,6 +254,27 @@ def setting_at_import(owner: Owner) -> None:
     owner.add("limited", *HTTP, before=before, body="return str(LIMIT)")
 
 
+def fields_and_a_pinned_version(owner: Owner) -> None:
+    entries = [secret("whole"), secret("field", jsonField="user")]
+    owner.add(
+        "parts", *HTTP, *entries, secret("old", secretVersion="1234abcd"), body="return field"
+    )
+
+
+def role_on_a_whole_namespace(owner: Owner) -> None:
+    owner.setting("BUS__fullyQualifiedNamespace", "'bus.servicebus.windows.net'")
+    with (owner.infra / "modules/access.bicep").open("a", encoding="utf-8") as file:
+        file.write(NAMESPACE)
+    access = owner.infra / "modules/github-access.bicep"
+    owner.edit(access, "planActions = [", "planActions = [\n  'Microsoft.ServiceBus/namespaces/read'")
+    topic = {"type": "serviceBusTrigger", "topicName": "orders", "subscriptionName": "app"}
+    owner.add("on_topic", {"name": "message", **topic, "connection": "BUS"})
+    owner.setting("PARCELS", "'parcels'")
+    owner.add(
+        "on_parcel", {**QUEUE, "type": topic["type"], "queueName": "%PARCELS%", "connection": "BUS"}
+    )
+
+
 def extra_folders(owner: Owner) -> None:
     for name in ("tools", "notebooks", "docs/adr"):
         (owner.project / name).mkdir(parents=True)
@@ -248,7 +287,8 @@ def no_local_settings(owner: Owner) -> None:
 
 GREEN: list[Callable[[Owner], None]] = [
     *(another_route, timer, second_secret, func_new, shared_modules, setting_at_import),
-    *(extra_folders, no_local_settings, blob_and_queue),
+    *(extra_folders, no_local_settings, blob_and_queue, fields_and_a_pinned_version),
+    role_on_a_whole_namespace,
 ]
 GREEN_ALONE = [renamed, rewritten, deleted, disabled, another_trigger]
 

@@ -14,6 +14,10 @@ import pytest
 
 from support import bicep, worker
 
+if not bicep.find_bicep():
+    repair = "set BICEP, or install one with `az bicep install`"
+    pytest.skip(f"no Bicep compiler: {repair}", allow_module_level=True)
+
 SECRETS, KEYS = {"secrets: get"}, {"keys: get", "keys: sign"}  # the permissions of an access policy
 BY_ROLE = {"Key Vault Secrets User": SECRETS, "Key Vault Crypto User": KEYS}
 Right = tuple[str, str, str]  # who, what, and in which vault

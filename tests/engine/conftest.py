@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import sys
@@ -21,7 +20,7 @@ sys.pycache_prefix = str(Path(tempfile.gettempdir(), "identity-bindings-pycache"
 sys.path[:0] = [str(PROJECT / "src"), str(PROJECT / "tests")]
 
 import folders  # noqa: E402
-from apps import VALUE, Project, engine_threads  # noqa: E402
+from apps import ECHO, VALUE, Project, engine_threads  # noqa: E402
 from faulty_key_vault import FaultyKeyVault  # noqa: E402
 from support import worker  # noqa: E402
 
@@ -38,12 +37,14 @@ def _process() -> dict[str, Any]:
         "filters": [*root.filters, *ours.filters],
         "masked streams": [one for one in (sys.stdout, sys.stderr) if "write" in vars(one)],
         "threads": engine_threads(),
-        "modules": [
-            name
-            for name, one in [*sys.modules.items()]
-            if str(getattr(one, "__file__", "")).startswith(tempfile.gettempdir())
-        ],
+        "modules": [name for name, one in [*sys.modules.items()] if _is_temporary(one)],
     }
+
+
+def _is_temporary(module: Any) -> bool:
+    file = str(getattr(module, "__file__", ""))
+    # This repository may be in the folder for temporary files, too.
+    return file.startswith(tempfile.gettempdir()) and not file.startswith(str(PROJECT.parent))
 
 
 @pytest.fixture(autouse=True)
@@ -90,20 +91,13 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[s
 
 
 @pytest.fixture
-def optional_module(tmp_path: Path) -> Iterator[Callable[[str, str], Any]]:
-    """Return what gives the engine one more module, as if the project had asked for it."""
-    given: list[str] = []
+def echo(fake_key_vault: FaultyKeyVault, app: Callable[..., Any], tmp_path: Path) -> Any:
+    """Return a loader of the handler of a function that returns its secret."""
 
-    def give(name: str, source: str) -> Any:
-        package: Any = importlib.import_module("identity_bindings")
-        folder = tmp_path / "identity_bindings"
-        folder.mkdir(exist_ok=True)
-        (folder / f"{name}.py").write_text(source)
-        package.__path__.insert(0, str(folder))
-        importlib.import_module("identity_bindings.grammar").kinds.cache_clear()
-        given.append(f"identity_bindings.{name}")
-        return importlib.import_module(given[-1])
+    def load(refresh: float = 300, grace: float = 900, value: str = VALUE, **entry: Any) -> Any:
+        if not fake_key_vault.vault("contoso").secrets:
+            fake_key_vault.vault("contoso").set("api-key", value)
+        folders.declare(tmp_path, "echo", ECHO, folders.key_vault(**entry))
+        return app(refresh, grace)["echo"].get_user_function()
 
-    yield give
-    for name in given:
-        sys.modules.pop(name, None)  # it is not of the project, which starts afresh by itself
+    return load

@@ -53,14 +53,11 @@ def reads(fake_key_vault: FaultyKeyVault) -> int:
 
 
 @pytest.fixture
-def echo(fake_key_vault: FaultyKeyVault, app: App, tmp_path: Path) -> Echo:
+def echo(fake_key_vault: FaultyKeyVault, echo: Echo) -> Echo:
     """Return a loader of one function, which has been called once."""
 
-    def load(refresh: float, grace: float = 900, **entry: Any) -> Handler:
-        if not fake_key_vault.vault("contoso").secrets:
-            fake_key_vault.vault("contoso").set("api-key", "first-value")
-        declare(tmp_path, "echo", ECHO, key_vault(**entry))
-        handler: Handler = app(refresh, grace)["echo"].get_user_function()
+    def load(*arguments: Any, **options: Any) -> Handler:
+        handler = echo(*arguments, **{"value": "first-value"} | options)
         assert handler(req=None) == fake_key_vault.vault("contoso").secrets[-1].value
         return handler
 

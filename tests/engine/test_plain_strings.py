@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,19 +12,14 @@ import pytest
 import sentry_sdk
 import sentry_sdk.transport
 import yaml
+from apps import VALUE
 from azure.data.tables._serialize import _add_entity_properties  # type: ignore[import-untyped]
-from folders import declare, key_vault
-from support.fake_key_vault import FakeKeyVault
-
-VALUE = "the-value-of-it"
 
 
 @pytest.fixture
-def value(fake_key_vault: FakeKeyVault, app: Callable[..., Any], tmp_path: Path) -> Any:
+def value(echo: Callable[..., Any]) -> Any:
     """What a handler receives."""
-    fake_key_vault.vault("contoso").set("api-key", VALUE)
-    declare(tmp_path, "echo", "def main(req, mySecret):\n    return mySecret\n", key_vault())
-    return app()["echo"].get_user_function()(req=None)
+    return echo()(req=None)
 
 
 def test_every_library_takes_it(value: Any) -> None:
@@ -57,7 +51,7 @@ def sentry_records(value: str, **options: Any) -> str:
     return "".join(sent)
 
 
-def test_sentry_records_no_local_variables_if_told(value: str) -> None:
+def test_sentry_records_no_local_variables_if_configured(value: str) -> None:
     assert VALUE in sentry_records(value)
     assert VALUE not in sentry_records(value, include_local_variables=False)
 
@@ -75,7 +69,7 @@ def loguru_records(value: str, **options: Any) -> str:
     return "".join(lines)
 
 
-def test_loguru_records_no_local_variables_if_told(value: str) -> None:
+def test_loguru_records_no_local_variables_if_configured(value: str) -> None:
     assert VALUE in loguru_records(value)
     assert VALUE not in loguru_records(value, diagnose=False)
 

@@ -24,11 +24,12 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from apps import FUNCTION_APP, Host
+from apps import FUNCTION_APP, Host, wait_for
 from folders import declare, key_vault
 from support.fake_key_vault import FakeKeyVault
 
 App = Callable[..., dict[str, Any]]
+Echo = Callable[..., Callable[..., Any]]
 BATCHES, BATCH = 20, 50  # a thousand
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
@@ -276,15 +277,12 @@ def test_no_channel_carries_a_value(
 
 def test_earlier_values_and_other_threads_are_masked(
     fake_key_vault: FakeKeyVault,
-    app: App,
-    tmp_path: Path,
+    echo: Echo,
     shown: Callable[[], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     generations = [f"generation-{number}-of-it" for number in range(4)]
-    fake_key_vault.vault("contoso").set("api-key", generations[0])
-    declare(tmp_path, "echo", "def main(req, mySecret):\n    return mySecret\n", key_vault())
-    handler = app(0.1)["echo"].get_user_function()
+    handler = echo(0.1, value=generations[0])
     for value in generations:
         fake_key_vault.vault("contoso").set("api-key", value)
         while handler(req=None) != value:
@@ -318,12 +316,8 @@ def test_the_last_32_values_of_a_secret_are_masked() -> None:
     assert masking.mask("the-value-of-another") == masking.MASK
 
 
-def test_nothing_of_the_engine_shows_a_value(
-    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
-) -> None:
-    fake_key_vault.vault("contoso").set("api-key", "of-this-test-only")
-    declare(tmp_path, "echo", "def main(req, mySecret):\n    return mySecret\n", key_vault())
-    handler = app()["echo"].get_user_function()
+def test_nothing_of_the_engine_shows_a_value(echo: Echo) -> None:
+    handler = echo(value="of-this-test-only")
     value = handler(req=None)
 
     assert value == "of-this-test-only"
@@ -355,21 +349,18 @@ BROKEN = b'{"access_token": "eyJ0eXAi.SECRETTOKENSECRETTOKEN'
 )
 def test_the_sdk_at_debug_logs_nothing_secret(
     fake_key_vault: FakeKeyVault,
-    app: App,
-    tmp_path: Path,
+    echo: Echo,
     shown: Callable[[], str],
     where: str,
     fault: dict[str, Any],
 ) -> None:
-    fake_key_vault.vault("contoso").set("api-key", "the-value-of-it")
     if fault:
         fake_key_vault.fail(where, times=1, **fault)
-    declare(tmp_path, "echo", "def main(req, mySecret):\n    return mySecret\n", key_vault())
     for name in ("azure", "urllib3", "msal", "requests"):
         logging.getLogger(name).setLevel(logging.DEBUG)
 
     logging.getLogger("urllib3").debug("a line of urllib3 at DEBUG")
-    handler = app()["echo"].get_user_function()
+    handler = echo()
     raised = ""
     for _ in range(2):
         try:
@@ -383,14 +374,12 @@ def test_the_sdk_at_debug_logs_nothing_secret(
 
 
 def test_a_short_value_masks_nothing_and_is_reported_once(
-    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    fake_key_vault: FakeKeyVault, echo: Echo, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fake_key_vault.vault("contoso").set("api-key", "true")
-    declare(tmp_path, "echo", "def main(req, mySecret):\n    return mySecret\n", key_vault())
-    handler = app(0.1)["echo"].get_user_function()
+    handler = echo(0.05, value="true")
 
     assert handler(req=None) == "true"
-    threading.Event().wait(0.5)
+    wait_for(lambda: len(fake_key_vault.requests) >= 6)  # it is read again and again
     logging.error("it is true")
 
     lines = [record.getMessage() for record in caplog.records]

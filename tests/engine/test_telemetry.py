@@ -8,14 +8,12 @@ import logging
 import subprocess
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import recipes
-from folders import call, declare, key_vault, load_folder
-from support.fake_key_vault import FakeKeyVault
 from support.worker import SRC
 
 pytest.importorskip("opentelemetry.sdk")
@@ -26,15 +24,13 @@ FORMS = [VALUE, repr(VALUE), json.dumps(VALUE), f"Bearer {VALUE}", json.dumps({"
 
 
 @pytest.fixture
-def telemetry(fake_key_vault: FakeKeyVault, tmp_path: Path) -> Iterator[types.ModuleType]:
+def telemetry(echo: Callable[..., Any]) -> types.ModuleType:
     """The recipe's module, beside an app that has read its secret."""
-    fake_key_vault.vault("contoso").set("api-key", VALUE)
-    declare(tmp_path / "functions", "echo", "def main(req, mySecret): return mySecret", key_vault())
-    assert call(load_folder(tmp_path / "functions")["echo"]) == VALUE
+    assert echo(value=VALUE)(req=None) == VALUE
     (source,) = recipes.files("Send telemetry with OpenTelemetry").values()
     module = types.ModuleType("telemetry")
     exec(compile(source, "telemetry.py", "exec"), module.__dict__)
-    yield module
+    return module
 
 
 def spans_of(telemetry: Any) -> tuple[Any, Any]:

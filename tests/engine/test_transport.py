@@ -22,13 +22,12 @@ from typing import Any
 import folders
 import pytest
 import urllib3.util.connection
-from apps import ECHO, engine_threads, hasten
+from apps import ECHO, VALUE, engine_threads, hasten, wait_for
 from faulty_key_vault import FaultyKeyVault
-from folders import IDENTITY, declare, key_vault
+from folders import IDENTITY, call, declare, key_vault
 from support import worker
 from support.fake_key_vault import TENANT, FakeKeyVault
 
-VALUE = "the-value-of-it"
 IN_TIME = 15.0
 """A caller has its error within 10 s; a busy machine may add some. Without a limit it is a minute."""
 App = Callable[..., dict[str, Any]]
@@ -151,7 +150,7 @@ def once(function: Any) -> tuple[str, float]:
     """Call a function: what came of it, and after how many seconds."""
     began = time.monotonic()
     try:
-        answer = function.get_user_function()(req=None)
+        answer = function(req=None)
     except Exception as error:
         answer = f"failed: {error}"
     return answer, time.monotonic() - began
@@ -160,7 +159,8 @@ def once(function: Any) -> tuple[str, float]:
 def at_once(functions: dict[str, Any]) -> dict[str, tuple[str, float]]:
     """Call all functions at the same moment."""
     with ThreadPoolExecutor(len(functions)) as threads:
-        return dict(zip(functions, threads.map(once, functions.values()), strict=True))
+        handlers = [function.get_user_function() for function in functions.values()]
+        return dict(zip(functions, threads.map(once, handlers), strict=True))
 
 
 def threads_end() -> list[str]:
@@ -261,11 +261,9 @@ def test_no_thread_outlives_a_read(seen: Seen) -> None:
 
 
 @pytest.fixture
-def read(fake_key_vault: FaultyKeyVault, app: App, tmp_path: Path) -> Callable[[], str]:
+def read(echo: Callable[..., Any]) -> Callable[[], str]:
     """Return what reads the secret of a vault that has it."""
-    fake_key_vault.vault("contoso").set("api-key", VALUE)
-    declare(tmp_path, "echo", ECHO, key_vault())
-    return lambda: once(app()["echo"])[0]
+    return lambda: once(echo())[0]
 
 
 Read = Callable[[], str]
@@ -474,10 +472,7 @@ def test_a_refresh_obeys_who_asks_to_wait_until_the_next_one(
 
     fake_key_vault.heal()
     fake_key_vault.vault("contoso").set("key-7", "the-new-value")
-    deadline = time.monotonic() + 15
-    while once(functions["f7"])[0] != "the-new-value":
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for(lambda: call(functions["f7"]) == "the-new-value")
 
 
 @pytest.mark.parametrize("expires", ["1", "100000000000000000000", str(int(time.time()) - 60)])

@@ -81,9 +81,11 @@ def refused(signature: Signature, bindings: list[dict[str, Any]]) -> str:
     def handler() -> None: ...
 
     declared = declarations.FunctionDeclaration("f", Path("f"))
-    blueprint: Any = func.Blueprint()
+    app = func.FunctionApp()
     signatures.present(handler, signature)
-    built = registration._decorate(blueprint, declared, handler, bindings).build()
+    registration._decorate(app, declared, handler, bindings)
+    (builder,) = app._function_builders
+    built = builder.build()
     try:
         registry.Registry().add_indexed_function(built, Protos())
     except Exception as error:

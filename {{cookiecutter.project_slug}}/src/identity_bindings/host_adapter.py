@@ -18,7 +18,6 @@ from typing import Any, cast
 import azure.functions as func
 from azure.functions.decorators.function_app import Function, FunctionBuilder, FunctionRegister
 
-from .errors import Problem
 from .grammar import direction
 from .signatures import NO_HINT, Handler, annotated, attribute, hints_of
 
@@ -59,12 +58,6 @@ def mismatches(signature: Signature, bindings: Bindings) -> Iterator[tuple[str, 
     if bound.count("$return") > 1:
         yield "$return", "one output can be the return value; make the others parameters"
     yield from unfillable(signature, names - signature.parameters.keys())
-
-
-def replay_problems(file: str, names: Collection[str]) -> list[Problem]:
-    """The problems of an orchestrator with the declared parameters `names`."""
-    allowed = "a replay would see a rotated secret: declare it in an activity instead"
-    return [Problem(file, name, "orchestrationTrigger", allowed) for name in sorted(names)]
 
 
 def acceptable(signature: Signature, bindings: Bindings) -> tuple[Signature, list[str]]:
@@ -231,7 +224,9 @@ def before_indexing(
         builders = {}
         for builder in app._function_builders:
             try:
-                builders[builder.build(app.auth_level)] = builder
+                function = builder.build(app.auth_level)
+                function.get_raw_bindings()
+                builders[function] = builder
             except Exception as error:  # whatever it is, the others must be indexed
                 refuse(builder._function, error)
         app._function_builders = [builders[function] for function in judge([*builders])]

@@ -17,6 +17,7 @@ from azure.functions.decorators.function_app import Function
 from . import host_adapter, masking
 from .errors import Problem, logger
 from .host_adapter import bindings_of, durable_function, handler_of, set_handler
+from .injection import wrong_secrets
 from .masking import mask
 from .report import Declared, app_is_loaded, declared_of, refusal, report, write_to_stderr
 from .signatures import Handler, module_of, name_of, present, signature_of, signature_with
@@ -108,9 +109,13 @@ def _problems(function: Function, declared: Declared) -> list[Problem]:
     """What the worker would refuse, or do wrong, now that the whole app is known."""
     file = declared.file or str(function.get_function_name())
     if declared.hidden and host_adapter.trigger_of(function) == "orchestrationTrigger":
-        return host_adapter.replay_problems(file, declared.hidden)
+        allowed = "a replay would see a rotated secret: declare it in an activity instead"
+        return [Problem(file, one, "orchestrationTrigger", allowed) for one in sorted(declared.hidden)]
     signature, bindings = signature_of(handler_of(function)), bindings_of(function)
-    wrong = [Problem(file, "name", *one) for one in host_adapter.mismatches(signature, bindings)]
+    found = [*host_adapter.mismatches(signature, bindings)]
+    found += host_adapter.unfillable(signature_of(declared.handler), declared.hidden)
+    found += wrong_secrets([one.binding for one in declared.injections], declared.handler)
+    wrong = [Problem(file, "name", *one) for one in found]
     if not wrong and function.is_http_function():
         allowed = _CLASSIC if host_adapter.streams_on() else _NO_STREAMS
         unfit = host_adapter.unfit_hints(signature)

@@ -17,14 +17,12 @@ from . import host_adapter, masking
 from .declarations import FOLDER, RETRY, FunctionDeclaration, is_trigger, read_declarations
 from .errors import Problem, logger
 from .grammar import direction
-from .host_adapter import Bindings, durable_from, durable_function, durable_kind
+from .host_adapter import Bindings, durable_from, durable_function
 from .indexing import described, import_problem, watch
-from .injection import injections_for, wrong_secrets
+from .injection import injections_for
 from .report import Declared, attach, refusal, report
 from .signatures import Handler, present, signature_of, signature_with, without
 from .wrappers import bounded, by_name, inject
-
-App = func.FunctionApp | func.Blueprint
 
 _GENERIC = ("name", "type", "direction", "dataType")
 
@@ -59,7 +57,7 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
             problems.append(handler)
         elif handler is not None:
             try:
-                problems += _register(app, function, handler)
+                _register(app, function, handler)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # whatever it is, its neighbours must run
@@ -72,35 +70,23 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
     report.begin()
 
 
-def _register(app: App, function: FunctionDeclaration, handler: Handler) -> list[Problem]:
-    """Register one function, or return why it cannot be."""
+def _register(app: func.FunctionApp, function: FunctionDeclaration, handler: Handler) -> None:
+    """Register one function. Its signature is judged when the worker asks for the functions."""
     # What `create` of Durable Functions got is what takes the declared parameters.
     inner = by_name(durable_function(handler))
-    signature, ours = signature_of(inner), {binding.name for binding in function.declared}
-    visible = without(signature, ours)
-    seen = signature_of(handler) if durable_kind(handler) else visible
-    bindings = [_as_worker_sees(one, seen.parameters) for one in function.bindings]
-    wrong = [*host_adapter.mismatches(seen, bindings), *host_adapter.unfillable(signature, ours)]
-    wrong += wrong_secrets(function.declared, inner)
-    problems = [Problem(function.file, "name", *one) for one in wrong]
-    if ours and any(one["type"] == "orchestrationTrigger" for one in bindings):
-        problems = host_adapter.replay_problems(function.file, ours)
-    if problems:
-        return problems
+    ours = frozenset(binding.name for binding in function.declared)
+    visible = without(signature_of(inner), ours)
     injections = injections_for(function.name, function.declared, inner)
     filled = present(inject(inner, injections) if injections else bounded(inner), visible)
-    place = (function.file, str(function.folder))
-    known = Declared(inner, (*injections,), frozenset(ours), (), *place)
+    known = Declared(inner, (*injections,), ours, (), function.file, str(function.folder))
     registered = durable_from(handler, attach(filled, known))
-    # Separately first: an error during indexing would stop the whole app.
-    trial = func.Blueprint()  # type: ignore[no-untyped-call]
-    _decorate(trial, function, registered, bindings).build().get_raw_bindings()
+    names = signature_of(registered).parameters
+    bindings = [_as_worker_sees(binding, names) for binding in function.bindings]
     _decorate(app, function, registered, bindings)
     report.injections += injections
-    return []
 
 
-def _refuse(app: App, function: FunctionDeclaration, problems: Sequence[Problem]) -> None:
+def _refuse(app: func.FunctionApp, function: FunctionDeclaration, problems: Sequence[Problem]) -> None:
     """Register what answers 500 or raises, with the access that is declared. Leave others out."""
     trigger = next(filter(is_trigger, function.bindings), {})
     kind = host_adapter.worker_type(str(trigger.get("type")))
@@ -122,18 +108,22 @@ def _refuse(app: App, function: FunctionDeclaration, problems: Sequence[Problem]
     _decorate(app, plain, attach(answer, known), bindings)
 
 
-def _decorate(app: App, function: FunctionDeclaration, handler: Handler, bindings: Bindings) -> Any:
-    ways = {"in": app.generic_input_binding, "out": app.generic_output_binding}
-    built: Any = app.function_name(function.name)(handler)
+def _decorate(
+    app: func.FunctionApp, function: FunctionDeclaration, handler: Handler, bindings: Bindings
+) -> None:
+    """Register a function all at once: nothing of it is left where the library refuses a part."""
+    own = func.Blueprint()  # type: ignore[no-untyped-call]
+    ways = {"in": own.generic_input_binding, "out": own.generic_output_binding}
+    built: Any = own.function_name(function.name)(handler)
     for binding in bindings:
-        decorator = app.generic_trigger if is_trigger(binding) else ways[direction(binding)]
+        decorator = own.generic_trigger if is_trigger(binding) else ways[direction(binding)]
         built = decorator(**_properties(binding))(built)
     if retry := function.settings.get("retry"):
         strategy, names = RETRY[retry["strategy"].lower()]
         # In snake case, as the library names them.
         times = {name.replace("I", "_i"): retry[name] for name in names}
-        app.retry(strategy, str(retry["maxRetryCount"]), **times)(built)
-    return built
+        own.retry(strategy, str(retry["maxRetryCount"]), **times)(built)
+    app.register_functions(own)
 
 
 def _properties(binding: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from textwrap import wrap
 from threading import Thread
@@ -77,26 +77,17 @@ def as_table(rows: Sequence[Row]) -> str:
     """The rows as a table of at most 100 columns: below each row, what is read, and the repair."""
     lines = [("function", "binding", "result", "time")]
     lines += [(row.function, row.binding, row.result, row.took) for row in rows]
-    widths = [
-        min(most, max(map(len, column)))
-        for most, column in zip(_WIDEST, zip(*lines, strict=True), strict=True)
-    ]
-    text = [*_cells(lines[0], widths)]
-    for row, line in zip(rows, lines[1:], strict=True):
-        text += _cells(line, widths)
-        read = row.what if row.identity == "-" else f"{row.what}, read by {row.identity}"
-        for detail in (read, row.repair and f"Repair: {row.repair}"):
-            text += wrap(
-                detail, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False
-            )
-    return "\n".join(text)
+    longest = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths = [*map(min, longest, _WIDEST)]
+    shown = [_wrapped("  ".join(map(str.ljust, line, widths))) for line in lines]
+    for row, text in zip(rows, shown[1:], strict=True):
+        text += _wrapped(f"  {row.what}" + ("" if row.identity == "-" else f", read by {row.identity}"))
+        text += _wrapped(f"  Repair: {row.repair}" if row.repair else "")
+    return "\n".join(line for text in shown for line in text)
 
 
-def _cells(line: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
-    wrapped = [wrap(cell, width) or [""] for cell, width in zip(line, widths, strict=True)]
-    for number in range(max(map(len, wrapped))):
-        cells = [cell[number] if number < len(cell) else "" for cell in wrapped]
-        yield "  ".join(map(str.ljust, cells, widths)).rstrip()
+def _wrapped(line: str) -> list[str]:
+    return wrap(line, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import wait_for
+from apps import Project, logged, needs_runtime, wait_for
 from folders import declare, key_vault
+from support import worker
 from support.fake_key_vault import FakeKeyVault
 
 App = Callable[..., dict[str, Any]]
@@ -234,6 +236,131 @@ def main(req, plain: str, other, again: Secret):
     assert app()["mixed"].get_user_function()(req=None) == (True, True, "Secret()")
 
 
+IMPORT = "from identity_bindings import Secret\n"
+TYPE_CHECKING = f"import typing\nif typing.TYPE_CHECKING:\n    {IMPORT}"
+# Each annotation, what stands above the handler, and what the parameter gets: None is an error.
+ANNOTATIONS: dict[str, tuple[str, str, str | None]] = {
+    "plain": ("Secret", IMPORT, "Secret"),
+    "or_none": ("Secret | None", IMPORT, "Secret"),
+    "optional": ("typing.Optional[Secret]", IMPORT, "Secret"),
+    "or_text": ("typing.Union[str, Secret]", IMPORT, "Secret"),
+    "annotated": ("typing.Annotated[Secret, 'the password']", IMPORT, "Secret"),
+    "annotated_or_none": ("typing.Annotated[Secret | None, 1]", IMPORT, "Secret"),
+    "optional_annotated": ("typing.Optional[typing.Annotated[Secret, 1]]", IMPORT, "Secret"),
+    "text": ("'Secret | None'", IMPORT, "Secret"),
+    "text_within": ("typing.Optional['Secret']", IMPORT, "Secret"),
+    "renamed": ("S | None", "from identity_bindings import Secret as S\n", "Secret"),
+    "of_the_package": (
+        "identity_bindings.Secret",
+        "import identity_bindings\n",
+        "Secret",
+    ),
+    "later": ("Secret | None", f"from __future__ import annotations\n{IMPORT}", "Secret"),
+    "type_checkers": (
+        "Optional[Secret]",
+        f"from __future__ import annotations\n{TYPE_CHECKING}",
+        "Secret",
+    ),
+    "type_checkers_text": ("'Annotated[Secret, 1]'", TYPE_CHECKING, "Secret"),
+    "another": ("Secret", "class Secret:\n    pass\n", "str"),
+    "none": ("str | None", "", "str"),
+    "unknown": ("'NoSuchType'", "", "str"),
+    "list": ("list[Secret]", IMPORT, None),
+    "dict": ("'dict[str, Secret] | None'", TYPE_CHECKING, None),
+    "class": ("type[Secret]", IMPORT, None),
+    "subclass": ("Mine", f"{IMPORT}class Mine(Secret):\n    pass\n", None),
+}
+
+
+def test_each_annotation_gets_its_kind_of_value_or_is_an_error(
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake_key_vault.vault("contoso").set("api-key", "first-value")
+    for name, (annotation, above, _) in ANNOTATIONS.items():
+        future = "from __future__ import annotations\n" if above.startswith("from __f") else ""
+        above = above.removeprefix(future)
+        text = f"{future}import typing\n{above}def main(req, key: {annotation}):\n"
+        declare(tmp_path, name, f"{text}    return type(key).__name__\n", key_vault("key"))
+
+    functions = app()
+
+    for name, (*_, kind) in ANNOTATIONS.items():
+        lines = logged(caplog, name)
+        if kind is None:
+            (line,) = lines
+            assert (
+                "name: 'key': only the value of 'keyVault' is a Secret, annotated 'Secret'" in line
+            )
+        else:
+            assert lines == [], name
+            assert functions[name].get_user_function()(req=None) == kind, name
+
+
+FAILS = """
+import sys
+import azure.functions as func
+from identity_bindings import Secret, key_vault_secret
+
+app = func.FunctionApp()
+
+@app.route("first")
+@key_vault_secret("key", secret_name="missing", vault_name="contoso", identity="system")
+def first(req: func.HttpRequest, key: str) -> str:
+    return key
+
+@app.route("refused")
+@key_vault_secret("key", secret_name="api-key", vault_name="contoso", identity="system")
+def refused(req: func.HttpRequest, key: Secret) -> str:
+    sys.modules["function_app"].refuse()
+    try:
+        raise ConnectionRefusedError(f"not with {key.value}")
+    except ConnectionRefusedError:
+        return key.newest()
+"""
+
+
+@pytest.fixture
+def failing(
+    project: Project, fake_key_vault: FakeKeyVault, monkeypatch: pytest.MonkeyPatch
+) -> Project:
+    """An app whose first function has no secret, and whose second is denied a newer one."""
+    monkeypatch.setenv("SECRET_GRACE_SECONDS", "0")
+    project.write("function_app.py", FAILS)
+    vault = fake_key_vault.vault("contoso")
+
+    def refuse() -> None:
+        vault.readers = set()
+
+    monkeypatch.setattr(importlib.import_module("function_app"), "refuse", refuse, raising=False)
+    return project
+
+
+REASONS = {"first": "HTTP 404 SecretNotFound", "refused": "accessPolicies/add"}
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_the_engines_own_error_reaches_the_worker(failing: Project, name: str) -> None:
+    from identity_bindings import BindingUnavailableError
+
+    with pytest.raises(BindingUnavailableError) as caught:
+        worker.call(worker.load_app()[name])
+
+    error = caught.value
+    assert str(error).startswith(f"Function '{name}', binding 'key': secret '")
+    assert REASONS[name] in str(error)
+    assert error.__context__ is error.__cause__ is None
+
+
+@needs_runtime
+def test_the_engines_own_error_passes_microsofts_runtime(failing: Project) -> None:
+    with failing.host() as host:
+        for name, reason in REASONS.items():
+            status, text = host.get(name)
+            assert status == "exception"
+            assert text.startswith(f"BindingUnavailableError: Function '{name}', binding 'key': ")
+            assert reason in text
+
+
 def test_a_coroutine_that_waits_does_not_block_the_event_loop(
     rotation: Rotation, handlers: dict[str, Callable[..., Any]], fake_key_vault: FakeKeyVault
 ) -> None:
@@ -254,7 +381,6 @@ def test_a_coroutine_that_waits_does_not_block_the_event_loop(
 def test_the_decorator_gives_it_too(rotation: Rotation, fake_key_vault: FakeKeyVault) -> None:
     import azure.functions as func
     from identity_bindings import Secret, key_vault_secret
-    from support import worker
 
     app = func.FunctionApp()
 

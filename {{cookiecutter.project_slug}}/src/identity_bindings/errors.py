@@ -41,6 +41,8 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120
 class IdentityBindingError(Exception):
     """The base of every error that this package raises."""
 
+    own = False  # whether the engine has raised it: then its text holds no value
+
 
 class BindingUnavailableError(IdentityBindingError):
     """A declared value could not be read, so the function was not called.
@@ -49,7 +51,10 @@ class BindingUnavailableError(IdentityBindingError):
     reason, and the command or step that repairs it.
     """
 
-    own = False  # whether the engine has raised it: then its text holds no value
+
+def printable(text: str) -> str:
+    """Return `text` as one line of the log, whatever it holds."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,7 @@ class Problem:
 
     def __str__(self) -> str:
         line = f"{self.file}: {self.property}: {_SHORT.repr(self.value)}: {self.allowed}"
-        # One line of the log, whatever a name holds.
-        return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in line)
+        return printable(line)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import azure.functions as func
 from azure.functions.decorators.function_app import Function
 
 from . import host_adapter, masking
-from .errors import Problem, logger
+from .errors import Problem, logger, printable
 from .host_adapter import bindings_of, durable_function, handler_of, set_handler
 from .injection import wrong_secrets
 from .masking import mask
@@ -38,13 +38,13 @@ def watch() -> None:
 def _leave_out(function: Function, prop: str, allowed: str) -> None:
     name, place = str(function.get_function_name()), _place(function)
     report.add_problems(name, [Problem(place, prop, name, allowed)])
-    logger.error("%s: the function is not registered.", place)
+    logger.error("%s: the function is not registered.", printable(place))
 
 
 def _judge(functions: list[Function]) -> list[Function]:
     """Leave out what must not be registered, and make the rest fit for the worker."""
     masking.install()  # on the streams that the app has replaced
-    known = {function: _declared(function) for function in _unique(functions)}
+    known = {function: _declared(function) for function in _named(functions)}
     if host_adapter.streams_hang():
         allowed = f"'1': the app imports {_EXTENSION}, and its requests hang without the setting"
         problem = Problem("app settings", host_adapter.STREAMS_SETTING, None, allowed)
@@ -59,11 +59,15 @@ def _judge(functions: list[Function]) -> list[Function]:
     return fit
 
 
-def _unique(functions: list[Function]) -> list[Function]:
-    """Leave out a function whose name an earlier one has, in upper or lower case."""
+def _named(functions: list[Function]) -> list[Function]:
+    """Leave out a function whose name is no text, or that of an earlier one."""
     first: dict[str, Function] = {}
     for function in functions:
-        earlier = first.setdefault(str(function.get_function_name()).lower(), function)
+        name = str(function.get_function_name())
+        if name.encode(errors="ignore").decode() != name:  # the worker cannot send it to the host
+            _leave_out(function, "function name", "a text without lone surrogates")
+            continue
+        earlier = first.setdefault(name.lower(), function)
         if earlier is not function:
             allowed = f"another name: {_place(earlier)} has it, in upper or lower case"
             _leave_out(function, "function name", allowed)

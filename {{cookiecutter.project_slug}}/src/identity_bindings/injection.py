@@ -1,10 +1,12 @@
 """Handlers that receive declared values: the worker sees the rest of their parameters only."""
 
-import re
+import sys
+import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from inspect import Parameter, iscoroutinefunction, unwrap
-from typing import Any, get_args
+from inspect import iscoroutinefunction
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 from .credentials import in_azure, is_emulator
 from .errors import BindingUnavailableError, Failure, ReadError
@@ -132,31 +134,38 @@ def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> 
     """What fills the declared parameters of `handler`, as it needs it: a coroutine or not."""
     if iscoroutinefunction(handler):
         declared = [own.for_async() if hasattr(own, "for_async") else own for own in declared]
-    secrets = _secret_parameters(handler)
+    secrets = _are_secrets(handler)
 
     def injection(own: Any) -> Injection:
         source, field = pool.source(getattr(own, "whole", own)), getattr(own, "json_field", None)
-        return Injection(function, own, source, own.name in secrets, field)
+        return Injection(function, own, source, secrets.get(own.name, False), field)
 
     return [injection(own) for own in declared]
 
 
 def wrong_secrets(declared: Sequence[Any], handler: Handler) -> list[tuple[str, str]]:
-    """Each declared parameter of the type `Secret` that receives no secret, and what to do."""
-    keys = {own.name for own in declared if not hasattr(own, "whole")}
-    allowed = "only the value of 'keyVault' is a Secret; annotate another type"
-    return [(name, allowed) for name in sorted(keys & _secret_parameters(handler))]
+    """Each declared parameter whose annotation names a `Secret` that it cannot receive."""
+    are_secrets = _are_secrets(handler)
+    allowed = "only the value of 'keyVault' is a Secret, annotated 'Secret' or 'Secret | None'"
+    return [
+        (own.name, f"{allowed}; annotate another type")
+        for own in declared
+        if own.name in are_secrets and not (are_secrets[own.name] and hasattr(own, "whole"))
+    ]
 
 
-def _secret_parameters(handler: Handler) -> set[str]:
-    written = getattr(unwrap(handler), "__annotations__", {})
+def _are_secrets(handler: Handler) -> dict[str, bool]:
+    """The parameters whose annotations name `Secret`: whether as it is, or inside another type."""
+    # What is imported for type checkers only is found by its usual name.
+    names = {**vars(typing), "Secret": Secret, __package__: sys.modules[__package__]}
+    hints = {one.name: one.annotation for one in signature_of(handler, names).parameters.values()}
+    return {name: Secret in _options(hint) for name, hint in hints.items() if _names_secret(hint)}
 
-    def is_secret(name: str, hint: Any) -> bool:
-        # What is imported for type checkers only cannot be resolved: then its name decides.
-        unresolved = hint is Parameter.empty and str(written.get(name))
-        words = re.split(r"[^\w.]+", str(unresolved))  # such as those of `Secret | None`
-        named = any(word.rpartition(".")[2] == "Secret" for word in words)
-        return hint is Secret or Secret in get_args(hint) or named
 
-    parameters = signature_of(handler).parameters.values()
-    return {one.name for one in parameters if is_secret(one.name, one.annotation)}
+def _options(hint: Any) -> Sequence[Any]:
+    return get_args(hint) if get_origin(hint) in (typing.Union, UnionType) else (hint,)
+
+
+def _names_secret(hint: Any) -> bool:
+    is_one = isinstance(hint, type) and issubclass(hint, Secret)
+    return is_one or any(map(_names_secret, get_args(hint)))

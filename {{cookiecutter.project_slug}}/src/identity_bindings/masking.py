@@ -18,7 +18,7 @@ from threading import Lock, local
 from traceback import TracebackException, format_tb
 from typing import Any
 
-from .errors import BindingUnavailableError, logger, say_once
+from .errors import IdentityBindingError, logger, say_once
 from .forms import SHORTEST, GramTable, forms_of
 from .process import held_at_fork
 
@@ -251,10 +251,9 @@ def without_secrets(error: BaseException) -> BaseException:
     is not changed: the application may still use it. A stand-in has the name of the class and the
     masked ``str()``. It keeps the traceback if that shows no secret, and no notes, chain or members.
     It is an ``Exception`` of a class of its own; only FastAPI's ``HTTPException`` stays one, since
-    the caller must get its status.
+    the caller must get its status, and the engine's own error keeps its type and text.
     """
-    own = type(error) is BindingUnavailableError and error.own
-    if own and not (error.__context__ or error.__cause__ or hasattr(error, "__notes__")):
+    if _is_own(error) and not (error.__context__ or error.__cause__ or hasattr(error, "__notes__")):
         return error
     with suppress(BaseException):  # what cannot be rendered may show anything
         whole = (type(error), error, error.__traceback__)
@@ -271,24 +270,26 @@ def without_secrets(error: BaseException) -> BaseException:
     return stand_in
 
 
+def _is_own(error: BaseException) -> bool:
+    return isinstance(error, IdentityBindingError) and error.own
+
+
 def _http_exception() -> Any:
     return getattr(sys.modules.get("starlette.exceptions"), "HTTPException", ())
 
 
-def _stand_in(error: BaseException) -> Exception:
-    plain: type[Exception] = Exception
+def _stand_in(error: BaseException) -> Any:
+    kind: type[Exception] = Exception
     try:  # the class's own metaclass, and the exception's own methods, may raise anything
+        if _is_own(error):
+            own: Any = type(error)(*error.args)
+            own.own = True
+            return own
         name, names = mask(type(error).__name__), {"__module__": mask(str(type(error).__module__))}
-        plain = type(name, (Exception,), names)
+        kind = type(name, (Exception,), names)
         if not isinstance(error, _http_exception()):
-            return plain(mask(str(error)))
-        kind: type[Exception] = type(name, (_http_exception(),), names)
-        headers = {key: mask(value) for key, value in (error.headers or {}).items()}
-        return kind(error.status_code, _masked(error.detail), headers or None)
+            return kind(mask(str(error)))
+        http = type(name, (_http_exception(),), names)
+        return http(error.status_code, _mask_object(error.detail), _mask_object(error.headers))
     except BaseException:
-        return plain(_NO_TEXT)
-
-
-def _masked(detail: Any) -> Any:
-    """`detail` as it is, or as a masked text where it shows a secret."""
-    return detail if mask(str(detail)) == str(detail) else mask(str(detail))
+        return kind(_NO_TEXT)

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from importlib import import_module
 from importlib.machinery import ModuleSpec
@@ -86,7 +86,7 @@ def _register(app: func.FunctionApp, function: FunctionDeclaration, handler: Han
     report.injections += injections
 
 
-def _refuse(app: func.FunctionApp, function: FunctionDeclaration, problems: Sequence[Problem]) -> None:
+def _refuse(app: func.FunctionApp, function: FunctionDeclaration, problems: list[Problem]) -> None:
     """Register what answers 500 or raises, with the access that is declared. Leave others out."""
     trigger = next(filter(is_trigger, function.bindings), {})
     kind = host_adapter.worker_type(str(trigger.get("type")))

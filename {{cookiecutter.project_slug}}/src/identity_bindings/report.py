@@ -81,7 +81,8 @@ def as_table(rows: Sequence[Row]) -> str:
     widths = [*map(min, longest, _WIDEST)]
     shown = [_wrapped("  ".join(map(str.ljust, line, widths))) for line in lines]
     for row, text in zip(rows, shown[1:], strict=True):
-        text += _wrapped(f"  {row.what}" + ("" if row.identity == "-" else f", read by {row.identity}"))
+        by = "" if row.identity == "-" else f", read by {row.identity}"
+        text += _wrapped(f"  {row.what}{by}")
         text += _wrapped(f"  Repair: {row.repair}" if row.repair else "")
     return "\n".join(line for text in shown for line in text)
 

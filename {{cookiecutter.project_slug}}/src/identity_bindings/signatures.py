@@ -2,7 +2,7 @@
 
 import functools
 import typing
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from inspect import Parameter, Signature, isfunction, unwrap
 from typing import Any
 
@@ -64,15 +64,19 @@ def hints_of(signature: Signature) -> dict[str, Any]:
     return {**hints, "return": signature.return_annotation}
 
 
-def signature_of(handler: Handler) -> Signature:
+def signature_of(handler: Handler, names: Mapping[str, Any] = {}) -> Signature:
     """The signature of `handler` with its annotations resolved; one that cannot be is left out.
+
+    Args:
+        handler: The function.
+        names: What an annotation may name beside the names of the handler's module.
 
     Raises:
         TypeError: `handler` has no signature.
         ValueError: The same, or its chain of ``__wrapped__`` has no end.
     """
     signature = Signature.from_callable(handler)
-    scope = getattr(unwrap(handler), "__globals__", {})
+    scope = {**names, **getattr(unwrap(handler), "__globals__", {})}
     # Of a function the worker reads `__annotations__`, which a library may have changed.
     written = handler.__annotations__ if isfunction(handler) else None
 

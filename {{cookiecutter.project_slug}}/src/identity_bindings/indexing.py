@@ -114,7 +114,8 @@ def _problems(function: Function, declared: Declared) -> list[Problem]:
     file = declared.file or str(function.get_function_name())
     if declared.hidden and host_adapter.trigger_of(function) == "orchestrationTrigger":
         allowed = "a replay would see a rotated secret: declare it in an activity instead"
-        return [Problem(file, one, "orchestrationTrigger", allowed) for one in sorted(declared.hidden)]
+        names = sorted(declared.hidden)
+        return [Problem(file, name, "orchestrationTrigger", allowed) for name in names]
     signature, bindings = signature_of(handler_of(function)), bindings_of(function)
     found = [*host_adapter.mismatches(signature, bindings)]
     found += host_adapter.unfillable(signature_of(declared.handler), declared.hidden)

@@ -262,7 +262,7 @@ def without_secrets(error: BaseException) -> BaseException:
             text += str(error.headers)  # type: ignore[attr-defined]
         if mask(text) == text:
             return error
-    stand_in = _stand_in(error)
+    stand_in: BaseException = _stand_in(error)
     with suppress(BaseException):
         traceback = "".join(format_tb(error.__traceback__))
         if mask(traceback) == traceback:

@@ -11,7 +11,7 @@ import logging
 import marshal
 import os
 import sys
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from operator import attrgetter, is_
 from threading import Lock, local
@@ -39,7 +39,6 @@ _FOLDER = os.path.dirname((lambda: None).__code__.co_filename)
 _lock = held_at_fork(Lock())
 _values: dict[Hashable, dict[str, set[bytes]]] = {}  # owner → value → forms
 _table = GramTable(MASK)
-_undo: list[Callable[[], object]] = []
 
 mask = _table.replace
 """Return a text with every registered value, in any of its forms, replaced by ``***``."""
@@ -78,35 +77,35 @@ def register(value: str, owner: Hashable = None) -> None:
 
 
 def install() -> None:
-    """Put the masks on ``logging`` and the standard streams, unless they are there."""
-    routes: list[tuple[Any, str, Callable[[Any], Any]]] = [
-        (logging.Logger, "handle", _masked_handle),
-        (logging.Handler, "format", _masked_format),
-    ]
-    routes += [(getattr(sys, stream), "write", _masked_write) for stream in _STREAMS]
-    for owner, name, wrap in routes:
-        original = getattr(owner, name, None)
-        if original is not None and not hasattr(original, "masks"):
-            with suppress(AttributeError):  # a stream that takes no attributes
-                _replace(owner, name, wrap(original))
+    """Put the masks on ``logging`` and the standard streams, in place of earlier ones."""
+    for owner, name, wrap in _routes():
+        with suppress(AttributeError):  # there is no such stream, or it takes no attributes
+            original = _unmasked(getattr(owner, name))
+            masked = wrap(original)
+            masked.original, masked.masks = original, masked
+            setattr(owner, name, masked)
 
 
 def uninstall() -> None:
     """Take the masks off again. What somebody has wrapped since stays as it is."""
-    while _undo:
-        _undo.pop()()
+    for owner, name, _ in _routes():
+        method = getattr(owner, name, "")
+        if (original := _unmasked(method)) is not method:
+            delattr(owner, name)
+            if getattr(owner, name, None) != original:  # of a stream its class has it
+                setattr(owner, name, original)
 
 
-def _replace(owner: Any, name: str, masked: Any) -> None:
-    before = vars(owner).get(name)
-    masked.masks = True
-    setattr(owner, name, masked)
+def _routes() -> Iterator[tuple[Any, str, Callable[[Any], Any]]]:
+    yield logging.Logger, "handle", _masked_handle
+    yield logging.Handler, "format", _masked_format
+    for stream in _STREAMS:
+        yield getattr(sys, stream), "write", _masked_write
 
-    def restore() -> None:
-        if vars(owner).get(name) is masked:
-            delattr(owner, name) if before is None else setattr(owner, name, before)
 
-    _undo.append(restore)
+def _unmasked(method: Any) -> Any:
+    # Not of one that wraps a masked method: `functools.wraps` copies attributes.
+    return method.original if getattr(method, "masks", None) is method else method
 
 
 def _masked_handle(original: Callable[[logging.Logger, logging.LogRecord], None]) -> Any:

@@ -285,7 +285,8 @@ def test_what_is_no_secret_cannot_be_declared_as_one(
     folders.load_folder(tmp_path / "functions")
 
     report: Any = importlib.import_module("identity_bindings.report").report
-    allowed = "only the value of 'keyVault' is a Secret, annotated 'Secret' or 'Secret | None'; annotate another type"
+    allowed = "only the value of 'keyVault' is a Secret, annotated 'Secret' or 'Secret | None';"
+    allowed += " annotate another type"
     for name in ("declared", "decorated"):
         (problem,) = report.problems[name]
         assert (problem.property, problem.value, problem.allowed) == ("name", "token", allowed)

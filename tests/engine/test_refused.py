@@ -262,6 +262,11 @@ ANNOTATIONS: dict[str, tuple[str, str, str | None]] = {
         "Secret",
     ),
     "type_checkers_text": ("'Annotated[Secret, 1]'", TYPE_CHECKING, "Secret"),
+    "type_checkers_renamed": (
+        "'Optional[engine.Secret]'",
+        "if typing.TYPE_CHECKING:\n    import identity_bindings as engine\n",
+        "Secret",
+    ),
     "another": ("Secret", "class Secret:\n    pass\n", "str"),
     "none": ("str | None", "", "str"),
     "unknown": ("'NoSuchType'", "", "str"),

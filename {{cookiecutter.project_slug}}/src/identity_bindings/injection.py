@@ -1,11 +1,11 @@
 """Handlers that receive declared values: the worker sees the rest of their parameters only."""
 
-import sys
+import builtins
 import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from inspect import iscoroutinefunction
-from types import UnionType
+from inspect import iscoroutinefunction, unwrap
+from types import SimpleNamespace, UnionType
 from typing import Any, get_args, get_origin
 
 from .credentials import in_azure, is_emulator
@@ -156,10 +156,18 @@ def wrong_secrets(declared: Sequence[Any], handler: Handler) -> list[tuple[str, 
 
 def _are_secrets(handler: Handler) -> dict[str, bool]:
     """The parameters whose annotations name `Secret`: whether as it is, or inside another type."""
-    # What is imported for type checkers only is found by its usual name.
-    names = {**vars(typing), "Secret": Secret, __package__: sys.modules[__package__]}
+    names = _Names(getattr(unwrap(handler), "__globals__", {}))
     hints = {one.name: one.annotation for one in signature_of(handler, names).parameters.values()}
     return {name: Secret in _options(hint) for name, hint in hints.items() if _names_secret(hint)}
+
+
+class _Names(dict[str, Any]):
+    """The names of a module, and what it imports for type checkers only: by its usual name."""
+
+    def __missing__(self, name: str) -> Any:
+        if hasattr(builtins, name):
+            raise KeyError(name)
+        return {"Secret": Secret, **vars(typing)}.get(name) or SimpleNamespace(Secret=Secret)
 
 
 def _options(hint: Any) -> Sequence[Any]:

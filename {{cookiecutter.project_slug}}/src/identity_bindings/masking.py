@@ -89,7 +89,7 @@ def install() -> None:
 def uninstall() -> None:
     """Take the masks off again. What somebody has wrapped since stays as it is."""
     for owner, name, _ in _routes():
-        method = getattr(owner, name, "")
+        method: Any = getattr(owner, name, "")
         if (original := _unmasked(method)) is not method:
             delattr(owner, name)
             if getattr(owner, name, None) != original:  # of a stream its class has it
@@ -105,7 +105,8 @@ def _routes() -> Iterator[tuple[Any, str, Callable[[Any], Any]]]:
 
 def _unmasked(method: Any) -> Any:
     # Not of one that wraps a masked method: `functools.wraps` copies attributes.
-    return method.original if getattr(method, "masks", None) is method else method
+    masked: Any = getattr(method, "masks", "")
+    return masked.original if masked is method else method
 
 
 def _masked_handle(original: Callable[[logging.Logger, logging.LogRecord], None]) -> Any:

@@ -2,7 +2,7 @@
 
 import functools
 import typing
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from inspect import Parameter, Signature, isfunction, unwrap
 from typing import Any
 
@@ -64,19 +64,19 @@ def hints_of(signature: Signature) -> dict[str, Any]:
     return {**hints, "return": signature.return_annotation}
 
 
-def signature_of(handler: Handler, names: Mapping[str, Any] = {}) -> Signature:
+def signature_of(handler: Handler, names: dict[str, Any] | None = None) -> Signature:
     """The signature of `handler` with its annotations resolved; one that cannot be is left out.
 
     Args:
         handler: The function.
-        names: What an annotation may name beside the names of the handler's module.
+        names: What an annotation may name, if not only the names of the handler's module.
 
     Raises:
         TypeError: `handler` has no signature.
         ValueError: The same, or its chain of ``__wrapped__`` has no end.
     """
     signature = Signature.from_callable(handler)
-    scope = {**names, **getattr(unwrap(handler), "__globals__", {})}
+    scope = getattr(unwrap(handler), "__globals__", {})
     # Of a function the worker reads `__annotations__`, which a library may have changed.
     written = handler.__annotations__ if isfunction(handler) else None
 
@@ -85,7 +85,7 @@ def signature_of(handler: Handler, names: Mapping[str, Any] = {}) -> Signature:
 
         holder.__annotations__ = {"it": hint if written is None else written.get(name, NO_HINT)}
         try:
-            return typing.get_type_hints(holder, globalns=scope)["it"]
+            return typing.get_type_hints(holder, globalns=scope, localns=names)["it"]
         except (Exception, SystemExit):
             return NO_HINT
 

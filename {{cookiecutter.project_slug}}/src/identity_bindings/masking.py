@@ -89,7 +89,7 @@ def install() -> None:
 def uninstall() -> None:
     """Take the masks off again. What somebody has wrapped since stays as it is."""
     for owner, name, _ in _routes():
-        method: Any = getattr(owner, name, "")
+        method: Any = getattr(owner, name, None)
         if (original := _unmasked(method)) is not method:
             delattr(owner, name)
             if getattr(owner, name, None) != original:  # of a stream its class has it
@@ -105,8 +105,8 @@ def _routes() -> Iterator[tuple[Any, str, Callable[[Any], Any]]]:
 
 def _unmasked(method: Any) -> Any:
     # Not of one that wraps a masked method: `functools.wraps` copies attributes.
-    masked: Any = getattr(method, "masks", "")
-    return masked.original if masked is method else method
+    is_ours = getattr(method, "masks", _unmasked) is method
+    return method.original if is_ours else method
 
 
 def _masked_handle(original: Callable[[logging.Logger, logging.LogRecord], None]) -> Any:

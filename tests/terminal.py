@@ -28,7 +28,7 @@ class Terminal:
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            env=os.environ | {"TERM": "dumb", "COLUMNS": "200"} | (env or {}),
+            env={**os.environ, "TERM": "dumb", "COLUMNS": "200", **(env or {})},
             start_new_session=True,
         )
         os.close(theirs)

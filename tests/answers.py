@@ -24,6 +24,18 @@ VARIABLES = {
     f"/resourceGroups/rg-at-deployment/providers/{SHARED}",
 }
 VAULT_SUBSCRIPTION = "33333333-3333-3333-3333-333333333333"
+SETTER = "44444444-4444-4444-4444-444444444444"
+ACTION_GROUP = (
+    f"/subscriptions/{VAULT_SUBSCRIPTION}/resourceGroups/rg-on-call/providers"
+    "/Microsoft.Insights/actionGroups/on-call"
+)
+# What a deployer may set, beside what must be set.
+GIVEN = {
+    "SECRET_SETTER_OBJECT_ID": SETTER,
+    "ALERT_ACTION_GROUP_ID": ACTION_GROUP,
+    "RECOVER_VAULT": "true",
+    "AZURE_ENV_NAME": "prod",
+}
 
 IDENTITIES = {
     "system": {"identity": "system"},

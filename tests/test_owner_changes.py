@@ -266,7 +266,9 @@ def role_on_a_whole_namespace(owner: Owner) -> None:
     with (owner.infra / "modules/access.bicep").open("a", encoding="utf-8") as file:
         file.write(NAMESPACE)
     access = owner.infra / "modules/github-access.bicep"
-    owner.edit(access, "planActions = [", "planActions = [\n  'Microsoft.ServiceBus/namespaces/read'")
+    owner.edit(
+        access, "planActions = [", "planActions = [\n  'Microsoft.ServiceBus/namespaces/read'"
+    )
     topic = {"type": "serviceBusTrigger", "topicName": "orders", "subscriptionName": "app"}
     owner.add("on_topic", {"name": "message", **topic, "connection": "BUS"})
     owner.setting("PARCELS", "'parcels'")

@@ -37,6 +37,30 @@ BLOB: dict[str, Any] = {
     "source": "EventGrid",
     "connection": "AzureWebJobsStorage",
 }
+DURABLE = """
+import azure.durable_functions as df
+
+durable = df.Blueprint()
+
+
+@durable.orchestration_trigger(context_name="context")
+def orchestrate(context):
+    yield context.call_activity("work", "order")
+
+
+@durable.activity_trigger(input_name="order")
+def work(order):
+    return "done"
+
+
+@durable.route(route="start")
+@durable.durable_client_input(client_name="client")
+async def start(req: func.HttpRequest, client) -> func.HttpResponse:
+    return func.HttpResponse(await client.start_new("orchestrate"))
+
+
+app.register_functions(durable)
+"""
 NAMESPACE = """
 resource bus 'Microsoft.ServiceBus/namespaces@2026-01-01' existing = {
   name: 'orders-bus'
@@ -277,6 +301,11 @@ def role_on_a_whole_namespace(owner: Owner) -> None:
     )
 
 
+def durable_functions(owner: Owner) -> None:
+    owner.entry.write_text(owner.entry.read_text("utf-8") + DURABLE, "utf-8")
+    owner.parameter("storageQueuesAndTables = true")
+
+
 def extra_folders(owner: Owner) -> None:
     for name in ("tools", "notebooks", "docs/adr"):
         (owner.project / name).mkdir(parents=True)
@@ -290,7 +319,7 @@ def no_local_settings(owner: Owner) -> None:
 GREEN: list[Callable[[Owner], None]] = [
     *(another_route, timer, second_secret, func_new, shared_modules, setting_at_import),
     *(extra_folders, no_local_settings, blob_and_queue, fields_and_a_pinned_version),
-    role_on_a_whole_namespace,
+    *(role_on_a_whole_namespace, durable_functions),
 ]
 GREEN_ALONE = [renamed, rewritten, deleted, disabled, another_trigger]
 

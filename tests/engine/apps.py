@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -159,7 +160,7 @@ class Runtime:
         return self.ask("worker_init_request", capabilities={}, function_app_directory=str(project))
 
     def index(self) -> dict[str, Any]:
-        """Return what it tells the host about each function, by name."""
+        """Return what the host receives about each function, by name."""
         answer = self.ask("functions_metadata_request")
         return {one.name: one for one in answer.function_metadata_results or ()}
 
@@ -200,7 +201,7 @@ class Host(Runtime):
 
         Args:
             name: The function's name.
-            metadata: What the host tells beside the trigger's data, each as JSON.
+            metadata: What the host sends beside the trigger's data, each as JSON.
             inputs: The data by parameter.
         """
         message = Message
@@ -260,6 +261,31 @@ def wait_for(holds: Callable[[], bool], seconds: float = 20.0) -> None:
     while not holds():
         assert time.monotonic() < ends, "it did not happen"
         time.sleep(0.005)
+
+
+def storm(sync: Callable[..., Any], other: Callable[..., Any], count: int) -> list[Any]:
+    """Call `count` times from threads and as often from coroutines, all at the same moment.
+
+    Returns:
+        The answers, and the exceptions.
+    """
+    start = threading.Barrier(count + 1)
+
+    def one(_: int) -> Any:
+        start.wait(20)
+        try:
+            return sync(req=None)
+        except Exception as error:
+            return error
+
+    async def many() -> list[Any]:
+        tasks = [asyncio.ensure_future(other(req=None)) for _ in range(count)]
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    with ThreadPoolExecutor(count) as threads:
+        answers = threads.map(one, range(count))
+        start.wait(20)
+        return [*asyncio.run(many()), *answers]
 
 
 def engine_threads() -> list[str]:

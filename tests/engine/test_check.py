@@ -133,7 +133,7 @@ def test_a_row_for_each_binding_with_its_result_time_and_repair(
     }.items():
         assert repair in rows[name]["repair"]
     wrong = [row for row in found if row["function"] == "wrong"]
-    assert len(wrong) == 2  # one for each mistake
+    assert len(wrong) == 2  # one for each error
     assert all(row["result"] == "wrong declaration" and not row["ok"] for row in wrong)
     assert "functions/wrong/function.json: mySecret.vaultName: 'no vault': " in str(wrong)
 

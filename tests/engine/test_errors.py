@@ -1,4 +1,4 @@
-"""What the engine says of a mistake: one line, whatever stands in the declaration."""
+"""A declaration error is one line of the log, whatever the declaration contains."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def errors() -> Any:
     return importlib.import_module("identity_bindings.errors")
 
 
-def test_a_mistake_is_one_line(errors: Any) -> None:
+def test_an_error_is_one_line(errors: Any) -> None:
     for value, shown in (
         ("a text", "'a text'"),
         (None, "None"),

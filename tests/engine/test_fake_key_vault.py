@@ -59,7 +59,7 @@ def test_the_identity_is_asked_for_by_its_resource_id(fake_key_vault: FakeKeyVau
 
     assert client(IDENTITY).get_secret("api-key").value == "the-value"
     assert fake_key_vault.requests[1].query["mi_res_id"] == IDENTITY
-    # Older releases of azure-identity tell the endpoint's answer in one word.
+    # Older releases of azure-identity report the endpoint's answer in one word.
     with pytest.raises(CredentialUnavailableError, match=r"No Managed Identity|invalid_scope"):
         client().get_secret("api-key")
 

@@ -166,6 +166,6 @@ def test_the_alert_hears_a_denial_and_no_outage(
         log += capsys.readouterr().err
     sources: Any = importlib.import_module("identity_bindings.sources")
     assert bicep.alert_words() == sources.ALERT_TEXT
-    (heard,) = (line for line in log.splitlines() if sources.ALERT_TEXT in line)
-    assert heard.startswith("WARNING identity_bindings: secret 'api-key' of vault 'https://contoso")
-    assert "Repair: az keyvault show --name contoso" in heard
+    (alert,) = (line for line in log.splitlines() if sources.ALERT_TEXT in line)
+    assert alert.startswith("WARNING identity_bindings: secret 'api-key' of vault 'https://contoso")
+    assert "Repair: az keyvault show --name contoso" in alert

@@ -57,7 +57,7 @@ def test_a_missing_file_has_no_values(local: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reason"),
     [
         (b"", "line 1 is not valid JSON"),
         (b"{", "line 1 is not valid JSON"),
@@ -73,7 +73,7 @@ def test_a_missing_file_has_no_values(local: Any, tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_file_is_one_line_with_its_place_and_no_value(
-    local: Any, tmp_path: Path, content: bytes, told: str
+    local: Any, tmp_path: Path, content: bytes, reason: str
 ) -> None:
     file = tmp_path / "secrets.local.json"
     file.write_bytes(content)
@@ -83,7 +83,7 @@ def test_a_wrong_file_is_one_line_with_its_place_and_no_value(
 
     failure = caught.value.failure
     assert failure.kind == "denied"
-    assert failure.reason.startswith(f"{file}: {told}")
+    assert failure.reason.startswith(f"{file}: {reason}")
     assert failure.repair
     assert VALUE not in failure.reason + failure.repair
     assert "\n" not in failure.reason

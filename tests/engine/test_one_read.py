@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import ECHO, hasten
+from apps import ECHO, hasten, storm
 from faulty_key_vault import FaultyKeyVault
 from folders import IDENTITY, declare, key_vault
 from support import worker
@@ -26,27 +25,6 @@ App = Callable[..., dict[str, Any]]
 
 def handlers(functions: dict[str, Any]) -> dict[str, Callable[..., Any]]:
     return {name: function.get_user_function() for name, function in functions.items()}
-
-
-def storm(sync: Callable[..., Any], other: Callable[..., Any], count: int) -> list[Any]:
-    """Call `count` times from threads and as often from coroutines, all at the same moment."""
-    start = threading.Barrier(count + 1)
-
-    def one(_: int) -> Any:
-        start.wait(20)
-        try:
-            return sync(req=None)
-        except Exception as error:
-            return error
-
-    async def many() -> list[Any]:
-        tasks = [asyncio.ensure_future(other(req=None)) for _ in range(count)]
-        return await asyncio.gather(*tasks, return_exceptions=True)
-
-    with ThreadPoolExecutor(count) as threads:
-        answers = threads.map(one, range(count))
-        start.wait(20)
-        return [*asyncio.run(many()), *answers]
 
 
 @pytest.fixture

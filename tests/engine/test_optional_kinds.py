@@ -32,8 +32,8 @@ def declare(**entry: Any) -> Any:
     """What a declaration becomes: the binding, or what is wrong with it."""
     grammar: Any = importlib.import_module("identity_bindings.grammar")
     entry = {"name": "it", "direction": "in", "identity": "system", **entry}
-    binding, mistakes = grammar.declare(entry, {})
-    return binding or mistakes
+    binding, problems = grammar.declare(entry, {})
+    return binding or problems
 
 
 def refusal(read: Callable[[], Any]) -> Any:

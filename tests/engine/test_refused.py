@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import Project, logged, needs_runtime, wait_for
+from apps import Project, logged, needs_runtime, storm, wait_for
 from folders import declare, key_vault
 from support import worker
 from support.fake_key_vault import FakeKeyVault
@@ -86,26 +84,9 @@ def handlers(rotation: Rotation, app: App, tmp_path: Path) -> dict[str, Callable
     return found
 
 
-def at_once(handlers: dict[str, Callable[..., Any]], count: int) -> list[Any]:
-    """Call `count` times from threads and as often from coroutines, all at the same moment."""
-    start = threading.Barrier(count + 1)
-
-    def one(_: int) -> Any:
-        start.wait(20)
-        try:
-            return handlers["sync"](req=None)
-        except Exception as error:
-            return type(error).__name__
-
-    async def many() -> list[Any]:
-        calls = (handlers["other"](req=None) for _ in range(count))
-        answers = await asyncio.gather(*calls, return_exceptions=True)
-        return [one if isinstance(one, str) else type(one).__name__ for one in answers]
-
-    with ThreadPoolExecutor(count) as threads:
-        answers = threads.map(one, range(count))
-        start.wait(20)
-        return [*asyncio.run(many()), *answers]
+def at_once(handlers: dict[str, Callable[..., Any]], count: int) -> list[str]:
+    answers = storm(handlers["sync"], handlers["other"], count)
+    return [one if isinstance(one, str) else type(one).__name__ for one in answers]
 
 
 def test_two_hundred_refusals_cause_one_read(

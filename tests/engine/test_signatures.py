@@ -1,4 +1,4 @@
-"""What the worker is shown of a handler: annotations are resolved where the handler stands."""
+"""What the worker is shown of a handler: annotations are resolved in the handler's module."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def hints(handler: Any) -> list[Any]:
 def test_names_are_those_of_the_handlers_module() -> None:
     empty = Parameter.empty
     assert hints(main) == [Own, empty, empty, list[Own]]
-    # What stands around a handler may come from anywhere.
+    # A decorator around a handler may come from anywhere.
     assert hints(functools.lru_cache(main)) == [Own, empty, empty, list[Own]]
 
 

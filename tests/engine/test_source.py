@@ -137,7 +137,7 @@ def test_a_value_is_read_once_and_is_good_a_little_longer_than_its_interval(
     assert call(source) == call(source) == "first-value"
 
     assert (vault.reads, source.took) == (1, 2.0)
-    assert wake  # the refreshing thread is told when it is due
+    assert wake  # the refreshing thread looks when it is due
     assert source.current == (1000.0 + REFRESH + LATE, "first-value")  # from when it was asked for
     assert source.due == 1000.0 + REFRESH
     assert (source.failure, source.reading.value) == (None, "first-value")

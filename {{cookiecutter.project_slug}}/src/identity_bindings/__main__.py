@@ -50,9 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     data = [{**row._asdict(), "ok": row.ok} for row in rows]
     table = as_table(rows) if rows else "There is nothing to check: no function declares a value."
     print(json.dumps(data, indent=2) if options.json else table)
-    if not rows:
-        return 2
-    return 0 if all(row.ok for row in rows) else 1
+    return int(not all(row.ok for row in rows)) if rows else 2
 
 
 def _use_local_settings(file: Path) -> None:

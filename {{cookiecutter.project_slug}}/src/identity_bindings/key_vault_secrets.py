@@ -5,7 +5,6 @@ On a developer's machine the local secrets file is read first.
 
 import json
 import os
-import re
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -132,19 +131,13 @@ def local_value(file: Path, vault: str, secret: str) -> str | None:
         raise _wrong(file, 'it is not a JSON object such as {"secret-name": "its value"}')
     for name, value in entries.items():
         if not isinstance(value, str | dict):
-            line = _line_of(name, file.read_bytes())
+            text = file.read_text("utf-8", "replace")
+            place = text.rfind(json.dumps(name, ensure_ascii=False))
+            line = text.count("\n", 0, max(place, 0)) + 1
             raise _wrong(file, f"line {line}: the value of {name!r} is not a string or an object")
     values = {name.lower(): value for name, value in entries.items()}
     value = values.get(f"{vault}/{secret}".lower(), values.get(secret.lower()))
     return json.dumps(value) if isinstance(value, dict) else value
-
-
-def _line_of(name: str, data: bytes) -> int:
-    """Find the line of an entry whose value is not a string."""
-    text = data.decode("utf-8-sig", "replace")
-    spelled = f"{re.escape(json.dumps(name))}|{re.escape(json.dumps(name, ensure_ascii=False))}"
-    found = re.search(rf'(?:{spelled})\s*:\s*(?!")', text) or re.search(spelled, text)
-    return text.count("\n", 0, found.start() if found else 0) + 1
 
 
 def _wrong(file: Path, reason: str) -> ReadError:

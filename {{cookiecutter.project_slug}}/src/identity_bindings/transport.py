@@ -18,7 +18,6 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 from urllib3.util.ssl_ import create_urllib3_context
@@ -39,15 +38,17 @@ TIMEOUTS = {"connection_timeout": 3.0, "read_timeout": READ}
 class _Socket(socket.socket):
     """A socket that keeps to the budget of the read that uses it."""
 
-    def recv(self, *args: Any) -> bytes:
-        self.settimeout(budget.seconds_left())
-        data: bytes = super().recv(*args)
-        _count(len(data))
-        return data
+    def recv(self, size: int = 65_536, *_: Any) -> bytes:
+        buffer = bytearray(size)
+        return bytes(buffer[: self.recv_into(buffer)])
 
     def recv_into(self, *args: Any) -> int:
         self.settimeout(budget.seconds_left())
-        return _count(super().recv_into(*args))
+        received = super().recv_into(*args)
+        budget.received += received
+        if budget.received > LARGEST_READ:
+            raise AnswerRefused("its answer is too large")
+        return received
 
     def sendall(self, *args: Any) -> None:
         self.settimeout(budget.seconds_left())
@@ -58,13 +59,6 @@ class _TlsSocket(_Socket, ssl.SSLSocket):
     def do_handshake(self, block: bool = False) -> None:
         self.settimeout(budget.seconds_left())
         super().do_handshake(block)
-
-
-def _count(received: int) -> int:
-    budget.received += received
-    if budget.received > LARGEST_READ:
-        raise AnswerRefused("its answer is too large")
-    return received
 
 
 class _Connection(HTTPConnection):
@@ -78,12 +72,7 @@ class _Connection(HTTPConnection):
 class _TlsConnection(_Connection, HTTPSConnection): ...
 
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+_LIMITED = {HTTPConnection: _Connection, HTTPSConnection: _TlsConnection}
 
 
 class _Adapter(HTTPAdapter):
@@ -97,18 +86,18 @@ class _Adapter(HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._context, **options)
-        self._use_pools(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        options |= {"ssl_context": self._context}
-        if proxy.lower().startswith("socks"):  # it has pools of its own
-            return super().proxy_manager_for(proxy, **options)
-        options |= {"proxy_ssl_context": self._context}
-        return self._use_pools(super().proxy_manager_for(proxy, **options))
+        options["ssl_context"] = self._context
+        if proxy.lower().startswith("https:"):
+            options["proxy_ssl_context"] = self._context
+        return super().proxy_manager_for(proxy, **options)
 
-    def _use_pools(self, manager: Any) -> Any:
-        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
-        return manager
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **options)
+        # Not those of a SOCKS proxy, which open connections of their own.
+        pool.ConnectionCls = _LIMITED.get(pool.ConnectionCls, pool.ConnectionCls)
+        return pool
 
     def send(
         self, request: requests.PreparedRequest, *_: Any, timeout: Any = None, **__: Any

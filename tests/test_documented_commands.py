@@ -296,7 +296,7 @@ def test_the_azure_cli_parses_every_command(bake: Bake, azure_cli: Path, tmp_pat
     environment = stub(stubs, "azd", "func", "curl", "make", "python3", script=AZURE)
     stub(stubs, "az", script=PARSE.format(cli=azure_cli))
     pages = [bake(**answers) / "README.md" for answers in SETS.values()]
-    pages.append(Path(__file__).parents[1] / "docs/existing-apps.md")
+    pages += [TEMPLATE / "docs" / name for name in ("enterprise.md", "existing-apps.md")]
     found = {block for page in pages for block in blocks(page, "sh") if re.search(r"\baz ", block)}
 
     for block in sorted(found):

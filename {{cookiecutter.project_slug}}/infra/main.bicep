@@ -212,7 +212,7 @@ var problems = filter(
     check.name('project', project)
     check.name('appName', appName)
     check.storageName('storageAccountName', storageAccountName)
-    empty(prefix) ? '' : check.strictName('prefix', '${prefix}x')
+    empty(prefix) ? '' : check.strictName('prefix', endsWith(prefix, '-') ? take(prefix, length(prefix) - 1) : prefix)
     check.id('alertActionGroupId', alertActionGroupId, 'Microsoft.Insights/actionGroups')
     check.id('logWorkspaceId', logWorkspaceId, 'Microsoft.OperationalInsights/workspaces')
     empty(logWorkspaceId) || logRetentionDays == null && logDailyCapGB == null
@@ -403,8 +403,10 @@ module app 'modules/app.bicep' = {
 
 module blob 'modules/blob.bicep' = {
   name: '${project}-blob'
+  dependsOn: [monitoring]
   params: {
     name: documentsAccountName
+    workspaceId: diagnostics ? workspaceId : ''
     location: location
     tags: allTags
   }
@@ -436,7 +438,12 @@ module serviceBus 'modules/service-bus.bicep' = {
 
 module vault 'modules/vault.bicep' = {
   name: '${project}-vault'
-  dependsOn: [monitoring]
+  dependsOn: [
+    monitoring
+    {%- if facts.private %}
+    existingNetworkCheck
+    {%- endif %}
+  ]
   params: {
     name: vaultName
     location: location
@@ -492,6 +499,8 @@ module vaultMode 'modules/vault-mode.bicep' = [
     scope: resourceGroup(one.subscription, one.group)
     {%- if facts.new_vault %}
     dependsOn: [vault]
+    {%- elif facts.private %}
+    dependsOn: [existingNetworkCheck]
     {%- endif %}
     params: { vaultName: one.name }
   }

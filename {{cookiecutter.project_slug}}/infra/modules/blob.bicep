@@ -3,6 +3,9 @@ param name string
 param location string
 param tags object
 
+@description('Where all logs and metrics go. Empty: nowhere.')
+param workspaceId string
+
 resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
   name: name
   location: location
@@ -32,5 +35,15 @@ resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
     resource summaries 'containers' = {
       name: 'summaries'
     }
+  }
+}
+
+resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(workspaceId)) {
+  name: 'all'
+  scope: account::blobs
+  properties: {
+    workspaceId: workspaceId
+    logs: [{ categoryGroup: 'allLogs', enabled: true }]
+    metrics: [{ category: 'AllMetrics', enabled: true }]
   }
 }

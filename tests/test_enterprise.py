@@ -1,0 +1,719 @@
+"""What a platform team sets in main.bicepparam: each parameter changes what it says, and no more.
+
+Sources of the limits: https://learn.microsoft.com/azure/azure-functions/flex-consumption-plan,
+https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules and
+https://learn.microsoft.com/azure/app-service/configure-authentication-file-based.
+"""
+
+import copy
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from answers import IDENTITIES, VAULT_SUBSCRIPTION
+from baking import TEMPLATE, Bake
+from bicep import DEPLOYMENT, with_parameters
+from covering import covering
+from infrastructure import (
+    ENDPOINT,
+    INSIGHTS,
+    LINK,
+    NETWORK,
+    RECORD,
+    SITE,
+    STORAGE,
+    SUBNET,
+    WORKSPACE,
+    ZONE,
+    Forecast,
+    bicep,
+    host_storage,
+    only,
+)
+from invariants import modules_of, resources_of
+
+DOCS = TEMPLATE / "docs" / "enterprise.md"
+SNAPSHOT = Path(__file__).parent / "snapshots" / "enterprise.json"
+DIAGNOSTICS = "Microsoft.Insights/diagnosticSettings"
+PLAN = "Microsoft.Web/serverfarms"
+HUB = f"/subscriptions/{VAULT_SUBSCRIPTION}/resourceGroups/hub/providers"
+LOGS = f"{HUB}/{WORKSPACE}/central"
+SUBNETS = f"{HUB}/{SUBNET.rpartition('/')[0]}/spoke/subnets"
+CLIENT, CALLER = "11111111-aaaa-bbbb-cccc-000000000001", "22222222-aaaa-bbbb-cccc-000000000002"
+WORDS = {
+    "vault": "vaultcore.azure.net",
+    "blob": "blob.core.windows.net",
+    "Sql": "documents.azure.com",
+    "queue": "queue.core.windows.net",
+    "table": "table.core.windows.net",
+    "sites": "azurewebsites.net",
+}
+ZONES = {group: f"{HUB}/{ZONE}/privatelink.{word}" for group, word in WORDS.items()}
+
+PROJECTS: dict[str, dict[str, str]] = {
+    "default": {},
+    "user": {
+        **IDENTITIES["literal"],
+        "vault_source": "existing",
+        "vault": "contoso-vault",
+        "vault_resource_group": f"{VAULT_SUBSCRIPTION}/rg-vaults",
+        "vault_access": "rbac",
+        "services": "service-bus",
+    },
+    "private": {"network": "private", "services": "blob-storage,cosmos-db"},
+    "private user": {
+        "network": "private",
+        **IDENTITIES["created"],
+        "vault_source": "existing",
+        "vault": "contoso-vault",
+        "vault_access": "granted",
+    },
+}
+Change = Callable[[Forecast, dict[str, str]], None]
+
+
+def site(forecast: Forecast) -> Forecast:
+    return dict(only(forecast, SITE))["properties"]  # type: ignore[no-any-return]
+
+
+def remove(forecast: Forecast, *kinds: str) -> None:
+    forecast["predictedResources"] = [
+        one for one in forecast["predictedResources"] if one["type"] not in kinds
+    ]
+
+
+def zones_of(project: str) -> list[str]:
+    return ["vault", "blob", *(["Sql"] if "cosmos" in str(PROJECTS[project]) else [])]
+
+
+# What each parameter changes in the prediction of a deployment without it. `row` has the others.
+
+
+def redundant(forecast: Forecast, row: dict[str, str]) -> None:
+    only(forecast, PLAN)["properties"]["zoneRedundant"] = True
+    host_storage(forecast)["sku"]["name"] = "Standard_ZRS"
+
+
+def scaled(**properties: Any) -> Change:
+    def change(forecast: Forecast, row: dict[str, str]) -> None:
+        site(forecast)["functionAppConfig"]["scaleAndConcurrency"] |= properties
+
+    return change
+
+
+def logged_centrally(forecast: Forecast, row: dict[str, str]) -> None:
+    remove(forecast, WORKSPACE)
+    only(forecast, INSIGHTS)["properties"]["WorkspaceResourceId"] = LOGS
+    for one in bicep.resources(forecast, DIAGNOSTICS):
+        one["properties"]["workspaceId"] = LOGS
+
+
+def kept(forecast: Forecast, row: dict[str, str]) -> None:
+    workspace = only(forecast, WORKSPACE)["properties"]
+    workspace |= {"retentionInDays": 30, "workspaceCapping": {"dailyQuotaGb": 2}}
+
+
+def logs_all(forecast: Forecast, row: dict[str, str]) -> None:
+    everything = {
+        "workspaceId": only(forecast, INSIGHTS)["properties"]["WorkspaceResourceId"],
+        "logs": [{"categoryGroup": "allLogs", "enabled": True}],
+        "metrics": [{"category": "AllMetrics", "enabled": True}],
+    }
+    for one in bicep.resources(forecast, DIAGNOSTICS):  # of a new vault
+        one["properties"] = everything
+    stores = [f"{one['id']}/blobServices/default" for one in bicep.resources(forecast, STORAGE)]
+    for scope in (only(forecast, SITE)["id"], *stores):
+        forecast["predictedResources"].append(
+            {
+                "id": f"{scope}/providers/{DIAGNOSTICS}/all",
+                "type": DIAGNOSTICS,
+                "name": "all",
+                "apiVersion": "2021-05-01-preview",
+                "properties": everything,
+            }
+        )
+
+
+def tagged(forecast: Forecast, row: dict[str, str]) -> None:
+    for one in forecast["predictedResources"]:
+        if "tags" in one:
+            one["tags"] |= {"cost-center": "4711"}
+
+
+def restricted(forecast: Forecast, row: dict[str, str]) -> None:
+    site(forecast)["siteConfig"] |= {
+        "ipSecurityRestrictionsDefaultAction": "Deny",
+        "ipSecurityRestrictions": [
+            {
+                "ipAddress": address,
+                "action": "Allow",
+                "priority": 100 + number,
+                "name": f"allowed-{number}",
+            }
+            for number, address in enumerate(("203.0.113.0/24", "198.51.100.7/32"))
+        ],
+    }
+
+
+def signed_in(forecast: Forecast, row: dict[str, str]) -> None:
+    app = only(forecast, SITE)
+    forecast["predictedResources"].append(
+        {
+            "id": f"{app['id']}/config/authsettingsV2",
+            "type": f"{SITE}/config",
+            "name": f"{app['name']}/authsettingsV2",
+            "apiVersion": "2025-03-01",
+            "properties": {
+                "platform": {"enabled": True},
+                "globalValidation": {
+                    "requireAuthentication": True,
+                    "unauthenticatedClientAction": "Return401",
+                    "excludedPaths": ["/runtime/webhooks/*"],
+                },
+                "httpSettings": {"requireHttps": True},
+                "login": {"tokenStore": {"enabled": False}},
+                "identityProviders": {
+                    "azureActiveDirectory": {
+                        "enabled": True,
+                        "registration": {
+                            "clientId": CLIENT,
+                            "openIdIssuer": "[format('{0}{1}/v2.0', environment().authentication"
+                            f".loginEndpoint, '{DEPLOYMENT['tenantId']}')]",
+                        },
+                        "validation": {
+                            "allowedAudiences": [f"api://{CLIENT}"],
+                            "defaultAuthorizationPolicy": {"allowedApplications": [CALLER]},
+                        },
+                    }
+                },
+            },
+        }
+    )
+
+
+def in_the_hub(forecast: Forecast, row: dict[str, str]) -> None:
+    remove(forecast, NETWORK, SUBNET, ZONE, LINK)
+    site(forecast)["virtualNetworkSubnetId"] = f"{SUBNETS}/app"
+    for one in bicep.resources(forecast, ENDPOINT):
+        one["properties"]["subnet"]["id"] = f"{SUBNETS}/endpoints"
+    if row["existingNetwork"] == "without zones":
+        remove(forecast, RECORD)
+    for one in bicep.resources(forecast, RECORD):
+        (zone,) = one["properties"]["privateDnsZoneConfigs"]
+        zone["properties"]["privateDnsZoneId"] = ZONES[zone["name"]]
+
+
+def inbound(forecast: Forecast, row: dict[str, str]) -> None:
+    site(forecast)["publicNetworkAccess"] = "Disabled"
+    zone = "privatelink.azurewebsites.net"
+    (endpoint,) = (one for one in bicep.resources(forecast, ENDPOINT) if "pe-host" in one["name"])
+    (record,) = (one for one in bicep.resources(forecast, RECORD) if "pe-host" in one["name"])
+    made = json.loads(json.dumps([endpoint, record]).replace("pe-host", "pe-app"))
+    made[0]["properties"]["privateLinkServiceConnections"] = [
+        {
+            "name": "sites",
+            "properties": {
+                "privateLinkServiceId": only(forecast, SITE)["id"],
+                "groupIds": ["sites"],
+            },
+        }
+    ]
+    zone_id = f"{bicep.GROUP_ID}/providers/{ZONE}/{zone}"
+    made[1]["properties"]["privateDnsZoneConfigs"] = [
+        {"name": "sites", "properties": {"privateDnsZoneId": zone_id}}
+    ]
+    blob, link = bicep.resources(forecast, ZONE)[0], bicep.resources(forecast, LINK)[0]
+    network = only(forecast, NETWORK)["name"]
+    made += [
+        {**blob, "id": zone_id, "name": zone},
+        {
+            **link,
+            "id": f"{zone_id}/virtualNetworkLinks/{network}",
+            "name": f"{zone}/{network}",
+        },
+    ]
+    forecast["predictedResources"] += copy.deepcopy(made)
+
+
+def network_of(project: str, zones: bool, *more: str) -> str:
+    given = f"{{ appSubnetId: '{SUBNETS}/app', endpointSubnetId: '{SUBNETS}/endpoints'"
+    if zones:
+        ids = "".join(f" {one}: '{ZONES[one]}'\n" for one in (*zones_of(project), *more))
+        given += f", zoneIds: {{\n{ids}}}"
+    return f"{given} }}"
+
+
+# By a choice of values: what is given, and what it changes.
+CHOICES: dict[str, dict[str, tuple[dict[str, str], Change]]] = {
+    "zoneRedundant": {"on": ({"zoneRedundant": "true"}, redundant)},
+    "alwaysReady": {
+        "on": (
+            {"alwaysReady": "{ http: 2, 'function:nightly': 1 }"},
+            scaled(
+                alwaysReady=[
+                    {"name": "function:nightly", "instanceCount": 1},
+                    {"name": "http", "instanceCount": 2},
+                ]
+            ),
+        )
+    },
+    "scale": {
+        "on": (
+            {"instanceMemoryMB": "4096", "maximumInstanceCount": "40"},
+            scaled(instanceMemoryMB=4096, maximumInstanceCount=40),
+        )
+    },
+    "httpConcurrency": {
+        "on": (
+            {"httpConcurrency": "16"},
+            scaled(triggers={"http": {"perInstanceConcurrency": 16}}),
+        )
+    },
+    "tags": {"on": ({"tags": "{ 'cost-center': '4711' }"}, tagged)},
+    "privateInbound": {"on": ({"privateInbound": "true"}, inbound)},
+    "existingNetwork": {"with zones": ({}, in_the_hub), "without zones": ({}, in_the_hub)},
+    "logs": {
+        "central": ({"logWorkspaceId": f"'{LOGS}'"}, logged_centrally),
+        "kept": ({"logRetentionDays": "30", "logDailyCapGB": "2"}, kept),
+    },
+    "diagnostics": {"on": ({"diagnostics": "true"}, logs_all)},
+    "allowedAddresses": {
+        "on": ({"allowedAddresses": "['203.0.113.0/24', '198.51.100.7/32']"}, restricted)
+    },
+    "authClientId": {
+        "on": (
+            {"authClientId": f"'{CLIENT}'", "authAllowedApplications": f"['{CALLER}']"},
+            signed_in,
+        )
+    },
+}
+
+
+def allowed(row: Any) -> bool:
+    """Whether the choices of a row go together."""
+    private = "private" in row.get("project", "private")
+    given = {name for name, value in row.items() if value != "-"}
+    return (private or not given & {"privateInbound", "existingNetwork"}) and not given >= {
+        "privateInbound",
+        "allowedAddresses",
+    }
+
+
+ROWS = covering(
+    {"project": [*PROJECTS], **{name: ["-", *values] for name, values in CHOICES.items()}},
+    2,
+    allowed,
+)
+
+
+def given_by(row: dict[str, str]) -> dict[str, str]:
+    """The parameters of a row, as Bicep expressions."""
+    given: dict[str, str] = {}
+    for name, value in row.items():
+        if name in CHOICES and value != "-":
+            given |= CHOICES[name][value][0]
+    if row["existingNetwork"] != "-":
+        more = ["sites"] if row["privateInbound"] != "-" else []
+        zones = row["existingNetwork"] == "with zones"
+        given["existingNetwork"] = network_of(row["project"], zones, *more)
+    return given
+
+
+@pytest.fixture
+def write(bake: Bake, tmp_path: Path) -> Callable[..., Path]:
+    """Write parameters into main.bicepparam of a project's copy, and give that file."""
+
+    def write(project: str, **parameters: str) -> Path:
+        infra = Path(shutil.copytree(bake(**PROJECTS[project]) / "infra", tmp_path / "infra"))
+        file = infra / "main.bicepparam"
+        file.write_text(with_parameters(infra, **parameters), "utf-8")
+        return file
+
+    return write
+
+
+def by_id(forecast: Forecast) -> dict[str, Forecast]:
+    """The resources of a forecast; names of zones are as in the public cloud."""
+    text = json.dumps(forecast["predictedResources"])
+    return {one["id"]: one for one in json.loads(text)}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(v for v in row.values() if v != "-"))
+def test_each_parameter_changes_what_it_says_and_no_more(
+    bake: Bake, compiler: Any, write: Callable[..., Path], row: dict[str, str]
+) -> None:
+    wanted = copy.deepcopy(
+        compiler.snapshot(bake(**PROJECTS[row["project"]]) / "infra/main.bicepparam")
+    )
+    parameters = write(row["project"], **given_by(row))
+
+    assert compiler.compile(parameters)[0] == []
+    predicted = compiler.snapshot(parameters)
+
+    for name in CHOICES:
+        if row[name] != "-":
+            CHOICES[name][row[name]][1](wanted, row)
+    if "on" in (row["tags"], row["privateInbound"]):  # what was added later has the tags too
+        tagged(wanted, row) if row["tags"] == "on" else None
+    assert by_id(predicted) == by_id(wanted)
+    assert predicted["outputs"] == wanted["outputs"]
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_a_prefix_begins_each_name_within_its_limit(
+    bake: Bake, compiler: Any, project: str
+) -> None:
+    parameters = bake(**PROJECTS[project]) / "infra/main.bicepparam"
+
+    names, plain = (
+        [one["name"] for one in compiler.snapshot(parameters, **given)["predictedResources"]]
+        for given in ({"prefix": "'contoso-'"}, {})
+    )
+
+    own = [one for one in names if re.match("contoso-?[a-z]", one)]
+    assert len(names) == len(plain)
+    assert [
+        one for one in names if one not in own and not re.match(r"\[|audit$|[0-9a-f-]{36}$", one)
+    ] == []
+    assert all(len(one) <= 24 for one in own if re.fullmatch("contosost[^/]*|contoso-kv[^/]*", one))
+    assert any(one.startswith("contoso-func-") and len(one) <= 32 for one in own)
+
+
+# Values that cannot work. Those that break a type are errors of the compiler and of ARM's
+# validation, in the parameter's own line; what a type cannot express is in a sentence.
+
+SHAPES = [
+    ("default", "instanceMemoryMB", "1024"),
+    ("default", "maximumInstanceCount", "0"),
+    ("default", "maximumInstanceCount", "1001"),
+    ("default", "alwaysReady", "{ http: 0 }"),
+    ("default", "alwaysReady", "{ http: 'two' }"),
+    ("default", "httpConcurrency", "1001"),
+    ("default", "zoneRedundant", "'yes'"),
+    ("default", "logRetentionDays", "29"),
+    ("default", "logRetentionDays", "731"),
+    ("default", "logDailyCapGB", "0"),
+    ("default", "tags", "{ team: 7 }"),
+    ("default", "prefix", "'contosoltd'"),
+    ("default", "vaultName", f"'{'k' * 25}'"),
+    ("default", "allowedAddresses", "'203.0.113.0/24'"),
+    ("default", "authAllowedApplications", "{}"),
+    ("default", "otherVaults", "[{ name: 'kv-a', group: 'rg' }]"),
+    ("default", "existingNetwork", network_of("private", False)),  # not rendered
+    ("private", "existingNetwork", "{ appSubnetId: 'x' }"),
+    ("private", "existingNetwork", "{ appSubnetId: '', endpointSubnetId: 'x' }"),
+    ("private", "existingNetwork", "{ appSubnetId: 'x', endpointSubnetId: 'x', dns: 'x' }"),
+    ("private", "existingNetwork", network_of("default", True)),  # without Sql
+    ("private", "documentsAccountName", "'st'"),
+    ("user", "serviceBusName", "'sb-x'"),
+]
+
+
+@pytest.mark.parametrize(("project", "name", "value"), SHAPES)
+def test_a_value_of_the_wrong_shape_is_an_error_in_its_line(
+    compiler: Any, write: Callable[..., Path], project: str, name: str, value: str
+) -> None:
+    parameters = write(project)
+    text = parameters.read_text("utf-8")
+    parameters.write_text(f"{text}\nparam {name} = {value}\n", "utf-8")
+
+    errors = [one for one in compiler.compile(parameters)[0] if " Error " in one]
+
+    beginning = text.count("\n") + 2
+    lines = [int(one.split(":")[1]) for one in errors]
+    assert errors
+    assert all(line >= beginning for line in lines), errors
+
+
+OTHER_SUBNET = f"{SUBNETS}/the_app"
+SENTENCES = [
+    ("default", {"prefix": "'1st-'"}, "prefix: '1st': a letter is expected first"),
+    ("default", {"prefix": "'a--'"}, "prefix: 'a-': a letter is expected first"),
+    ("default", {"prefix": "'a_b'"}, "prefix: 'a_b': a letter is expected first"),
+    ("default", {"appName": "'-app'"}, "appName: '-app': letters, digits and hyphens"),
+    ("default", {"vaultName": "'kv_orders'"}, "vaultName: 'kv_orders': a letter is expected"),
+    ("default", {"vaultName": "'kv--orders'"}, "vaultName: 'kv--orders': a letter is"),
+    ("default", {"vaultName": "'1kv'"}, "vaultName: '1kv': a letter is expected first"),
+    ("default", {"vaultName": "'kv-'"}, "vaultName: 'kv-': a letter is expected first"),
+    ("default", {"otherVaults": "[{ name: 'kv_a' }]"}, "otherVaults: 'kv_a': a letter is"),
+    ("private", {"documentsAccountName": "'stDocs'"}, "documentsAccountName: 'stDocs': lower-case"),
+    ("private", {"documentsAccountName": "'st-docs'"}, "documentsAccountName: 'st-docs': lower"),
+    ("private", {"cosmosAccountName": "'Orders'"}, "cosmosAccountName: 'Orders': lower-case"),
+    ("private", {"cosmosAccountName": "'or_ders'"}, "cosmosAccountName: 'or_ders': lower-case"),
+    ("private", {"cosmosAccountName": "'-orders'"}, "cosmosAccountName: '-orders': lower-case"),
+    ("user", {"serviceBusName": "'1-orders'"}, "serviceBusName: '1-orders': a letter is"),
+    ("user", {"serviceBusName": "'orders.bus'"}, "serviceBusName: 'orders.bus': a letter is"),
+    ("user", {"serviceBusName": "'orders-'"}, "serviceBusName: 'orders-': a letter is"),
+    ("default", {"alwaysReady": "{ cron: 1 }"}, "alwaysReady: cron 1: http, blob, durable or"),
+    (
+        "default",
+        {"alwaysReady": "{ http: 3 }", "maximumInstanceCount": "2"},
+        "alwaysReady: http 3: .* at most maximumInstanceCount",
+    ),
+    ("default", {"logWorkspaceId": "'central'"}, "logWorkspaceId: 'central': /subscriptions/…/"),
+    ("default", {"logWorkspaceId": f"'{LOGS}/x/y'"}, "logWorkspaceId: .*: /subscriptions/…/"),
+    ("default", {"logWorkspaceId": f"'{SUBNETS}/app'"}, "logWorkspaceId: .* is expected"),
+    (
+        "default",
+        {"logWorkspaceId": f"'{LOGS}'", "logRetentionDays": "30"},
+        "logWorkspaceId: an existing workspace has its own retention and cap: remove",
+    ),
+    (
+        "default",
+        {"logWorkspaceId": f"'{LOGS}'", "logDailyCapGB": "1"},
+        "logWorkspaceId: an existing workspace has its own retention and cap: remove",
+    ),
+    ("default", {"allowedAddresses": "['203.0.113.5/24']"}, "allowedAddresses: '203.0.113.5/24'"),
+    ("default", {"allowedAddresses": "['203.0.113.0/33']"}, "allowedAddresses: '203.0.113.0/33'"),
+    ("default", {"allowedAddresses": "['0.0.0.0/0']"}, "allowedAddresses: '0.0.0.0/0': a network"),
+    ("default", {"allowedAddresses": "['203.0.113.7']"}, "allowedAddresses: '203.0.113.7': a net"),
+    ("default", {"allowedAddresses": "['1.2.3.4.x/8']"}, "allowedAddresses: '1.2.3.4.x/8'"),
+    ("default", {"allowedAddresses": "['AzureCloud']"}, "allowedAddresses: 'AzureCloud'"),
+    ("default", {"authClientId": f"'{CLIENT}'"}, "authClientId: it is expected together with"),
+    ("default", {"authAudiences": "['api://x']"}, "authClientId: it is expected together with"),
+    (
+        "default",
+        {"authAllowedApplications": f"['{CALLER}']"},
+        "authClientId: it is expected together with authAllowedApplications",
+    ),
+    (
+        "default",
+        {"authClientId": "'my-api'", "authAllowedApplications": "['*']"},
+        "authAllowedApplications: '\\*': a GUID is expected; authClientId: 'my-api': a GUID",
+    ),
+    (
+        "private",
+        {"privateInbound": "true", "allowedAddresses": "['203.0.113.0/24']"},
+        "privateInbound: only private addresses can call the app: remove allowedAddresses",
+    ),
+    (
+        "private",
+        {"existingNetwork": network_of("private", False), "networkAddresses": "'10.1.0.0/24'"},
+        "existingNetwork: an existing network has its own addresses: remove networkAddresses",
+    ),
+    (
+        "private",
+        {"existingNetwork": network_of("private", True), "storageQueuesAndTables": "true"},
+        "existingNetwork.zoneIds.queue: .*existingNetwork.zoneIds.table: the id of each zone",
+    ),
+    (
+        "private",
+        {"existingNetwork": network_of("private", True), "privateInbound": "true"},
+        "existingNetwork.zoneIds.sites: the id of each zone",
+    ),
+    (
+        "private",
+        {"existingNetwork": f"{{ appSubnetId: '{OTHER_SUBNET}', endpointSubnetId: '{LOGS}' }}"},
+        "existingNetwork.endpointSubnetId: .* is expected; .*: Flex Consumption accepts no under",
+    ),
+    (
+        "private",
+        {
+            "existingNetwork": f"{{ appSubnetId: '{SUBNETS}/a',"
+            f" endpointSubnetId: '{SUBNETS.lower()}/A' }}"
+        },
+        "existingNetwork.endpointSubnetId: another subnet than appSubnetId is expected",
+    ),
+    (
+        "private",
+        {"existingNetwork": network_of("private", True).replace(ZONES["blob"], LOGS)},
+        "existingNetwork.zoneIds.blob: .*: /subscriptions/…/Microsoft.Network/privateDnsZones/",
+    ),
+]
+
+
+@pytest.mark.parametrize(("project", "given", "sentence"), SENTENCES)
+def test_a_value_that_cannot_work_is_a_sentence_with_its_name(
+    bake: Bake, compiler: Any, project: str, given: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(RuntimeError) as caught:
+        compiler.snapshot(bake(**PROJECTS[project]) / "infra/main.bicepparam", **given)
+
+    assert re.search(f"'allTags' is not valid: (.*; )?{sentence}", str(caught.value))
+
+
+# What only Azure knows of a subnet: a module reads it, and fails before anything is granted.
+
+DELEGATED = "[{ properties: { serviceName: 'Microsoft.App/environments' } }]"
+SUBNET_FAULTS = [
+    ("West Europe", DELEGATED, "['10.1.0.0/27']", "westeurope", []),
+    (
+        "northeurope",
+        DELEGATED,
+        "['10.1.0.0/27']",
+        "westeurope",
+        ["existingNetwork.appSubnetId: northeurope: a subnet in westeurope is expected"],
+    ),
+    (
+        "westeurope",
+        "[]",
+        "['10.1.0.0/28']",
+        "uksouth",
+        [
+            "existingNetwork.endpointSubnetId: uksouth: a subnet in westeurope is expected",
+            "existingNetwork.appSubnetId: a subnet that is delegated to Microsoft.App/environments"
+            " is expected",
+            "existingNetwork.appSubnetId: 10.1.0.0/28: a /27 or larger is expected",
+        ],
+    ),
+    (
+        "westeurope",
+        "[{ properties: { serviceName: 'Microsoft.Web/serverFarms' } }]",
+        "['10.1.0.0/24', '10.2.0.0/24']",
+        "westeurope",
+        [
+            "existingNetwork.appSubnetId: a subnet that is delegated to Microsoft.App/environments"
+            " is expected"
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("app", "delegations", "addresses", "endpoints", "found"), SUBNET_FAULTS)
+def test_a_subnet_that_cannot_serve_is_named(
+    compiler: Any,
+    write: Callable[..., Path],
+    app: str,
+    delegations: str,
+    addresses: str,
+    endpoints: str,
+    found: list[str],
+) -> None:
+    infra = write("private").parent
+    (infra / "try.bicep").write_text(
+        "import { problemsOfSubnets } from 'modules/existing-network.bicep'\n"
+        f"output found string[] = filter(problemsOfSubnets('westeurope', {{ location: '{app}',"
+        f" delegations: {delegations}, addresses: {addresses} }}, {{ location: '{endpoints}' }}),"
+        " one => !empty(one))\n",
+        "utf-8",
+    )
+    (infra / "try.bicepparam").write_text("using './try.bicep'\n", "utf-8")
+
+    assert compiler.snapshot(infra / "try.bicepparam")["outputs"]["found"] == found
+
+
+@pytest.mark.parametrize("project", [name for name in PROJECTS if "private" in name])
+@pytest.mark.parametrize("access", ["access-policy", "rbac"])
+@pytest.mark.parametrize("identity", ["system", "user"])
+def test_every_grant_waits_for_the_check_of_the_subnets(
+    bake: Bake, compiler: Any, project: str, access: str, identity: str
+) -> None:
+    answers = PROJECTS[project] | {"vault_access": access, "identity": identity}
+    if identity == "system":
+        answers = answers | {"identity_id": ""}
+    _, template = compiler.compile(bake(**answers) / "infra/main.bicep")
+    modules = modules_of(template)
+    check = modules["existingNetworkCheck"]
+    (failure,) = check["properties"]["template"]["outputs"].values()
+
+    def before(name: str) -> set[str]:
+        earlier = set(modules.get(name, {}).get("dependsOn", []))
+        return earlier.union(*map(before, earlier))
+
+    assert "fail(join(" in failure["value"]
+    assert "existing" in str(check["properties"]["template"]["resources"])
+    granting = [
+        name
+        for name, module in modules.items()
+        for one in resources_of(module["properties"]["template"])
+        if one["type"].endswith(("/roleAssignments", "/sqlRoleAssignments", "/accessPolicies"))
+    ]
+    assert {"access", "vaultAccess"} <= set(granting)
+    assert all("existingNetworkCheck" in before(name) for name in granting)
+    assert {"app", "settings"} <= {n for n in modules if "existingNetworkCheck" in before(n)}
+
+
+def test_a_webhook_of_the_host_needs_a_system_key_and_no_token(bake: Bake, compiler: Any) -> None:
+    """https://learn.microsoft.com/azure/app-service/configure-authentication-file-based has `/*`."""
+    given = CHOICES["authClientId"]["on"][0]
+    forecast = compiler.snapshot(bake() / "infra/main.bicepparam", **given)
+
+    (sign_in,) = (
+        one["properties"]
+        for one in bicep.resources(forecast, f"{SITE}/config")
+        if one["name"].endswith("/authsettingsV2")
+    )
+    excluded = sign_in["globalValidation"]["excludedPaths"]
+    patterns = [re.compile(re.escape(one).replace(r"\*", ".*")) for one in excluded]
+
+    def needs_token(path: str) -> bool:
+        return not any(one.fullmatch(path) for one in patterns)
+
+    # https://learn.microsoft.com/azure/azure-functions/functions-bindings-event-grid-trigger and
+    # https://learn.microsoft.com/azure/azure-functions/durable/durable-functions-http-api
+    for path in ("EventGrid", "blobs", "durabletask/instances/1/terminate"):
+        assert not needs_token(f"/runtime/webhooks/{path}")
+    for path in (
+        "/api/read_secret",
+        "/admin/functions",
+        "/runtime",
+        "/",
+        "/api/runtime/webhooks/x",
+    ):
+        assert needs_token(path)
+    # No key of the host is set: it makes its system keys itself, and keeps them in its storage.
+    assert not re.search("systemKeys|host/keys", json.dumps(forecast))
+
+
+# docs/enterprise.md
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", DOCS.read_text("utf-8"), re.M | re.S)
+
+
+def test_the_example_is_predicted_as_it_was(bake: Bake, compiler: Any, tmp_path: Path) -> None:
+    (example,) = (one for one in blocks("bicep") if one.startswith("using"))
+    infra = Path(shutil.copytree(bake(network="private") / "infra", tmp_path / "infra"))
+    parameters = infra / "main.bicepparam"
+    parameters.write_text(f"{example}param cloud = 'AzureCloud'\n", "utf-8")
+
+    assert compiler.compile(parameters)[0] == []
+    assert compiler.format(parameters) == parameters.read_text("utf-8")
+    predicted = compiler.snapshot(parameters)
+
+    if os.environ.get("UPDATE_SNAPSHOT"):
+        SNAPSHOT.write_text(json.dumps(predicted, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    # If the difference is wanted, run this with UPDATE_SNAPSHOT=1 and commit the file.
+    assert predicted == json.loads(SNAPSHOT.read_text("utf-8"))
+    kinds = {one["type"] for one in predicted["predictedResources"]}
+    assert not kinds & {NETWORK, SUBNET, ZONE, LINK, WORKSPACE}
+    assert len(bicep.resources(predicted, ENDPOINT)) == len(bicep.resources(predicted, RECORD)) == 3
+    assert all(
+        "/rg-test/" in one["id"] or "'rg-test'" in one["id"]
+        for one in predicted["predictedResources"]
+    )
+    assert example.count("\n") <= 22
+
+
+@pytest.mark.parametrize("snippet", [one for one in blocks("bicep") if not one.startswith("using")])
+def test_each_snippet_compiles(compiler: Any, write: Callable[..., Path], snippet: str) -> None:
+    parameters = write("private")
+    parameters.write_text(parameters.read_text("utf-8") + snippet, "utf-8")
+
+    assert compiler.compile(parameters)[0] == []
+    compiler.snapshot(parameters)
+
+
+def test_the_tables_have_every_parameter_with_its_default(bake: Bake) -> None:
+    text = DOCS.read_text("utf-8")
+    declared: dict[str, str] = {}
+    for answers in PROJECTS.values():
+        main = (bake(**answers) / "infra/main.bicep").read_text("utf-8")
+        declared |= dict(re.findall(r"^param (\w+) [^=\n]+(?:= (.+))?$", main, re.M))
+    in_readme = {"location", "environmentName", "cloud", "secretRefreshSeconds", "networkAddresses"}
+    in_readme |= {"secretGraceSeconds", "storageQueuesAndTables", "alertActionGroupId"}
+    in_readme |= {"otherVaults", "recoverVault", "setterObjectId"}
+
+    shown = dict(re.findall(r"^\| `(\w+)` \| `?([^|]*?)`? \|", text, re.M))
+
+    for name, default in declared.items():
+        assert f"`{name}`" in text or f"param {name}" in text or name in in_readme, name
+        if name in shown and re.fullmatch(r"\d+|false|true", default):
+            assert shown[name] == default
+    assert set(re.findall(r"^param (\w+) ", text, re.M)) <= declared.keys()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from baking import Bake, run, run_tests
+from baking import TEMPLATE, Bake, run, run_tests
 
 SETS: dict[str, dict[str, str]] = {
     "default": {},
@@ -182,7 +182,8 @@ for pattern, answer in {
     "signed-in-user": "me", "identity show": "the-identity", "get-value AZURE_RESOURCE_GROUP": "rg",
     "appName": "func-1", "appUrl": "https://func-1.example", "vaultName": "kv-1",
     "identityPrincipalId": "principal-1", "keys list": "the-key", "action-group show": "group-id",
-    "keyvault show": "vault-id", "role definition list": "role-id",
+    "keyvault show": "vault-id", "role definition list": "role-id", "ad app create": "the-api",
+    "import uuid": "the-scope", "get-access-token": "the-token",
 }.items():
     if pattern in text:
         print(answer)
@@ -272,6 +273,19 @@ def test_every_other_command_runs(
     assert len(made) > len(rest)
     for call in made:
         assert "" not in call[:-1], f"a variable is empty: {call}"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_the_commands_for_a_platform_team_run(
+    bake: Bake, calls: Callable[[Path, str], list[list[str]]]
+) -> None:
+    made = calls(bake(), "\n".join(blocks(TEMPLATE / "docs/enterprise.md", "sh")))
+
+    words = [" ".join(call) for call in made]
+    assert (
+        sum("role assignment create --assignee-object-id the-identity" in one for one in words) == 4
+    )
+    assert not any("" in call[:-1] for call in made)
 
 
 PARSE = """

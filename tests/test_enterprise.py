@@ -663,12 +663,12 @@ def test_a_webhook_of_the_host_needs_a_system_key_and_no_token(bake: Bake, compi
 # docs/enterprise.md
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", DOCS.read_text("utf-8"), re.M | re.S)
+def blocks(page: Path = DOCS) -> list[str]:
+    return re.findall(r"^```bicep\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
 
 
 def test_the_example_is_predicted_as_it_was(bake: Bake, compiler: Any, tmp_path: Path) -> None:
-    (example,) = (one for one in blocks("bicep") if one.startswith("using"))
+    (example,) = (one for one in blocks() if one.startswith("using"))
     infra = Path(shutil.copytree(bake(network="private") / "infra", tmp_path / "infra"))
     parameters = infra / "main.bicepparam"
     parameters.write_text(f"{example}param cloud = 'AzureCloud'\n", "utf-8")
@@ -691,13 +691,31 @@ def test_the_example_is_predicted_as_it_was(bake: Bake, compiler: Any, tmp_path:
     assert example.count("\n") <= 22
 
 
-@pytest.mark.parametrize("snippet", [one for one in blocks("bicep") if not one.startswith("using")])
+@pytest.mark.parametrize("snippet", [one for one in blocks() if not one.startswith("using")])
 def test_each_snippet_compiles(compiler: Any, write: Callable[..., Path], snippet: str) -> None:
     parameters = write("private")
     parameters.write_text(parameters.read_text("utf-8") + snippet, "utf-8")
 
     assert compiler.compile(parameters)[0] == []
     compiler.snapshot(parameters)
+
+
+@pytest.mark.parametrize("project", ["default", "private"])
+def test_each_parameter_in_the_readme_compiles(
+    bake: Bake, compiler: Any, write: Callable[..., Path], project: str
+) -> None:
+    snippets = [
+        one for one in blocks(bake(**PROJECTS[project]) / "README.md") if one.startswith("param")
+    ]
+    parameters = write(project)
+    text = parameters.read_text("utf-8")
+    names = [one.split()[1] for one in snippets]
+    text = re.sub(rf"^param ({'|'.join(names)}) = .*\n", "", text, flags=re.M)
+    parameters.write_text(text + "".join(snippets), "utf-8")
+
+    assert "authClientId" in names
+    assert ("existingNetwork" in names) == (project == "private")
+    assert compiler.compile(parameters)[0] == []
 
 
 def test_the_tables_have_every_parameter_with_its_default(bake: Bake) -> None:

@@ -143,7 +143,7 @@ WORDS = {
     "blob-storage": r"summarize_blob|DOCUMENTS|stdocs",
     "cosmos-db": r"read_order|ORDERS_DB|cosmosAccount|cosmosDB|DocumentDB",
     "service-bus": r"ship_order|ORDERS_BUS|serviceBus|shipments",
-    "api": r"call_api|API_URL|accessToken|grant_api_role",
+    "api": r"call_api|API_URL|(?<!--query )accessToken|grant_api_role",
 }
 # These are the same in every project.
 SAME = r"src/identity_bindings/|tests/support/|tests/contract/|\.(funcignore|gitignore)$"

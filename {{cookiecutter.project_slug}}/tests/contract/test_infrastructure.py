@@ -239,7 +239,9 @@ def _place(binding: dict[str, Any], settings: dict[str, str]) -> str:
 GITHUB = pytest.mark.skipif(not (bicep.INFRA / "github.bicep").exists(), reason="no connection")
 # What what-if does besides reading the resources themselves.
 ALSO = {
+{%- if facts.granted %}
     "Microsoft.KeyVault/vaults/read",
+{%- endif %}
     "Microsoft.Resources/deployments/whatIf/action",
     "Microsoft.Resources/subscriptions/resourceGroups/read",
     "Microsoft.Web/sites/basicPublishingCredentialsPolicies/scm/read",
@@ -247,7 +249,7 @@ ALSO = {
 
 
 @GITHUB
-def test_what_if_can_read_every_type_of_infra_and_nothing_else(snapshot: Snapshot) -> None:
+def test_what_if_can_read_every_type_of_infra_and_nothing_else() -> None:
     text = (bicep.INFRA / "modules/github-access.bicep").read_text("utf-8")
     (block,) = re.findall(r"(?ms)^var planActions = \[(.*?)^\]", text)
     actions = {action.lower(): action for action in re.findall("'(.+?)'", block)}

@@ -107,7 +107,7 @@ def test_an_outage_is_not_stormed(
     both: dict[str, Callable[..., Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    hasten(monkeypatch, 4, back_off=5.0)
+    hasten(monkeypatch, 8, back_off=5.0)
     fake_key_vault.fail("contoso", status=503)
 
     answers = storm(both["sync"], both["other"], 100)
@@ -249,13 +249,13 @@ def test_one_deadline_is_for_all_that_a_call_waits_for(
         for name in ("one", "two"):
             fake_key_vault.fail(name, how="hang")
 
-    wait = hasten(monkeypatch, 4, back_off=1.0)["wait"]
+    wait = hasten(monkeypatch, 6, back_off=1.0)["wait"]
     monkeypatch.setattr(builtins, "hang", hang, raising=False)
     for name in ("one", "two"):
         fake_key_vault.vault(name).set("api-key", name)
     secrets = [key_vault(name, vaultName=name) for name in ("one", "two")]
     declare(tmp_path, "newest", source, *secrets)
-    fake_key_vault.latency = 0.2  # of each of the three requests of a first read
+    fake_key_vault.latency = 0.1  # of each of the three requests of a first read
     if hangs == "from the start":
         hang()
     handler = handlers(app())["newest"]

@@ -219,7 +219,7 @@ def main(req, plain: str, other, again: Secret):
 
 IMPORT = "from identity_bindings import Secret\n"
 TYPE_CHECKING = f"import typing\nif typing.TYPE_CHECKING:\n    {IMPORT}"
-# Each annotation, what stands above the handler, and what the parameter gets: None is an error.
+# Each annotation, what is above the handler, and what the parameter gets: None is an error.
 ANNOTATIONS: dict[str, tuple[str, str, str | None]] = {
     "plain": ("Secret", IMPORT, "Secret"),
     "or_none": ("Secret | None", IMPORT, "Secret"),

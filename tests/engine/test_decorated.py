@@ -43,119 +43,78 @@ def app(project: Project, *functions: str) -> None:
 
 
 OTHER = secret('"other"', secret_name='"other-key"')
-FUNCTIONS = {
-    "typed": f"""
-@app.route("typed")
-{secret()}
-def typed(req: func.HttpRequest, api_key: str) -> func.HttpResponse:
-    return func.HttpResponse(api_key)
-""",
-    "bare": f"@app.route()\n{secret()}\ndef bare(api_key, req):\n    return str(api_key)\n",
-    "asynchronous": f"""
-@app.route("asynchronous")
-{secret()}
-async def asynchronous(req: func.HttpRequest, api_key: str) -> str:
-    return api_key
-""",
-    "several": f"""
-@app.route("several")
-{secret()}
-{OTHER}
-{secret('"third"')}
-def several(req: func.HttpRequest, api_key: str, other: str, third: str) -> str:
-    return str(api_key) if (api_key, other) == (third, "{OTHER_VALUE}") else ""
-""",
-    "several_async": f"""
-@app.route("several_async")
-{OTHER}
-{secret()}
-async def several_async(req: func.HttpRequest, api_key: str, other: str) -> str:
-    return str(api_key) if other == "{OTHER_VALUE}" else ""
-""",
-    "settings": f"""
-@app.route("settings")
-{secret(secret_name='"%SECRET%"', vault_name='"https://contoso.vault.azure.net/"')}
-def settings(req: func.HttpRequest, api_key: str) -> str:
-    return api_key
-""",
-    "renamed": f"""
-@app.function_name("renamed")
-@app.route("r")
-{secret()}
-def main(req: func.HttpRequest, api_key: str) -> str:
-    return api_key
-""",
-    "renamed_too": f"""
-@app.function_name("renamed_too")
-@app.route("r2")
-{secret()}
-def main(req: func.HttpRequest, api_key: str) -> str:
-    return api_key
-""",
-    "other_bindings": f"""
-@app.route("other_bindings", trigger_arg_name="request")
-@app.queue_output("out", queue_name="q", connection="C")
-{secret()}
-def other_bindings(request: func.HttpRequest, out: func.Out[str], api_key: str) -> str:
-    out.set("x")
-    return api_key
-""",
-    "with_context": f"""
-@app.route("with_context")
-{secret()}
-def with_context(req: func.HttpRequest, context: func.Context, api_key: str) -> str:
-    return api_key
-""",
-    "between": f"""
+
+
+def function(
+    name: str,
+    more: str = "",
+    answer: str = "api_key",
+    decorators: str = secret(),
+    way: str = "def",
+    app: str = "app",
+) -> str:
+    """A function of the v2 model, which returns its secret if the others are right."""
+    return f"""
+@{app}.function_name("{name}")
+@{app}.route("{name}")
+{decorators}
+{way} main(req: func.HttpRequest, {more}api_key: str) -> str:
+    return {answer}
+"""
+
+
+IS_RIGHT = f'api_key if other == "{OTHER_VALUE}" else ""'
+CHECKED = """
 def checked(function):
     @functools.wraps(function)
     def check(*args, **kwargs):
-        checks.append(function.__name__)
+        checks.append(function)
         return function(*args, **kwargs)
     return check
 
 checks = []
-
-@app.route("between")
-{secret()}
-@checked
-{OTHER}
-def between(req: func.HttpRequest, api_key: str, other: str) -> str:
-    return str(api_key) if checks == ["between"] and other == "{OTHER_VALUE}" else "unchecked"
-""",
-    "above_and_below": f"""
-@app.route("above_and_below")
-@checked
-{secret()}
-@checked
-def above_and_below(req: func.HttpRequest, api_key: str) -> str:
-    return str(api_key) if checks.count("above_and_below") == 2 else "unchecked"
-""",
-    "in_blueprint": f"""
-blueprint = func.Blueprint()
-
-@blueprint.route("in_blueprint")
-{secret()}
-def in_blueprint(req: func.HttpRequest, api_key: str) -> str:
-    return api_key
-
-app.register_functions(blueprint)
-""",
-    "later": """
-from far import blueprint as far
-app.register_functions(far)
-""",
+"""
+HOLDS = secret(secret_name='"%SECRET%"', vault_name='"https://contoso.vault.azure.net/"')
+FUNCTIONS = {
+    "typed": function("typed", answer="func.HttpResponse(api_key)").replace(
+        "-> str", "-> func.HttpResponse"
+    ),
+    "bare": f"@app.route()\n{secret()}\ndef bare(api_key, req):\n    return str(api_key)\n",
+    "asynchronous": function("asynchronous", way="async def"),
+    "several": function("several", "other: str, ", IS_RIGHT, f"{secret()}\n{OTHER}"),
+    "several_async": function(
+        "several_async", "other: str, ", IS_RIGHT, f"{OTHER}\n{secret()}", "async def"
+    ),
+    "settings": function("settings", decorators=HOLDS),
+    "other_bindings": function(
+        "other_bindings",
+        "out: func.Out[str], ",
+        "out.set('x') or api_key",
+        f'@app.queue_output("out", queue_name="q", connection="C")\n{secret()}',
+    ),
+    "with_context": function("with_context", "context: func.Context, "),
+    "between": CHECKED
+    + function(
+        "between",
+        "other: str, ",
+        f"{IS_RIGHT} if len(checks) == 1 else 'unchecked'",
+        f"{secret()}\n@checked\n{OTHER}",
+    ),
+    "above_and_below": function(
+        "above_and_below",
+        answer="api_key if len(checks) == 3 else 'unchecked'",
+        decorators=f"@checked\n{secret()}\n@checked",
+    ),
+    "in_blueprint": "blueprint = func.Blueprint()\n"
+    + function("in_blueprint", app="blueprint")
+    + "\napp.register_functions(blueprint)\n",
+    "later": "from far import blueprint as far\napp.register_functions(far)\n",
 }
 FAR = f"""from __future__ import annotations
 import azure.functions as func
 from identity_bindings import key_vault_secret
 blueprint = func.Blueprint()
-
-@blueprint.route("later")
-{secret()}
-def later(req: func.HttpRequest, api_key: str) -> func.HttpResponse:
-    return func.HttpResponse(api_key)
-"""
+{function("later", app="blueprint")}"""
 
 
 def all_functions(project: Project) -> None:
@@ -188,8 +147,7 @@ def test_values_arrive_in_microsofts_runtime(project: Project) -> None:
     with project.host() as host:
         assert set(host.index()) == {*FUNCTIONS, "declared"}
         for name in host.index():
-            trigger = "request" if name == "other_bindings" else "req"
-            assert host.get(name, trigger) == ("200", VALUE), name
+            assert host.get(name) == ("200", VALUE), name
 
 
 HANDLER = (

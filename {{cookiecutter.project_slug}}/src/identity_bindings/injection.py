@@ -118,18 +118,6 @@ class Injection:
         return (reading and reading.origin) or "the developer's own login"
 
 
-def wait_for_all(items: Sequence[Injection], patience: Patience) -> list[Any]:
-    """Return the values of `items` after one wait for all reads, or raise BindingUnavailableError."""
-    patience.wait([item.source.join() for item in items])
-    return [item.settle() for item in items]
-
-
-async def wait_for_all_async(items: Sequence[Injection], patience: Patience) -> list[Any]:
-    """The same as `wait_for_all`, without blocking the event loop."""
-    await patience.wait_async([item.source.join() for item in items])
-    return [item.settle() for item in items]
-
-
 def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> list[Injection]:
     """What fills the declared parameters of `handler`, as it needs it: a coroutine or not."""
     if iscoroutinefunction(handler):

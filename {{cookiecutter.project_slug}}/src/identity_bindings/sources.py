@@ -217,16 +217,17 @@ class Patience:
 
     def wait(self, flights: Iterable[Flight | None]) -> None:
         """Wait until these reads have ended, or patience is over."""
-        began = monotonic()
-        futures.wait(filter(None, flights), max(self._left, 0))
-        self._left -= monotonic() - began
+        if waiting := [flight for flight in flights if flight]:
+            began = monotonic()
+            futures.wait(waiting, max(self._left, 0))
+            self._left -= monotonic() - began
 
     async def wait_async(self, flights: Iterable[Flight | None]) -> None:
         """The same as `wait`, without blocking the event loop."""
-        began = monotonic()
         if waiting := [asyncio.wrap_future(flight) for flight in flights if flight]:
+            began = monotonic()
             await asyncio.wait(waiting, timeout=max(self._left, 0))
-        self._left -= monotonic() - began
+            self._left -= monotonic() - began
 
 
 class Pool:

@@ -6,10 +6,10 @@ from inspect import Parameter, Signature, iscoroutinefunction, isfunction, isgen
 from time import monotonic
 from typing import Any
 
-from .injection import Injection, wait_for_all, wait_for_all_async
+from .injection import Injection
 from .masking import without_secrets
 from .signatures import Handler, name_of, present, signature_of
-from .sources import Patience, Source
+from .sources import Flight, Patience, Source
 
 
 def by_name(handler: Handler) -> Handler:
@@ -77,7 +77,8 @@ def _inject_one(handler: Handler, value: Injection, outermost: bool) -> Handler:
             if name not in kwargs:  # a test may pass a value of its own
                 good_until, kwargs[name] = source.current
                 if good_until <= monotonic():
-                    (kwargs[name],) = wait_for_all([value], Patience())
+                    Patience().wait([source.join()])
+                    kwargs[name] = value.settle()
             return handler(*args, **kwargs)
         except Exception as error:
             if not outermost or (clean := without_secrets(error)) is error:
@@ -90,7 +91,8 @@ def _inject_one(handler: Handler, value: Injection, outermost: bool) -> Handler:
             if name not in kwargs:
                 good_until, kwargs[name] = source.current
                 if good_until <= monotonic():
-                    (kwargs[name],) = await wait_for_all_async([value], Patience())
+                    await Patience().wait_async([source.join()])
+                    kwargs[name] = value.settle()
             return await handler(*args, **kwargs)
         except Exception as error:
             if not outermost or (clean := without_secrets(error)) is error:
@@ -111,13 +113,14 @@ def _inject_all(handler: Handler, values: Sequence[Injection], visible: Sequence
             if wanted := [item for item in items if item.binding.name not in kwargs]:
                 yield source, wanted
 
-    def late(kwargs: dict[str, Any]) -> list[Injection]:
-        """One value of each source to wait for."""
+    def late(kwargs: dict[str, Any]) -> list[Flight | None]:
+        """The reads to wait for."""
         now = monotonic()
-        return [items[0] for source, items in missing(kwargs) if source.current[0] <= now]
+        return [source.join() for source, _ in missing(kwargs) if source.current[0] <= now]
 
     def filled(args: tuple[Any, ...], kwargs: dict[str, Any], patience: Patience) -> dict[str, Any]:
         for source, items in missing(kwargs):
+            items[0].settle()
             reading = source.reading
             kwargs.update((item.binding.name, item.give(reading, patience)) for item in items)
         return {**dict(zip(visible, args, strict=False)), **kwargs}
@@ -125,13 +128,13 @@ def _inject_all(handler: Handler, values: Sequence[Injection], visible: Sequence
     @functools.wraps(handler)
     def call(*args: Any, **kwargs: Any) -> Any:
         patience = Patience()
-        wait_for_all(late(kwargs), patience)
+        patience.wait(late(kwargs))
         return handler(*args[len(visible) :], **filled(args, kwargs, patience))
 
     @functools.wraps(handler)
     async def call_async(*args: Any, **kwargs: Any) -> Any:
         patience = Patience()
-        await wait_for_all_async(late(kwargs), patience)
+        await patience.wait_async(late(kwargs))
         return await handler(*args[len(visible) :], **filled(args, kwargs, patience))
 
     return call_async if iscoroutinefunction(handler) else call

@@ -1,7 +1,6 @@
 """Whatever somebody answers is refused in clear lines, or becomes a project that holds it intact.
 
-Sets of answers to all prompts come in the three ways that there are: as arguments, typed, and from
-a replay file. tests/answer_strategies.py says what is tried, and what must be refused.
+tests/answer_strategies.py says what is tried, and what must be refused.
 """
 
 import ast
@@ -11,8 +10,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 import tomllib
 from collections import Counter
@@ -36,8 +33,7 @@ from answers import DEFAULTS, IDENTITY_ID, as_argument
 from baking import TEMPLATE
 from click.testing import CliRunner, Result
 from cookiecutter.cli import main as cookiecutter_command
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, seed, settings
 from markdown_it import MarkdownIt
 from slugify import slugify
 
@@ -55,16 +51,11 @@ RELATED = (
 BATCH = settings(
     max_examples=10, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
-# Where a set costs a process, looking for a smaller one that fails would take too long.
-AS_DRAWN = settings(BATCH, phases=[Phase.generate])
 
 
-# The ways in
-
-
-def in_arguments(prompt: str, answer: str) -> str:
-    """Write an answer as an argument that cookiecutter renders to what it was."""
-    if prompt in CHOICES:  # compared as they are
+def as_rendered(prompt: str, answer: Any) -> Any:
+    """Write an answer so that cookiecutter, which renders it, gets what it was."""
+    if prompt in CHOICES or not isinstance(answer, str):  # compared as they are
         return answer
     if re.search(r"\r|{%[-+]?\s*endraw", answer):
         return as_argument(answer)
@@ -74,16 +65,8 @@ def in_arguments(prompt: str, answer: str) -> str:
 def delivered(given: AnswerSet) -> Answers:
     """What the template gets of a set."""
     answers = dict(given.answers)
-    if given.way == "typed":
-        for prompt, text in given.answers.items():
-            if prompt in CHOICES:
-                answers[prompt] = _chosen(prompt, text)
-            else:
-                answers[prompt] = text.strip() if text else DEFAULTS[prompt]
-        if not given.answers.get("project_slug"):
-            answers.pop("project_slug", None)
     if "project_slug" not in answers:
-        slug = slugify(answers["project_name"], max_length=32)
+        slug = slugify(str(answers["project_name"]), max_length=32)
         answers["project_slug"] = slug or "secure-function-app"
     return {prompt: _in_its_case(prompt, answer) for prompt, answer in answers.items()}
 
@@ -96,94 +79,55 @@ def _in_its_case(prompt: str, answer: Any) -> Any:
     return answer.lower() if prompt == "services" else known.get(answer.strip().lower(), answer)
 
 
-def _chosen(prompt: str, text: str) -> str:
-    """A choice is typed as its number. Anything else is asked again, and then comes Enter."""
-    numbers = {str(number): choice for number, choice in enumerate(CHOICES[prompt], 1)}
-    return text if text in CHOICES[prompt] else numbers.get(text.strip(), CHOICES[prompt][0])
-
-
-def lines(answers: Answers) -> str:
-    """Type a set: a line for each prompt, and one more where cookiecutter asks again."""
-    typed = []
-    for prompt in QUESTIONS:
-        text = answers.get(prompt, "")
-        if prompt not in CHOICES:
-            typed.append(text)
-        elif text in CHOICES[prompt]:
-            typed.append(str(CHOICES[prompt].index(text) + 1))
-        else:
-            typed.append(text)
-            numbers = [str(number) for number, _ in enumerate(CHOICES[prompt], 1)]
-            typed += [""] if text and text.strip() not in numbers else []
-    return "\n".join([*typed, ""])
-
-
 class Room:
-    """A place of its own for each call, where nothing stands that was not put there."""
+    """A folder of its own for each call, with nothing in it that was not put there."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         # Deep down, so that what climbs out of it is found.
-        self.here = folder / "a" / "b" / "c"
-        self.out, self.temp = self.here / "out", self.here / "temp"
-        self.replay = self.here / "replay" / "answers.json"
+        here = folder / "a" / "b" / "c"
+        self.out, self.temp, self.work = here / "out", here / "temp", here / "work"
+        self.replay, self.config = here / "replay" / "answers.json", here / "config.yaml"
         self._kept: Answers = {}
-
-    def empty(self) -> None:
-        """Throw everything away, and begin anew."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        for place in (self.here / "work", self.temp, self.replay.parent):
-            place.mkdir(parents=True)
-        (self.here / "config.yaml").write_text(f"replay_dir: {self.replay.parent}\n")
-        self._before = self._files()
-        os.chdir(self.here / "work")
-        tempfile.tempdir = str(self.temp)
 
     def call(self, given: AnswerSet) -> Result:
         """Call cookiecutter's own command in an empty room."""
-        self.empty()
-        words = self.words(given)
-        typed = lines(given.answers) if given.way == "typed" else None
-        return CliRunner().invoke(cookiecutter_command, words, input=typed)
-
-    def words(self, given: AnswerSet) -> list[str]:
-        """The words of a call."""
-        words = [str(TEMPLATE), "--output-dir", str(self.out)]
-        words += ["--config-file", str(self.here / "config.yaml")]
-        if given.way == "arguments":
-            answers = given.answers.items()
-            words += ["--no-input", *(f"{p}={in_arguments(p, answer)}" for p, answer in answers)]
-        elif given.way == "replay":
-            kept = self._a_replay()
-            kept = kept | {"cookiecutter": kept["cookiecutter"] | given.answers}
-            self.replay.write_text(json.dumps(kept))
-            words += ["--replay-file", str(self.replay)]
-        return words
-
-    def _a_replay(self) -> Answers:
-        """What cookiecutter keeps of a call: private variables too, which nobody renders again."""
-        if not self._kept:
-            told = self.call(AnswerSet("arguments", {}, frozenset()))
-            assert told.exit_code == 0
+        if given.way == "replay" and not self._kept:  # private variables too
+            assert self.call(AnswerSet("arguments", {}, frozenset())).exit_code == 0
             (kept,) = self.replay.parent.iterdir()
             self._kept = json.loads(kept.read_text("utf-8"))
-            self.empty()
-        return self._kept
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for place in (self.work, self.temp, self.replay.parent):
+            place.mkdir(parents=True)
+        config: Answers = {"replay_dir": str(self.replay.parent)}
+        answers = {prompt: as_rendered(prompt, answer) for prompt, answer in given.answers.items()}
+        words = [str(TEMPLATE), "--output-dir", str(self.out), "--config-file", str(self.config)]
+        if given.way == "replay":
+            changed = self._kept["cookiecutter"] | given.answers
+            self.replay.write_text(json.dumps(self._kept | {"cookiecutter": changed}))
+            words += ["--replay-file", str(self.replay)]
+        elif given.way == "config":
+            config["default_context"] = answers
+            words.append("--no-input")
+        else:
+            words += ["--no-input", *(f"{prompt}={answer}" for prompt, answer in answers.items())]
+        self.config.write_text(yaml.safe_dump(config), "utf-8")
+        self._before = set(self.folder.rglob("*"))
+        os.chdir(self.work)
+        tempfile.tempdir = str(self.temp)
+        return CliRunner().invoke(cookiecutter_command, words)
 
     def left(self, *expected: Path) -> list[str]:
         """List what a call has left anywhere but in the folders `expected`."""
         # Cookiecutter's own: the answers for another time, and a copy of each hook.
         own = {file for file in self.temp.glob("tmp*.py") if file.read_text("utf-8")[:3] == '"""'}
-        new = self._files() - self._before - own - set(self.replay.parent.rglob("*"))
-        new -= {self.out} if expected else set()
+        new = set(self.folder.rglob("*")) - self._before - own
+        new -= {*self.replay.parent.rglob("*"), *([self.out] if expected else [])}
         return sorted(
             str(file)
             for file in new
             if not any(file == one or one in file.parents for one in expected)
         )
-
-    def _files(self) -> set[Path]:
-        return set(self.folder.rglob("*"))
 
 
 @pytest.fixture
@@ -321,46 +265,33 @@ def _in_json(name: str | None) -> str:
     return re.sub("_(.)", lambda found: found[1].upper(), name or "")
 
 
-def check_ending(room: Room, given: AnswerSet, exit_code: int, output: str) -> Path | None:
+def check_ending(room: Room, given: AnswerSet, result: Result) -> Path | None:
     """Expect a refusal of what is wrong, and nothing left; or the folder of a project alone."""
     answers = delivered(given)
     wrong = {prompt for prompt in QUESTIONS if surely_wrong(prompt, answers[prompt])}
     assert not CANARY.exists()
-    assert "Traceback" not in output
-    if exit_code == 0:
+    if isinstance(result.exception, ValueError):  # before any of the template runs
+        refused = r"(?s).* provided for choice variable (\w+), but the choices .*"
+        named = re.fullmatch(refused, str(result.exception))
+        assert named and given.way == "arguments"
+        assert given.answers[named[1]] not in CHOICES[named[1]]
+        assert room.left() == []
+        return None
+    assert isinstance(result.exception, SystemExit | None), result.exception
+    assert "Traceback" not in result.output
+    if result.exit_code == 0:
         assert not wrong
         (project,) = room.out.iterdir()
         assert project.name == answers["project_slug"]
         assert room.left(project) == []
         return project
-    assert exit_code == 1
-    named = check_refusal(output)
-    assert wrong <= named
-    for prompt in named - given.hostile:
+    assert result.exit_code == 1
+    named_prompts = check_refusal(result.output)
+    assert wrong <= named_prompts
+    for prompt in named_prompts - given.hostile:
         assert any(prompt in group and group & given.hostile for group in RELATED), prompt
     assert room.left() == []
     return None
-
-
-def draw(
-    number: int,
-    sets: st.SearchStrategy[AnswerSet],
-    check: Callable[[AnswerSet], None],
-    how: settings = BATCH,
-) -> None:
-    """Check so many different sets, in batches."""
-    seen: set[str] = set()
-
-    @how
-    @given(sets)
-    def batch(given: AnswerSet) -> None:
-        if repr(given) not in seen:  # each batch begins with the simplest set
-            check(given)
-            seen.add(repr(given))
-
-    batches = itertools.count()
-    while len(seen) < number:
-        seed(next(batches))(batch)()
 
 
 # Right answers to all prompts, none of them empty.
@@ -398,65 +329,25 @@ def test_every_set_is_refused_or_rendered(
     room: Room, record_testsuite_property: Callable[[str, object], None], number: int
 ) -> None:
     counted: Counter[str] = Counter()
+    seen: set[str] = set()
 
-    def check(given: AnswerSet) -> None:
-        counted["sets"] += 1
-        result = room.call(given)
-        assert not CANARY.exists()
-        if isinstance(result.exception, ValueError):
-            check_cookiecutters_own(room, given, result.exception)
-            counted["refused_by_cookiecutter"] += 1
+    @BATCH
+    @given(answer_sets())
+    def batch(given: AnswerSet) -> None:
+        if repr(given) in seen:  # each batch begins with the simplest set
             return
-        assert isinstance(result.exception, SystemExit | None), result.exception
-        if project := check_ending(room, given, result.exit_code, result.output):
+        seen.add(repr(given))
+        project = check_ending(room, given, room.call(given))
+        if project:
             check_project(project, delivered(given))
             assert not CANARY.exists()
-            counted["rendered"] += 1
-        else:
-            counted["refused"] += 1
+        counted["rendered" if project else "refused"] += 1
 
-    draw(number, answer_sets(), check)
+    batches = itertools.count()
+    while len(seen) < number:
+        seed(next(batches))(batch)()
 
     for name, count in counted.items():
         record_testsuite_property(f"answers.{name}", count)
-    assert counted["rendered"] >= 0.3 * counted["sets"]
-    assert counted["refused"] >= 0.2 * counted["sets"]
-
-
-def check_cookiecutters_own(room: Room, given: AnswerSet, error: ValueError) -> None:
-    """Expect the refusal of an argument that is no choice, before any of the template runs."""
-    named = re.fullmatch(
-        r"(?s).* provided for choice variable (\w+), but the choices .*", str(error)
-    )
-    assert given.way == "arguments"
-    assert named
-    assert given.answers[named[1]] not in CHOICES[named[1]]
-    assert room.left() == []
-
-
-@pytest.mark.parametrize("number", [6, pytest.param(100, marks=pytest.mark.slow)])
-def test_the_command_line_ends_without_a_traceback(room: Room, number: int) -> None:
-    def check(given: AnswerSet) -> None:
-        room.empty()
-        done = subprocess.run(
-            [sys.executable, "-m", "cookiecutter", *room.words(given)],
-            cwd=room.here / "work",
-            env=os.environ | {"TMPDIR": str(room.temp), "PYTHONUTF8": "1"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-        )
-        assert done.stderr == ""
-        check_ending(room, given, done.returncode, done.stdout)
-
-    draw(number, answer_sets(("arguments", "replay")).filter(_fits_a_call), check, AS_DRAWN)
-
-
-def _fits_a_call(given: AnswerSet) -> bool:
-    """Whether a system can call cookiecutter so, and cookiecutter then calls the template."""
-    if given.way == "replay":
-        return True
-    wrong_choice = any(given.answers[prompt] not in CHOICES[prompt] for prompt in CHOICES)
-    words = "".join(given.answers.values())
-    return not wrong_choice and "\0" not in words and not re.search("[\ud800-\udfff]", words)
+    assert counted["rendered"] >= 0.3 * len(seen)
+    assert counted["refused"] >= 0.2 * len(seen)

@@ -50,21 +50,19 @@ class Pulse:
 
 
 class Watch(logging.Handler):
-    """Everything that is told: no value may be in it, and nothing that nobody caught."""
+    """Everything that is logged: no value may be in it, and nothing that nobody caught."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
         self.seed = seed
         self.leaks: list[str] = []
         self.uncaught: list[str] = []
-        self.records = 0
 
     def look(self, text: str) -> None:
         if MARK in text:
             self.leaks.append(text)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.records += 1
         self.look(self.format(record) + repr(vars(record)))
         if record.levelno >= logging.ERROR and record.name != "identity_bindings":
             self.uncaught.append(self.format(record))
@@ -95,7 +93,6 @@ class Callers:
         self.handlers = {name: one.get_user_function() for name, one in functions.items()}
         self.watch, self.seed = watch, watch.seed
         self.calls: list[tuple[str, Call]] = []
-        self.cancelled = 0
         self.stop = threading.Event()
 
     def runs(self) -> Iterator[Callable[[], None]]:
@@ -115,8 +112,6 @@ class Callers:
             self.calls.append((found[1], Call(began, time.monotonic(), None, len(names))))
         elif error is not None:
             self.watch.uncaught.append(repr(error))
-        else:
-            self.cancelled += 1
         if error is not None:
             self.watch.caught(error)
 

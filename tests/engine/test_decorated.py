@@ -12,7 +12,18 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from apps import ECHO, FUNCTION_APP, HTTP, RES, VALUE, Project, body, logged, needs_runtime
+from apps import (
+    ECHO,
+    FUNCTION_APP,
+    HTTP,
+    RES,
+    VALUE,
+    Project,
+    body,
+    logged,
+    needs_runtime,
+    wait_for,
+)
 from folders import call, key_vault
 from support import worker
 from support.fake_key_vault import FakeKeyVault
@@ -427,9 +438,7 @@ def test_each_value_is_in_the_table_of_the_start_once(
             if record.threadName == "identity-report"
         ]
 
-    deadline = time.monotonic() + 9
-    while len(rows()) < 9 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for(lambda: len(rows()) >= 9)
     time.sleep(0.1)
     expected = {**dict.fromkeys(["declared", *names], "INFO"), "f7": "ERROR"}
     assert sorted(rows()) == sorted(expected.items())

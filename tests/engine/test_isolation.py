@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import sys
 from collections.abc import Iterator
 
@@ -171,18 +170,3 @@ def test_microsofts_runtime_keeps_the_others(project: Project) -> None:
         assert host.index().keys() == {"in_folder", "good", "last"}
         assert host.get("good") == host.get("last") == ("200", "15")
         assert host.get("in_folder") == ("200", VALUE)
-
-
-def test_check_names_it(
-    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(project, "missing")
-    main = importlib.import_module("identity_bindings.__main__")
-    monkeypatch.setattr(main, "ROOT", project.folder)
-    monkeypatch.setattr(main.logging.getLogger("identity_bindings"), "setLevel", lambda level: None)
-
-    assert main.main(["check", "--json"]) == 1
-
-    rows = json.loads(capsys.readouterr().out)
-    (row,) = [row for row in rows if not row["ok"]]
-    assert (row["function"], row["result"]) == ("blueprints/missing.py", "cannot be imported")

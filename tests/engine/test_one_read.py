@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import ECHO, hasten, storm
+from apps import ECHO, hasten, storm, wait_for
 from faulty_key_vault import FaultyKeyVault
 from folders import IDENTITY, declare, key_vault
 from support import worker
@@ -82,13 +82,6 @@ def test_one_secret_in_every_spelling_is_read_once(
     worker.restart()
     answers = [handler(req=None) for handler in handlers(app()).values()]
     assert answers == ["of-the-file"] * len(SPELLINGS)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 5
-    while not condition() and time.monotonic() < ends:
-        time.sleep(0.01)
-    assert condition()
 
 
 def test_a_denied_read_is_shared_too(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import engine_threads, hasten
+from apps import engine_threads, hasten, wait_for
 from folders import declare, key_vault
 from support import worker
 from support.fake_key_vault import FakeKeyVault
@@ -31,10 +31,7 @@ def test_a_restart_leaves_no_thread(fake_key_vault: FakeKeyVault, app: App, tmp_
         assert engine_threads()
         worker.restart()
 
-    deadline = time.monotonic() + 5
-    while engine_threads() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert engine_threads() == []
+    wait_for(lambda: engine_threads() == [])
 
 
 def test_loading_starts_nothing_where_there_is_no_identity(

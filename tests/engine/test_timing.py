@@ -129,7 +129,7 @@ def test_a_gate_lets_so_many_ask_at_once_and_who_hangs_loses_the_place(
         with gate.turn():
             asked.append(time.monotonic())
 
-    monkeypatch.setattr(timing, "_HOLD", 0.3)
+    monkeypatch.setattr(timing, "_HOLD", 1.0)
     with gate.turn():  # the first one goes alone
         second = threading.Thread(target=ask)
         second.start()
@@ -140,6 +140,6 @@ def test_a_gate_lets_so_many_ask_at_once_and_who_hangs_loses_the_place(
     with gate.turn(), gate.turn():
         began = time.monotonic()
         ask()  # after those two have been inside for too long
-    assert asked[1] - began >= 0.25
+    assert asked[1] - began >= 0.9
     ask()
-    assert asked[2] - asked[1] < 0.3
+    assert asked[2] - asked[1] < 0.9

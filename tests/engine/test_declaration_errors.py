@@ -145,6 +145,8 @@ def test_each_wrong_property_of_a_secret(
         assert allowed in line
         assert line.isprintable()
         assert HELD not in line
+        if value == "%HOLDS_BAD%":
+            assert "what the app setting 'HOLDS_BAD' holds must be " in line
         if isinstance(value, str) and "UNSET" in value and wrong["identity"] == "user":
             assert "the app setting 'UNSET' is not set" in line
     assert VALUE not in caplog.text

@@ -62,7 +62,7 @@ def test_azure_or_a_developers_machine(credentials: Any) -> None:
         assert credentials.in_azure(environment) is azure, environment
 
 
-def test_in_azure_without_an_endpoint_it_is_certain(
+def test_in_azure_without_an_endpoint_no_identity_is_assigned(
     credentials: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in (*ENDPOINT, *SITE):
@@ -130,7 +130,7 @@ def body(message: str) -> bytes:
         ({"how": "refuse"}, False, "ServiceRequestError"),
     ],
 )
-def test_what_an_answer_of_the_endpoint_means(
+def test_each_answer_of_the_endpoint_has_its_reason(
     credentials: Any, fake_key_vault: FakeKeyVault, fault: dict[str, Any], denied: bool, said: str
 ) -> None:
     credential = credentials.Credential(credentials.Identity())

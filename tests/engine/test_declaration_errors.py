@@ -393,7 +393,9 @@ READ: dict[str, bytes | str] = {
 }
 
 
-def test_what_the_host_reads_is_read(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_every_file_that_the_host_accepts_is_accepted(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
     for name, content in READ.items():
         project.write(f"functions/{name}/function.json", content)
         project.write(f"functions/{name}/__init__.py", ECHO)
@@ -464,7 +466,7 @@ def test_a_function_in_error_keeps_its_access_its_methods_and_its_route(project:
     assert worker.bindings(functions["odd"])["req"]["route"] == "odd"
 
 
-def test_what_the_library_refuses_is_an_error_of_that_function(
+def test_a_binding_that_the_library_refuses_is_an_error_of_its_function(
     project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     project.function("odd", HTTP, {**RES, "self": 1}, key_vault())
@@ -494,7 +496,7 @@ def test_an_annotation_that_does_not_fit_is_ignored(
     assert call(functions["odd"]) == VALUE
 
 
-def test_what_the_library_sets_is_sent_as_it_spells_it(project: Project) -> None:
+def test_properties_are_sent_as_the_library_spells_them(project: Project) -> None:
     out = {**OUT, "direction": "out", "dataType": "String", "connection": "C"}
     source = "def main(req, mySecret, out): pass\n"
     project.function("odd", HTTP, out, key_vault(), source=source)

@@ -290,7 +290,7 @@ def good(req: func.HttpRequest, api_key: str) -> func.HttpResponse:
 """
 
 
-def test_what_raises_while_it_is_judged_harms_itself_only(project: Project) -> None:
+def test_a_handler_that_raises_during_indexing_harms_no_other(project: Project) -> None:
     app(project, "import functools", HOSTILE)
 
     functions = project.load()

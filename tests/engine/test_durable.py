@@ -260,7 +260,7 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_what_is_misdeclared(
+def test_a_wrong_declaration_is_logged_with_its_reason(
     project: Project, running: Callable[[], Call], caplog: pytest.LogCaptureFixture, model: str
 ) -> None:
     write(project, model)
@@ -345,7 +345,7 @@ def test_a_declared_parameter_that_the_function_of_create_does_not_have(
     assert "api_key': the handler has no such parameter" in logged(caplog)[0]
 
 
-def test_the_declared_parameter_may_come_first(
+def test_the_declared_parameter_can_be_the_first(
     project: Project, running: Callable[[], Call]
 ) -> None:
     source = "import azure.durable_functions as df\ndef f(api_key, context):\n"

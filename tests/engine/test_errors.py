@@ -27,7 +27,7 @@ def test_an_error_is_one_line(errors: Any) -> None:
         assert line == f"f/function.json: name: {shown}: a name"
 
 
-def test_what_would_break_the_line_is_written_out(errors: Any) -> None:
+def test_control_characters_are_escaped(errors: Any) -> None:
     problem = errors.Problem("a\nb/function.json", "c\x1b[31md", "e\r\nf", "g\u2028h ä")
 
     assert str(problem) == ("a\\nb/function.json: c\\x1b[31md: 'e\\r\\nf': g\\u2028h ä")

@@ -249,7 +249,7 @@ def test_a_traceback_that_shows_the_secret_is_dropped(without_secrets: Boundary)
     assert (type(clean).__name__, str(clean)) == ("ZeroDivisionError", str(caught.value))
 
 
-def test_what_cannot_be_rendered_does_not_leave(without_secrets: Boundary) -> None:
+def test_an_exception_that_cannot_be_rendered_is_replaced(without_secrets: Boundary) -> None:
     class Closed(Exception):
         @property
         def __notes__(self) -> list[str]:

@@ -108,7 +108,7 @@ def test_a_fault_can_hit_a_number_of_requests(fake_key_vault: FakeKeyVault) -> N
     assert client().get_secret("api-key").value == "the-value"
 
 
-def test_what_is_not_there(fake_key_vault: FakeKeyVault) -> None:
+def test_an_unknown_host_is_not_reached(fake_key_vault: FakeKeyVault) -> None:
     with pytest.raises(ServiceRequestError, match="Name or service not known"):
         client().get_secret("api-key")
     with pytest.raises(ServiceRequestError, match="no test leaves this machine"):

@@ -207,7 +207,7 @@ def test_at_refresh_an_episode_is_one_warning(refreshed: dict[str, Seen], row: R
 
 
 @each_row
-def test_at_refresh_the_alert_hears_denials_only(refreshed: dict[str, Seen], row: Row) -> None:
+def test_at_refresh_the_alert_finds_denials_only(refreshed: dict[str, Seen], row: Row) -> None:
     (warning,) = refreshed[row.name].warnings
 
     assert (bicep.alert_words() in warning) == row.denied, warning

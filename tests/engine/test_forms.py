@@ -240,7 +240,7 @@ def test_a_value_is_found_wherever_it_begins_and_ends(masking: Any) -> None:
             assert value not in masking.mask(text)
 
 
-def test_what_overlaps_is_masked_as_one(masking: Any) -> None:
+def test_overlapping_values_are_masked_as_one(masking: Any) -> None:
     masking.register("first-value")
     masking.register("value-second")
     masking.register("aaaaaaaa")

@@ -143,7 +143,7 @@ def test_one_function_reads_several_secrets_vaults_and_identities(
     assert answer(tmp_path) == "contoso-api-key contoso-other-key fabrikam-api-key"
 
 
-def test_the_alert_hears_a_denial_and_no_outage(
+def test_the_alert_finds_a_denial_and_no_outage(
     fake_key_vault: FakeKeyVault,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -49,7 +49,7 @@ def test_lines_and_blanks_do_not_matter(masking: Any) -> None:
     assert masking.mask("[with blanks around]") == "[***]"
 
 
-def test_what_is_short_is_not_masked(masking: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_short_value_is_not_masked(masking: Any, caplog: pytest.LogCaptureFixture) -> None:
     masking.register("1234567")
     masking.register("  1234567  ")
     assert masking.mask("1234567") == "1234567"
@@ -164,7 +164,7 @@ def test_a_format_that_does_not_fit_shows_no_value(
     assert capsys.readouterr().err == "%d and %d\n"
 
 
-def test_what_belongs_to_a_record_is_masked(record: Log) -> None:
+def test_extras_and_exceptions_of_a_record_are_masked(record: Log) -> None:
     try:
         raise KeyError(VALUE)
     except KeyError:

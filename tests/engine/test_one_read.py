@@ -175,7 +175,7 @@ def test_a_cold_read_never_blocks_the_event_loop(
     assert asyncio.run(run()) > 10  # a blocking read would leave one
 
 
-def test_a_vault_that_hangs_holds_up_no_other(
+def test_a_vault_that_hangs_delays_no_other(
     fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor do secrets that hang hold up another one of their vault."""

@@ -219,9 +219,7 @@ def test_no_request_of_a_client_waits_for_long(
     assert len(fake_key_vault.requests) == before + 1
 
 
-def test_what_a_vault_refuses_is_told_as_that_of_a_key(
-    keys: Any, fake_key_vault: FakeKeyVault
-) -> None:
+def test_a_refusal_names_the_key(keys: Any, fake_key_vault: FakeKeyVault) -> None:
     missing = refusal(key(keyName="other").read)
     assert missing.reason == "the vault has no such key or version (HTTP 404 KeyNotFound)"
     assert "`az keyvault key recover --vault-name contoso --name other`" in missing.repair
@@ -271,7 +269,7 @@ def test_a_function_gets_a_key_by_a_decorator(keys: Any, fake_key_vault: FakeKey
     ]
 
 
-def test_what_is_no_secret_cannot_be_declared_as_one(
+def test_only_a_secret_can_have_the_type_secret(
     engine: Callable[[str], Any], tmp_path: Path
 ) -> None:
     package: Any = importlib.import_module("identity_bindings")

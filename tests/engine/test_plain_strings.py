@@ -22,7 +22,7 @@ def value(echo: Callable[..., Any]) -> Any:
     return echo()(req=None)
 
 
-def test_every_library_takes_it(value: Any) -> None:
+def test_other_libraries_accept_the_value(value: Any) -> None:
     assert type(value) is str
     assert yaml.safe_dump({"key": value}) == f"key: {VALUE}\n"
     assert (

@@ -364,7 +364,9 @@ def test_a_coroutine_that_waits_does_not_block_the_event_loop(
     assert asyncio.run(run()) > 10
 
 
-def test_the_decorator_gives_it_too(rotation: Rotation, fake_key_vault: FakeKeyVault) -> None:
+def test_the_decorator_supports_secret_too(
+    rotation: Rotation, fake_key_vault: FakeKeyVault
+) -> None:
     import azure.functions as func
     from identity_bindings import Secret, key_vault_secret
 
@@ -381,7 +383,7 @@ def test_the_decorator_gives_it_too(rotation: Rotation, fake_key_vault: FakeKeyV
     assert call(req=None) == "first-value second-value"
 
 
-def test_without_an_app_it_keeps_the_value_that_a_test_gave() -> None:
+def test_a_secret_made_by_a_test_keeps_its_value() -> None:
     from identity_bindings import Secret
 
     secret = Secret("of-a-test")

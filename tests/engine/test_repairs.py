@@ -146,7 +146,7 @@ def test_a_deleted_key_is_recovered(run: Any) -> None:
     assert create[:4] == ["az", "keyvault", "key", "create"]
 
 
-def test_a_pinned_version_is_said(run: Any) -> None:
+def test_the_repair_names_a_pinned_version(run: Any) -> None:
     repair = repair_of("404", version="abc")
     assert "correct the version in the declaration, or leave it out" in repair
     versions, _ = run(repair)
@@ -183,7 +183,7 @@ def test_an_access_policy_is_added_and_replaces_none(run: Any) -> None:
         ]
 
 
-def test_who_reads_is_found_by_the_right_command(run: Any) -> None:
+def test_the_readers_object_id_is_looked_up(run: Any) -> None:
     for who, words in (
         ({}, ["functionapp", "identity", "show", "--name", "func-a", "--resource-group"]),
         ({"identity_id": IDENTITY}, ["identity", "show", "--ids", IDENTITY]),
@@ -194,7 +194,7 @@ def test_who_reads_is_found_by_the_right_command(run: Any) -> None:
         assert assign[-1] == ("ServicePrincipal" if who.get("in_azure", True) else "User")
 
 
-def test_the_firewall_gives_access_to_who_reads(run: Any) -> None:
+def test_the_repair_of_a_firewall_depends_on_the_reader(run: Any) -> None:
     (add,) = run(repair_of("ForbiddenByFirewall", in_azure=False))
     assert add[-2:] == ["--ip-address", "203.0.113.7"]
     in_azure = repair_of("ForbiddenByFirewall")
@@ -203,9 +203,7 @@ def test_the_firewall_gives_access_to_who_reads(run: Any) -> None:
     assert "network-rule" not in in_azure
 
 
-def test_where_the_group_is_not_known_it_is_looked_up(
-    run: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_resource_group_is_looked_up(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (command,) = run(assign(IDENTITY))
     assert command[-4:] == ["--resource-group", "rg-(app)", "--identities", IDENTITY]
 

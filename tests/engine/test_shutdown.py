@@ -45,7 +45,7 @@ def test_loading_starts_nothing_where_there_is_no_identity(
     assert (engine_threads(), fake_key_vault.requests) == ([], [])
 
 
-def test_an_outage_piles_up_no_threads(
+def test_threads_do_not_accumulate_in_an_outage(
     fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twenty secrets of a vault that hangs, called all the time: the threads stay as many."""
@@ -130,7 +130,7 @@ def run(script: str, folder: Path) -> tuple[str, float]:
     return done.stdout.strip(), time.monotonic() - started
 
 
-def test_a_read_that_hangs_holds_up_no_end_of_the_process(tmp_path: Path) -> None:
+def test_a_read_that_hangs_does_not_delay_the_end_of_the_process(tmp_path: Path) -> None:
     # The fake hangs for two minutes, and a read alone would take 9 s more than starting does.
     quick, baseline = run(HANGS.replace("'hang'", "None"), tmp_path)
     printed, seconds = run(HANGS, tmp_path)

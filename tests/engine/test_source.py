@@ -169,7 +169,7 @@ def test_a_pinned_version_is_never_due(source: Any, vault: Vault, clock: Clock) 
     assert (source.due, source.current) == (inf, (inf, "first-value"))
 
 
-def test_what_lives_shorter_than_the_interval_is_due_at_half_its_life(
+def test_a_short_lived_value_is_due_at_half_its_life(
     source: Any, vault: Vault, clock: Clock
 ) -> None:
     vault.answers = [{"value": "token-number-one", "lifetime": 60.0}, AWAY]
@@ -273,7 +273,7 @@ def test_a_success_ends_a_denial(source: Any, vault: Vault, clock: Clock) -> Non
     assert source.current == (source.due + LATE, "second-value")
 
 
-def test_cold_it_is_tried_three_times(
+def test_a_cold_read_is_three_attempts(
     source: Any, vault: Vault, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     vault.answers = [AWAY, AWAY, "first-value"]

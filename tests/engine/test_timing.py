@@ -19,7 +19,7 @@ def timing() -> Any:
     return importlib.import_module("identity_bindings.timing")
 
 
-def test_what_holds_without_settings(timing: Any) -> None:
+def test_the_defaults(timing: Any) -> None:
     assert timing.Timing.of({}) == timing.Timing(refresh=300.0, grace=900.0) == timing.Timing()
     # A call fails within 10 s, and a value is 10 s older than the interval at most.
     assert (timing.WAIT, timing.LATE, timing.LONGEST_BACK_OFF) == (9.5, 10.0, LONGEST)
@@ -38,7 +38,7 @@ def test_each_setting_is_its_own(timing: Any) -> None:
         assert kept == timing.Timing(grace=seconds or 900.0)
 
 
-def test_what_is_no_number_is_told_and_not_used(
+def test_a_wrong_number_is_logged_and_not_used(
     timing: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     defaults = {"SECRET_REFRESH_SECONDS": 300, "SECRET_GRACE_SECONDS": 900}
@@ -92,7 +92,7 @@ def test_a_refresh_that_is_frequent_stays_so(timing: Any, latest: None) -> None:
     assert longest_pauses(timing, 5.0, cold=True) == [*DOUBLED, *[LONGEST] * 7]
 
 
-def test_who_asks_to_wait_is_obeyed_within_limits(timing: Any, latest: None) -> None:
+def test_retry_after_is_obeyed_within_limits(timing: Any, latest: None) -> None:
     assert longest_pauses(timing, 300.0, cold=False, retry_after=20)[:5] == [20.0] * 5
     assert longest_pauses(timing, 300.0, cold=False, retry_after=200) == [200.0] * 12
     assert longest_pauses(timing, 300.0, cold=False, retry_after=999) == [300.0] * 12
@@ -103,7 +103,7 @@ def test_who_asks_to_wait_is_obeyed_within_limits(timing: Any, latest: None) -> 
     assert longest_pauses(timing, 0.5, cold=False, retry_after=2) == [2.0] * 12
 
 
-def test_what_others_share_has_one_back_off(timing: Any, latest: None) -> None:
+def test_a_shared_failure_has_one_back_off(timing: Any, latest: None) -> None:
     """The vault's: each of those that wait for it adds none of its own."""
     for cold, longest in ((True, LONGEST), (False, 300.0)):
         for asked, pause in ((7.0, 7.0), (86_400.0, longest), (0.0, 0.5)):
@@ -111,14 +111,14 @@ def test_what_others_share_has_one_back_off(timing: Any, latest: None) -> None:
             assert pauses == [pause] * 12
 
 
-def test_instances_do_not_march_in_step(timing: Any) -> None:
+def test_jitter_is_between_a_half_and_the_whole(timing: Any) -> None:
     drawn = [timing.jitter(100.0) for _ in range(1000)]
 
     assert 50.0 <= min(drawn) < 60.0
     assert 90.0 < max(drawn) <= 100.0
 
 
-def test_a_gate_lets_so_many_ask_at_once_and_who_hangs_loses_the_place(
+def test_a_gate_limits_requests_and_one_that_hangs_loses_its_place(
     timing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failure = importlib.import_module("identity_bindings.errors").Failure

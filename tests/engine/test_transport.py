@@ -431,7 +431,7 @@ def texts(answers: dict[str, tuple[str, float]]) -> dict[str, str]:
     return {name: answer for name, (answer, _) in answers.items()}
 
 
-def test_who_waits_gets_the_value_as_soon_as_the_vault_answers(
+def test_callers_get_the_value_as_soon_as_the_vault_answers(
     fake_key_vault: FaultyKeyVault, many: App
 ) -> None:
     """One goes first, and its success releases all."""
@@ -453,7 +453,7 @@ def test_a_failure_of_one_secret_is_its_own(fake_key_vault: FaultyKeyVault, many
     assert failed == {"f0", "f1", "f2", "f3"}
 
 
-def test_a_refresh_obeys_who_asks_to_wait_until_the_next_one(
+def test_a_refresh_obeys_retry_after_for_one_interval(
     fake_key_vault: FaultyKeyVault, many: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A vault that asks for some seconds gets them, however short the interval is: not in this test.

@@ -174,7 +174,7 @@ def test_a_token_that_is_not_accepted_is_replaced_once(
         ("a date in an hour", 3600),
     ],
 )
-def test_what_can_pass_by_itself(
+def test_a_throttled_read_is_transient(
     read: Any, fake_key_vault: FakeKeyVault, header: str, seconds: float
 ) -> None:
     if header == "a date in an hour":

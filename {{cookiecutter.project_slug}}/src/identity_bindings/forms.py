@@ -183,23 +183,15 @@ def _base64(data: bytes) -> Iterator[str]:
 
 # Sizes in bytes, and what `memoryview` calls an integer of that size.
 _CODES: dict[int, Literal["Q", "I"]] = {8: "Q", 4: "I"}
-_WINDOWS = 6  # so many are compared
-# How common a byte is in logs: a rare one makes a better window.
-_COMMON = bytes(
-    2 if chr(byte).islower() or chr(byte) in " \"':,/.=-_{}[]()" else int(chr(byte).isdigit())
-    for byte in range(128)
-) + bytes(128)
-
-Grams = dict[int, tuple[bytes, ...]]  # the texts that hold a gram
 
 
 class GramTable:
     """Texts (as UTF-8) to look for, by some of the 8-byte integers ("grams") in them.
 
     A line is looked at as an array of 8-byte integers: if none of them is in the table, no text is
-    in the line. For that, the table has 8 grams of each text, from a window of 15 bytes: those at 8
-    consecutive offsets, one of which is at a multiple of 8 wherever the text occurs in a line. A
-    text of fewer bytes has 4 grams of 4 bytes, for which a line is looked at once more.
+    in the line. For that, the table has 8 grams of each text, from the 15 bytes in its middle: those
+    at 8 consecutive offsets, one of which is at a multiple of 8 wherever the text occurs in a line.
+    A text of fewer bytes has 4 grams of 4 bytes, for which a line is looked at once more.
 
     Several threads may search while one adds or removes.
     """
@@ -207,8 +199,7 @@ class GramTable:
     def __init__(self, replacement: str) -> None:
         self._replacement = replacement.encode()
         self._uses: Counter[bytes] = Counter()
-        self._windows: dict[bytes, int] = {}
-        self._grams: dict[int, Grams] = {size: {} for size in _CODES}
+        self._texts: dict[int, dict[int, tuple[bytes, ...]]] = {size: {} for size in _CODES}
         self.added = 0  # so many times
         self._longest = 0
         self._clean = [""]  # the last line without a text in it: it may come once more
@@ -218,10 +209,9 @@ class GramTable:
         for text in texts:
             self._uses[text] += 1
             if self._uses[text] == 1:
-                self._windows[text] = window = self._rarest_window(text)
                 self._longest = max(self._longest, len(text))
-                for grams, gram in self._grams_in(text, window):
-                    grams[gram] = (*grams.get(gram, ()), text)
+                for known, gram in self._grams_in(text):
+                    known[gram] = (*known.get(gram, ()), text)
         self.added += 1
         self._clean = [""]  # a new list: who still searches writes into the old one
 
@@ -230,11 +220,11 @@ class GramTable:
         for text in texts:
             self._uses[text] -= 1
             if self._uses[text] == 0:
-                for grams, gram in self._grams_in(text, self._windows[text]):
-                    grams[gram] = tuple(one for one in grams[gram] if one != text)
-                    if not grams[gram]:
-                        del grams[gram]
-                del self._uses[text], self._windows[text]
+                del self._uses[text]
+                for known, gram in self._grams_in(text):
+                    known[gram] = tuple(one for one in known[gram] if one != text)
+                    if not known[gram]:
+                        del known[gram]
 
     def replace(self, line: str) -> str:
         """Return `line` with the replacement for each text in it; itself where there is none."""
@@ -256,43 +246,28 @@ class GramTable:
 
     def may_be_in(self, data: bytes) -> bool:
         """Whether 8 bytes or more hold a gram of the table: without one they hold no text."""
-        for size, grams in self._grams.items():
-            if grams and not grams.keys().isdisjoint(_grams_of(data, size)):
+        for size, known in self._texts.items():
+            if known and not known.keys().isdisjoint(_grams_of(data, size)):
                 return True
         return False
 
     def _find(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Where texts begin and end."""
         found: set[bytes] = set()
-        for size, grams in self._grams.items():
-            found.update(*(grams.get(gram, ()) for gram in _grams_of(data, size)))
+        for size, known in self._texts.items():
+            found.update(*(known.get(gram, ()) for gram in _grams_of(data, size)))
         for text in found:
             start = data.find(text)
             while start >= 0:
                 yield start, start + len(text)
                 start = data.find(text, start + 1)
 
-    def _grams_in(self, text: bytes, window: int) -> Iterator[tuple[Grams, int]]:
-        """Each gram of a window, and where it is kept."""
-        size = _size_for(text)
-        for offset in range(window, window + size):
-            yield self._grams[size], unpack_from(_CODES[size], text, offset)[0]
-
-    def _rarest_window(self, text: bytes) -> int:
-        """Where the grams begin that fewest other texts and fewest lines have."""
-        width = 2 * _size_for(text) - 1
-        last = len(text) - width
-        common = text.translate(_COMMON)
-
-        def cost(window: int) -> int:
-            shared = sum(len(grams.get(gram, ())) for grams, gram in self._grams_in(text, window))
-            return 16 * shared + sum(common[window : window + width])
-
-        return min(range(0, last + 1, last // _WINDOWS + 1), key=cost)
-
-
-def _size_for(text: bytes) -> int:
-    return 8 if len(text) >= 15 else 4
+    def _grams_in(self, text: bytes) -> Iterator[tuple[dict[int, tuple[bytes, ...]], int]]:
+        """Each gram of a text, and where it is kept."""
+        size = 8 if len(text) >= 15 else 4
+        middle = (len(text) - 2 * size + 1) // 2
+        for offset in range(middle, middle + size):
+            yield self._texts[size], unpack_from(_CODES[size], text, offset)[0]
 
 
 def _grams_of(data: bytes, size: int) -> memoryview:

@@ -201,7 +201,6 @@ class GramTable:
         self._uses: Counter[bytes] = Counter()
         self._texts: dict[int, dict[int, tuple[bytes, ...]]] = {size: {} for size in _CODES}
         self.added = 0  # so many times
-        self._longest = 0
         self._clean = [""]  # the last line without a text in it: it may come once more
 
     def add(self, texts: Iterable[bytes]) -> None:
@@ -209,7 +208,6 @@ class GramTable:
         for text in texts:
             self._uses[text] += 1
             if self._uses[text] == 1:
-                self._longest = max(self._longest, len(text))
                 for known, gram in self._grams_in(text):
                     known[gram] = (*known.get(gram, ()), text)
         self.added += 1
@@ -228,16 +226,13 @@ class GramTable:
 
     def replace(self, line: str) -> str:
         """Return `line` with the replacement for each text in it; itself where there is none."""
-        memory, part = self._clean, line
-        clean, around = memory[0], self._longest
-        if line == clean or len(line) < SHORTEST:
-            return line
-        if len(clean) > 2 * around and (start := line.find(clean)) >= 0:  # such as its message
-            part = line[: start + around] + line[start + len(clean) - around :]
-        if not self.may_be_in(part.encode("utf-8", "surrogatepass")):
-            memory[0] = line
+        clean = self._clean
+        if line == clean[0] or len(line) < SHORTEST:
             return line
         data, masked, end = line.encode("utf-8", "surrogatepass"), b"", 0
+        if not self.may_be_in(data):
+            clean[0] = line
+            return line
         for start, stop in sorted(self._find(data)):
             if start >= end:  # else it overlaps the one before
                 masked += data[end:start] + self._replacement

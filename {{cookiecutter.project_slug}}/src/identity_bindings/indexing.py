@@ -214,9 +214,16 @@ def isolated(file: str) -> Iterator[None]:
         file: The blueprint's file, as the log shall name it.
     """
     watch()
+    with harmless(lambda error: report.add_problems(file, [import_problem(file, error)])):
+        yield
+
+
+@contextmanager
+def harmless(note: Callable[[BaseException], object]) -> Iterator[None]:
+    """Pass what is raised to `note`, SystemExit included: the app's other functions must run."""
     try:
         yield
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # SystemExit too: the app's other functions must run
-        report.add_problems(file, [import_problem(file, error)])
+    except BaseException as error:
+        note(error)

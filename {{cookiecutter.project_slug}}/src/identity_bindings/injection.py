@@ -145,8 +145,13 @@ def wrong_secrets(declared: Sequence[Any], handler: Handler) -> list[tuple[str, 
 def _are_secrets(handler: Handler) -> dict[str, bool]:
     """The parameters whose annotations name `Secret`: whether as it is, or inside another type."""
     names = _Names(getattr(unwrap(handler), "__globals__", {}))
-    hints = {one.name: one.annotation for one in signature_of(handler, names).parameters.values()}
-    return {name: Secret in _options(hint) for name, hint in hints.items() if _names_secret(hint)}
+    found = {}
+    for parameter in signature_of(handler, names).parameters.values():
+        hint = parameter.annotation
+        options = get_args(hint) if get_origin(hint) in (typing.Union, UnionType) else (hint,)
+        if _names_secret(hint):
+            found[parameter.name] = Secret in options
+    return found
 
 
 class _Names(dict[str, Any]):
@@ -156,10 +161,6 @@ class _Names(dict[str, Any]):
         if hasattr(builtins, name):
             raise KeyError(name)
         return {"Secret": Secret, **vars(typing)}.get(name) or SimpleNamespace(Secret=Secret)
-
-
-def _options(hint: Any) -> Sequence[Any]:
-    return get_args(hint) if get_origin(hint) in (typing.Union, UnionType) else (hint,)
 
 
 def _names_secret(hint: Any) -> bool:

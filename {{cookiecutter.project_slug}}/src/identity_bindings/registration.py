@@ -18,7 +18,7 @@ from .declarations import FOLDER, RETRY, FunctionDeclaration, is_trigger, read_d
 from .errors import Problem, logger
 from .grammar import direction
 from .host_adapter import Bindings, durable_from, durable_function
-from .indexing import described, import_problem, watch
+from .indexing import described, harmless, import_problem, watch
 from .injection import injections_for
 from .report import Declared, attach, refusal, report
 from .signatures import Handler, present, signature_of, signature_with, without
@@ -50,47 +50,44 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
     loaded = {one.name: load_handler(one) for one in fit}
     masking.install()  # on the streams that a module has replaced
     for function in functions:
-        problems, handler = function.problems, loaded.get(function.name)
+        if handler := loaded.get(function.name):
+            _register(app, function, handler)
         if function.disabled:
             logger.warning("%s: the function is disabled, and not registered.", function.file)
-        elif isinstance(handler, Problem):
-            problems.append(handler)
-        elif handler is not None:
-            try:
-                _register(app, function, handler)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # whatever it is, its neighbours must run
-                reason = f"it cannot be registered: {described(error)}"
-                problems.append(Problem(function.file, "bindings", function.name, reason))
-        if problems:
-            report.add_problems(function.name, problems)
+        if function.problems:
+            report.add_problems(function.name, function.problems)
             if not function.disabled:
-                _refuse(app, function, problems)
+                _refuse(app, function)
     report.begin()
 
 
 def _register(app: func.FunctionApp, function: FunctionDeclaration, handler: Handler) -> None:
     """Register one function. Its signature is judged when the worker asks for the functions."""
-    # What `create` of Durable Functions got is what takes the declared parameters.
-    inner = by_name(durable_function(handler))
-    ours = frozenset(binding.name for binding in function.declared)
-    visible = without(signature_of(inner), ours)
-    injections = injections_for(function.name, function.declared, inner)
-    filled = present(inject(inner, injections) if injections else bounded(inner), visible)
-    known = Declared(inner, (*injections,), ours, (), function.file, str(function.folder))
-    registered = durable_from(handler, attach(filled, known))
-    names = signature_of(registered).parameters
-    bindings = [_as_worker_sees(binding, names) for binding in function.bindings]
-    _decorate(app, function, registered, bindings)
-    report.injections += injections
+
+    def refuse(error: BaseException) -> None:
+        reason = f"it cannot be registered: {described(error)}"
+        function.problems.append(Problem(function.file, "bindings", function.name, reason))
+
+    with harmless(refuse):
+        # What `create` of Durable Functions got is what takes the declared parameters.
+        inner = by_name(durable_function(handler))
+        ours = frozenset(binding.name for binding in function.declared)
+        visible = without(signature_of(inner), ours)
+        injections = injections_for(function.name, function.declared, inner)
+        filled = present(inject(inner, injections) if injections else bounded(inner), visible)
+        known = Declared(inner, (*injections,), ours, (), function.file, str(function.folder))
+        registered = durable_from(handler, attach(filled, known))
+        names = signature_of(registered).parameters
+        bindings = [_as_worker_sees(binding, names) for binding in function.bindings]
+        _decorate(app, function, registered, bindings)
+        report.injections += injections
 
 
-def _refuse(app: func.FunctionApp, function: FunctionDeclaration, problems: list[Problem]) -> None:
+def _refuse(app: func.FunctionApp, function: FunctionDeclaration) -> None:
     """Register what answers 500 or raises, with the access that is declared. Leave others out."""
     trigger = next(filter(is_trigger, function.bindings), {})
     kind = host_adapter.worker_type(str(trigger.get("type")))
-    nameless = any(problem.property == FOLDER for problem in problems)
+    nameless = any(problem.property == FOLDER for problem in function.problems)
     if nameless or kind not in ("httpTrigger", "activityTrigger"):
         logger.error("%s: the function is not registered.", function.file)
         return
@@ -102,7 +99,7 @@ def _refuse(app: func.FunctionApp, function: FunctionDeclaration, problems: list
         # Never more open than what is declared.
         bindings[0]["authLevel"] = level if level in ("anonymous", "admin") else "function"
         bindings.append({"type": "http", "name": "$return", "direction": "out"})
-    answer = present(refusal(function.name, problems), signature_with(["req"]))
+    answer = present(refusal(function.name, function.problems), signature_with(["req"]))
     known = Declared(answer, file=function.file, folder=str(function.folder))
     plain = FunctionDeclaration(function.name, function.folder)
     _decorate(app, plain, attach(answer, known), bindings)
@@ -162,33 +159,31 @@ def make_importable(folder: Path) -> None:
         search.append(str(folder))
 
 
-def load_handler(function: FunctionDeclaration) -> Handler | Problem:
-    """Import a function's handler, or return why there is none."""
-    root = function.folder.parent.resolve()
-    declared = function.settings.get("scriptFile")
-    script = None
+def load_handler(function: FunctionDeclaration) -> Handler | None:
+    """Import a function's handler. Where there is none, the function gets a problem."""
+
+    def add(problem: Problem) -> None:
+        function.problems.append(problem)
+
+    root, settings = function.folder.parent.resolve(), function.settings
+    script, handler = None, None
     with suppress(OSError, ValueError, RuntimeError):  # no path, or links in a circle
-        script = _script(function.folder, declared)
-    if script is None:
-        allowed = "a Python file; without it, __init__.py"
-        return Problem(function.file, "scriptFile", declared, allowed)
-    if not script.is_relative_to(root):
-        return Problem(function.file, "scriptFile", declared, f"a file inside {root.name}/")
-    *parts, last = script.relative_to(root).with_suffix("").parts
+        script = _script(function.folder, settings.get("scriptFile"))
+    if script is None or not script.is_relative_to(root):
+        allowed = f"a Python file inside {root.name}/; without it, __init__.py"
+        add(Problem(function.file, "scriptFile", settings.get("scriptFile"), allowed))
+        return None
+    file = script.relative_to(root)
+    *parts, last = file.with_suffix("").parts
     if last.lower() != "__init__":
         parts.append(last)
-    entry_point = function.settings.get("entryPoint") or "main"
-    try:
-        module = import_module(".".join((PACKAGE, *parts)))
-        handler = getattr(module, str(entry_point), None)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # SystemExit too: the app's other functions must run
-        return import_problem(f"{root.name}/{script.relative_to(root).as_posix()}", error)
-    if not callable(handler):
-        return Problem(function.file, "entryPoint", entry_point, f"a function in {script.name}")
-    found: Handler = handler
-    return found
+    entry_point = settings.get("entryPoint") or "main"
+    with harmless(lambda error: add(import_problem(f"{root.name}/{file.as_posix()}", error))):
+        handler = getattr(import_module(".".join((PACKAGE, *parts))), str(entry_point), None)
+        if not callable(handler):
+            allowed = f"a function in {script.name}"
+            add(Problem(function.file, "entryPoint", entry_point, allowed))
+    return handler if callable(handler) else None
 
 
 def _script(folder: Path, declared: Any) -> Path | None:

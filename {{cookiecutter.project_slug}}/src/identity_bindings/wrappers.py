@@ -1,7 +1,7 @@
 """Functions around a handler: every argument by its name, declared values in, no secret out."""
 
 import functools
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from inspect import Parameter, Signature, iscoroutinefunction, isfunction, isgenerator
 from time import monotonic
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from .injection import Injection
 from .masking import without_secrets
 from .signatures import Handler, name_of, present, signature_of
-from .sources import Flight, Patience, Source
+from .sources import Flight, Patience
 
 
 def by_name(handler: Handler) -> Handler:
@@ -18,33 +18,19 @@ def by_name(handler: Handler) -> Handler:
     The worker indexes functions only, and passes every argument by its name. Raises what
     `signature_of` raises.
     """
-    signature = Signature.from_callable(handler)
-    parameters = signature.parameters.values()
+    signature = signature_of(handler)
+    given = getattr(handler, "keywords", {})  # those of a `partial`
+    parameters = [one for one in signature.parameters.values() if one.name not in given]
     first = [one.name for one in parameters if one.kind is Parameter.POSITIONAL_ONLY]
     if isfunction(handler) and not first:
         return handler
-
-    def positional(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-        return [*args, *(kwargs.pop(name) for name in first[len(args) :] if name in kwargs)]
-
-    @functools.wraps(handler)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return handler(*positional(args, kwargs), **kwargs)
-
-    @functools.wraps(handler)
-    async def call_async(*args: Any, **kwargs: Any) -> Any:
-        return await handler(*positional(args, kwargs), **kwargs)
-
-    is_async = any(map(iscoroutinefunction, (handler, type(handler).__call__)))
-    made: Any = call_async if is_async else call
+    made: Any = _filled(handler, (), [one.name for one in parameters], first)
     made.__name__ = name_of(handler)
-    given = getattr(handler, "keywords", {})  # those of a `partial`
     named = [
         one.replace(kind=Parameter.POSITIONAL_OR_KEYWORD) if one.name in first else one
-        for one in signature_of(handler).parameters.values()
-        if one.name not in given
+        for one in parameters
     ]
-    return present(made, signature_of(handler).replace(parameters=named))
+    return present(made, signature.replace(parameters=named))
 
 
 def inject(handler: Handler, values: Sequence[Injection], outermost: bool = False) -> Handler:
@@ -63,7 +49,7 @@ def inject(handler: Handler, values: Sequence[Injection], outermost: bool = Fals
     by_position = names[: len(visible)] == visible
     if len(values) == 1 and by_position and not (one.is_secret or one.json_field):
         return _inject_one(handler, one, outermost)
-    filled = _inject_all(handler, values, visible)
+    filled = _filled(handler, values, visible)
     return bounded(filled) if outermost else filled
 
 
@@ -102,42 +88,49 @@ def _inject_one(handler: Handler, value: Injection, outermost: bool) -> Handler:
     return call_async if iscoroutinefunction(handler) else call
 
 
-def _inject_all(handler: Handler, values: Sequence[Injection], visible: Sequence[str]) -> Handler:
-    """Fill in several values. Those of one source are of one version, such as user and password."""
-    by_source: dict[Source, list[Injection]] = {}
-    for item in values:
-        by_source.setdefault(item.source, []).append(item)
-
-    def missing(kwargs: dict[str, Any]) -> Iterator[tuple[Source, list[Injection]]]:
-        for source, items in by_source.items():
-            if wanted := [item for item in items if item.binding.name not in kwargs]:
-                yield source, wanted
+def _filled(
+    handler: Handler,
+    values: Sequence[Injection],
+    visible: Sequence[str],
+    by_position: Sequence[str] = (),
+) -> Handler:
+    """Pass every argument by its name, those `by_position` excepted, and fill in the values."""
 
     def late(kwargs: dict[str, Any]) -> list[Flight | None]:
-        """The reads to wait for."""
-        now = monotonic()
-        return [source.join() for source, _ in missing(kwargs) if source.current[0] <= now]
+        """The reads to wait for. A test may pass values of its own."""
+        now, missing = monotonic(), [one for one in values if one.binding.name not in kwargs]
+        return [one.source.join() for one in missing if one.source.current[0] <= now]
 
-    def filled(args: tuple[Any, ...], kwargs: dict[str, Any], patience: Patience) -> dict[str, Any]:
-        for source, items in missing(kwargs):
-            items[0].settle()
-            reading = source.reading
-            kwargs.update((item.binding.name, item.give(reading, patience)) for item in items)
-        return {**dict(zip(visible, args, strict=False)), **kwargs}
+    def arguments(
+        args: tuple[Any, ...], kwargs: dict[str, Any], patience: Patience
+    ) -> tuple[list[Any], dict[str, Any]]:
+        missing = [one for one in values if one.binding.name not in kwargs]
+        for one in missing:
+            one.settle()
+        # What comes from one source is of one version, such as the user and the password.
+        readings = {one.source: one.source.reading for one in missing}
+        for one in missing:
+            kwargs[one.binding.name] = one.give(readings[one.source], patience)
+        named = {**dict(zip(visible, args, strict=False)), **kwargs}
+        first = [named.pop(name) for name in by_position if name in named]
+        return [*first, *args[len(visible) :]], named
 
     @functools.wraps(handler)
     def call(*args: Any, **kwargs: Any) -> Any:
         patience = Patience()
         patience.wait(late(kwargs))
-        return handler(*args[len(visible) :], **filled(args, kwargs, patience))
+        first, named = arguments(args, kwargs, patience)
+        return handler(*first, **named)
 
     @functools.wraps(handler)
     async def call_async(*args: Any, **kwargs: Any) -> Any:
         patience = Patience()
         await patience.wait_async(late(kwargs))
-        return await handler(*args[len(visible) :], **filled(args, kwargs, patience))
+        first, named = arguments(args, kwargs, patience)
+        return await handler(*first, **named)
 
-    return call_async if iscoroutinefunction(handler) else call
+    is_async = any(map(iscoroutinefunction, (handler, type(handler).__call__)))
+    return call_async if is_async else call
 
 
 def bounded(

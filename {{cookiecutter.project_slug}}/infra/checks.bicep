@@ -1,18 +1,5 @@
 {%- set facts = cookiecutter | facts -%}
 // The types of main.bicep's parameters, and checks that a type cannot express.
-
-@export()
-type values = {
-  @maxLength(256)
-  *: string
-}
-
-@export()
-type counts = {
-  @minValue(1)
-  @maxValue(1000)
-  *: int
-}
 {%- if not facts.granted or facts.private %}
 
 @export()
@@ -93,9 +80,9 @@ func network(parameter string, value string, from int, to int) string =>
 @export()
 @description('https://learn.microsoft.com/azure/azure-functions/flex-consumption-plan#always-ready-instances')
 func alwaysReady(group string, count int, maximum int) string =>
-  count <= maximum && (contains(['http', 'blob', 'durable'], group) || startsWith(group, 'function:'))
+  count >= 1 && count <= maximum && (contains(['http', 'blob', 'durable'], group) || startsWith(group, 'function:'))
     ? ''
-    : 'alwaysReady: ${group} ${count}: http, blob, durable or function:NAME is expected, and at most maximumInstanceCount'
+    : 'alwaysReady: ${group} ${count}: http, blob, durable or function:NAME is expected, and 1 to maximumInstanceCount'
 {%- if not facts.granted or facts.private %}
 
 @export()

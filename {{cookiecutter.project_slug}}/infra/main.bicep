@@ -17,7 +17,7 @@ param location string = resourceGroup().location
 param environmentName string
 
 @description('Tags for every resource.')
-param tags check.values = {}
+param tags { *: string } = {}
 
 @description('Part of the resources\' names. Two apps in one resource group need two.')
 @minLength(2)
@@ -51,7 +51,7 @@ param instanceMemoryMB int = 2048
 param maximumInstanceCount int = 100
 
 @description('How many instances always run, by http, blob, durable, or function:NAME for a function of another trigger.')
-param alwaysReady check.counts = {}
+param alwaysReady { *: int } = {}
 
 @description('How many HTTP requests an instance serves at the same time. Default: the platform decides.')
 @minValue(1)

@@ -101,13 +101,12 @@ class Source:
         failed a moment ago.
         """
         with _lock:
-            now = monotonic()
-            waits = self.failure is not None or (self.reading is not None and self.reading.pinned)
-            until = max(self._refused_at + _READ_AGAIN, self.due if waits else -inf)
-            if self._flight is None and now >= until:
-                self._refused_at = now
-                self._start()
-            return self._flight
+            now, can_change = monotonic(), self.due < inf
+            may_read = self._flight is None and self.failure is None and can_change
+            if may_read and now >= self._refused_at + _READ_AGAIN:
+                self._refused_at = self.due = now
+        self.refresh()
+        return self._flight
 
     def outdate(self) -> None:
         """Have the value read in the background: it has changed."""

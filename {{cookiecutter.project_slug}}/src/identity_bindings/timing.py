@@ -132,17 +132,13 @@ class Gate:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Ask inside of this, or get ReadError. Any answer opens the gate, also a refusal of one."""
+        """Ask inside of this, or get ReadError. Whatever does not close the gate opens it."""
         began = self._enter()
-        answered = True
         try:
             yield
-        except ReadError as error:
-            answered = not error.failure.shared
-            raise
         finally:
             with self._changed:
-                if answered and began > self._closed_at:
+                if began > self._closed_at:
                     self._open, self._failures = True, 0
                 if began in self._inside:
                     self._inside.remove(began)

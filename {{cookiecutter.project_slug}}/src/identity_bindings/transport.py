@@ -109,14 +109,10 @@ class _Adapter(HTTPAdapter):
             proxies = get_environ_proxies(request.url or "") if self._proxied else {}
             named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
             options = {"timeout": timeout, "verify": named or True, "proxies": proxies}
-            response = super().send(request, stream=True, **options)
-            try:
+            with super().send(request, stream=True, **options) as response:
                 _accept(response)
                 response.content  # noqa: B018 - it is read here
                 budget.answer = response
-            except BaseException:
-                response.close()
-                raise
         return response
 
 

@@ -52,8 +52,6 @@ def vault_url(vault: str, settings: Mapping[str, str] = os.environ) -> str:
     if _NAME.fullmatch(vault):
         allowed = ", ".join(SUFFIXES)
         raise ValueError(f"set KEY_VAULT_DNS_SUFFIX, now '{own_suffix}', to one of: {allowed}")
-    if suffix.startswith("managedhsm."):
-        raise ValueError("a managed HSM holds no secrets; name a vault")
     raise ValueError(f"{_ALLOWED}, such as 'https://my-vault.{SUFFIXES[0]}/'")
 
 

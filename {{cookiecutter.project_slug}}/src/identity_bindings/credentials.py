@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from shlex import quote
 from threading import Lock
 from time import monotonic, time
@@ -146,10 +146,8 @@ class Credential:
             return self._gate.close(_no_token(type(error).__name__))
         if answer.status_code == 400 and re.search(r"(?i)identity|\bmsi\b", answer.text):
             return not_assigned(self.identity)
-        failure = _no_token(f"HTTP {answer.status_code}")
-        return self._gate.close(
-            replace(failure, retry_after=load(".transport").retry_after(answer))
-        )
+        seconds = load(".transport").retry_after(answer)
+        return self._gate.close(_no_token(f"HTTP {answer.status_code}", seconds))
 
 
 class EmulatorCredential(Credential):
@@ -161,9 +159,9 @@ class EmulatorCredential(Credential):
         return sdk.AccessTokenInfo("eyJhbGciOiJIUzI1NiJ9.e30.AA", int(time()) + 3600)
 
 
-def _no_token(answer: str) -> Failure:
+def _no_token(answer: str, retry_after: float = 0.0) -> Failure:
     reason = f"the identity endpoint gave no token ({answer})"
-    return Failure("transient", reason, _RESTART)
+    return Failure("transient", reason, _RESTART, retry_after)
 
 
 def not_assigned(identity: Identity) -> Failure:

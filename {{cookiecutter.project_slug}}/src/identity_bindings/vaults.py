@@ -193,29 +193,19 @@ class Vault:
         network, kind = "this machine's network", "User"
         if in_azure():
             network, kind = "the app's network", "ServicePrincipal"
-        join = (
-            f"{network} needs an approved private endpoint of the vault, and the vault's private DNS"
-            f' zone: `az network private-endpoint-connection list --id "{vault_id}"`'
-        )
+        join = f"{network} needs an approved private endpoint of the vault, and the vault's private"
+        join += f' DNS zone: `az network private-endpoint-connection list --id "{vault_id}"`'
         admit = f"az keyvault network-rule add --name {vault} --ip-address {address}"
         if in_azure():
-            admit = (
-                f"{join}, or a subnet that has the service endpoint Microsoft.KeyVault and that the"
-                " vault's network rules allow"
-            )
-        restore = f"`az keyvault {noun} recover {item}` recovers it if it was deleted"
-        if version:
-            restore = (
-                f"`az keyvault {noun} list-versions {item}` lists the versions that exist:"
-                f" correct the version in the declaration, or leave it out; {restore}"
-            )
-        else:
-            restore += f", `{self.create.format(vault=vault, name=name)}` creates it"
+            admit = f"{join}, or a subnet that has the service endpoint Microsoft.KeyVault and that"
+            admit += " the vault's network rules allow"
         pinned = f" --version {version}" if version else ""
-        policy = (
-            f"{{tenantId:properties.tenantId,objectId:'{reader_id}',"
-            f"permissions:{{{self.permissions}}}}}"
-        )
+        versions = f"`az keyvault {noun} list-versions {item}` lists the versions that exist:"
+        versions += " correct the version in the declaration, or leave it out"
+        recover = f"`az keyvault {noun} recover {item}` recovers it if it was deleted"
+        create = f"`{self.create.format(vault=vault, name=name)}` creates it"
+        policy = f"tenantId:properties.tenantId,objectId:'{reader_id}'"
+        policies = f"{{accessPolicies:[{{{policy},permissions:{{{self.permissions}}}}}]}}"
         return {
             "Disabled": f"az keyvault {noun} set-attributes {item}{pinned} --enabled true",
             "ForbiddenByConnection": join,
@@ -227,10 +217,10 @@ class Vault:
             f" `az keyvault show --name {vault} --query properties.tenantId`",
             # 'az keyvault set-policy' would replace what the identity may do with secrets.
             "403": f"az keyvault show --name {vault}"
-            f' --query "{{properties:{{accessPolicies:[{policy}]}}}}" --output json'
+            f' --query "{{properties:{policies}}}" --output json'
             f' | az rest --method put --url "{vault_id}/accessPolicies/add?api-version=2026-02-01"'
             " --body '@-'",
-            "404": restore,
+            "404": f"{versions}; {recover}" if version else f"{recover}, {create}",
         }
 
 

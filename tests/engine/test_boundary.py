@@ -146,13 +146,13 @@ def test_microsofts_runtime_shows_the_stand_in(project: Project) -> None:
 
 
 def test_the_directory_of_the_context_is_the_functions(project: Project) -> None:
-    where = "return context.function_directory"
+    where = "return context.function_directory + context.invocation_id"
     declared = RAISES.format("declared", "@secret()", "", ", context, api_key: str", where)
     plain = RAISES.format("plain", "", "", ", context", where)
     kept = "def kept(function):\n    @functools.wraps(function)\n    def call(*a, **k): return function(*a, **k)\n    return call\n"
     below = RAISES.format("below", "@kept\n@secret()", "async ", ", context, api_key: str", where)
     write(project, declared, plain, kept, below.replace("async def", "def"))
-    source = "def main(req, context, mySecret): return context.function_directory\n"
+    source = f"def main(req, context, mySecret): {where}\n"
     project.function("folder", HTTP, RES, key_vault(), source=source)
     project.function("no_secret", HTTP, RES, source=source.replace(", mySecret", ""))
     functions = project.load()
@@ -165,7 +165,7 @@ def test_the_directory_of_the_context_is_the_functions(project: Project) -> None
         ("folder", project.folder / "functions/folder"),
         ("no_secret", project.folder / "functions/no_secret"),
     ):
-        assert call(functions[name], context=context) == str(folder), name
+        assert call(functions[name], context=context) == f"{folder}7", name
 
 
 CALLABLES = """

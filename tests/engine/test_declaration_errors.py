@@ -223,7 +223,7 @@ def others() -> Iterator[tuple[dict[str, Any], str, str]]:
         yield content, f"entryPoint: {wrong!r}", "a function in __init__.py"
 
 
-SCRIPTS = (7, ["a"], "missing.py", "function.json", ".", "..", "circle.py")
+SCRIPTS = (7, ["a"], "missing.py", "function.json", ".", "..", "circle.py", "../../function_app.py")
 # The host keeps routes below `admin` for itself, and a function's name is its route.
 OTHERS = {f"f{number}": row for number, row in enumerate(others())}
 OTHERS["admins"] = ({"bindings": [HTTP]}, "httpTrigger.route: 'admins'", "the host's own")

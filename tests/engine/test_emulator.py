@@ -139,7 +139,7 @@ def test_its_certificate_must_be_trusted(
     functions: Callable[..., dict[str, Any]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    hasten(monkeypatch, 6, back_off=5.0)
+    hasten(monkeypatch, 3, back_off=5.0)
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
 
     with pytest.raises(Exception, match=r"certificate is not trusted.*REQUESTS_CA_BUNDLE"):

@@ -122,6 +122,10 @@ SCRIPTS: dict[str, tuple[dict[str, Any], Files]] = {
         {"scriptFile": "main.py", "entryPoint": "run_it"},
         {"main.py": PLAIN.replace("main", "run_it")},
     ),
+    "retried": (
+        {"retry": {"strategy": "fixedDelay", "maxRetryCount": 4, "delayInterval": "00:00:10"}},
+        {"__init__.py": PLAIN},
+    ),
     "empty_entry": ({"entryPoint": "", "scriptFile": ""}, {"__init__.py": PLAIN}),
     "run_file": ({}, {"run.py": PLAIN, "__init__.py": ""}),
     "only_file": ({}, {"handler.py": PLAIN}),

@@ -393,7 +393,7 @@ def test_a_proxy_that_drips_ends_in_time(
 
 
 def test_only_the_named_authority_is_trusted(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    hasten(monkeypatch, 6, back_off=5.0)
+    hasten(monkeypatch, 3, back_off=5.0)
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
 
     assert "its TLS certificate is not trusted" in read()

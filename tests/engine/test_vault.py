@@ -136,6 +136,14 @@ def test_each_refusal_has_its_reason(read: Any, fake_key_vault: FakeKeyVault, ho
     assert len(fake_key_vault.requests) <= 3
 
 
+def test_an_answer_without_a_value_is_no_answer(read: Any, fake_key_vault: FakeKeyVault) -> None:
+    fake_key_vault.fail(
+        "contoso/api-key", body=b'{"id": "https://contoso.vault.azure.net/secrets/a/1"}'
+    )
+
+    assert read().reason == "the vault gave no answer: its answer held no value"
+
+
 def test_a_token_that_is_not_accepted_is_replaced_once(
     read: Any, fake_key_vault: FakeKeyVault
 ) -> None:

@@ -31,6 +31,7 @@ SETS: dict[str, dict[str, str]] = {
     },
 }
 SHELLS = ["bash", "zsh"]
+SUBSCRIPTION = "00000000-0000-0000-0000-00000000a110"
 
 
 @pytest.fixture(params=SETS)
@@ -409,8 +410,46 @@ def test_what_is_set_in_bicep_as_documented(
     connection.write_text(text, "utf-8")
 
     declare_another_secret(project, "their-vault")
+    use_another_identity(project)
 
     run_tests(project, "tests/contract")
+
+
+def use_another_identity(project: Path) -> None:
+    """Declare, assign and give access to an identity, as documented."""
+    readme = (project / "README.md").read_text("utf-8")
+    section = readme.split("\n### Use another identity\n")[1].split("\n## ")[0]
+    assigned, access = re.findall(r"^```bicep\n(.*?)^```", section, re.M | re.S)
+    ids = {"/ID/": f"/{SUBSCRIPTION}/", "/GROUP/": "/rg-ids/", "/NAME'": "/id-other'"}
+    for name, value in ids.items():
+        assigned = assigned.replace(name, value)
+    edits = {
+        "modules/app.bicep": ("  identity: { type: 'SystemAssigned' }\n", assigned),
+        "modules/github-access.bicep": (
+            "planActions = [",
+            "planActions = [\n  'Microsoft.ManagedIdentity/userAssignedIdentities/read'",
+        ),
+    }
+    for name, (old, new) in edits.items():
+        file = project / "infra" / name
+        text = file.read_text("utf-8")
+        assert text.count(old) == 1
+        file.write_text(text.replace(old, new), "utf-8")
+    with (project / "infra/main.bicep").open("a", encoding="utf-8") as main:
+        main.write("\n" + access.replace("'NAME'", "'id-other'").replace("'GROUP'", "'rg-ids'"))
+    (identity_id,) = re.findall(r"'(/subscriptions/.*)'", assigned)
+    file = project / "src/functions/read_secret/function.json"
+    content = json.loads(file.read_text("utf-8"))
+    mine = next(one for one in content["bindings"] if one["name"] == "my_application_secret")
+    other = mine | {"name": "other", "identity": "user", "identityId": identity_id}
+    content["bindings"].append(other)
+    file.write_text(json.dumps(content), "utf-8")
+    handler = file.with_name("__init__.py")
+    text = handler.read_text("utf-8")
+    handler.write_text(
+        text.replace("my_application_secret: str,", "my_application_secret: str,\n    other: str,"),
+        "utf-8",
+    )
 
 
 NIGHTLY = """

@@ -41,7 +41,7 @@ class SecretBinding:
     @property
     def key(self) -> Hashable:
         """The same for every binding of this secret: its name in the vault has no case."""
-        return replace(self.whole, name="", secret_name=self.secret_name.lower())
+        return (self.vault_url, self.secret_name.lower(), self.secret_version, self.identity)
 
     @property
     def whole(self) -> "SecretBinding":
@@ -94,10 +94,8 @@ def refresh_secret(identifier: str) -> bool:
         Whether the app declares the newest version of this secret.
     """
     url, _, path = identifier.lower().partition("/secrets/")
-    meant = SecretBinding("", path.partition("/")[0], None, None, vault_url(url), Identity())
-    return pool.outdate(
-        lambda key: isinstance(key, SecretBinding) and replace(key, identity=Identity()) == meant
-    )
+    newest = (vault_url(url), path.partition("/")[0], None)
+    return pool.outdate(lambda key: isinstance(key, tuple) and key[:3] == newest)
 
 
 SETTING = "LOCAL_SECRETS_FILE"
@@ -125,21 +123,18 @@ def local_value(file: Path, vault: str, secret: str) -> str | None:
         return None
     try:
         entries = read_json(file)
+        if not isinstance(entries, dict):
+            raise ValueError('it is not a JSON object such as {"secret-name": "its value"}')
+        for name, value in entries.items():
+            if not isinstance(value, str | dict):
+                text = file.read_text("utf-8", "replace")
+                place = text.rfind(json.dumps(name, ensure_ascii=False))
+                line = text.count("\n", 0, max(place, 0)) + 1
+                raise ValueError(f"line {line}: the value of {name!r} is not a string or an object")
     except ValueError as error:
-        raise _wrong(file, str(error)) from None
-    if not isinstance(entries, dict):
-        raise _wrong(file, 'it is not a JSON object such as {"secret-name": "its value"}')
-    for name, value in entries.items():
-        if not isinstance(value, str | dict):
-            text = file.read_text("utf-8", "replace")
-            place = text.rfind(json.dumps(name, ensure_ascii=False))
-            line = text.count("\n", 0, max(place, 0)) + 1
-            raise _wrong(file, f"line {line}: the value of {name!r} is not a string or an object")
+        repair = f"correct it, or remove the app setting {SETTING}; then start the app again"
+        failure = Failure("denied", f"{file}: {error}", repair)
+        raise ReadError(failure) from None
     values = {name.lower(): value for name, value in entries.items()}
     value = values.get(f"{vault}/{secret}".lower(), values.get(secret.lower()))
     return json.dumps(value) if isinstance(value, dict) else value
-
-
-def _wrong(file: Path, reason: str) -> ReadError:
-    repair = f"correct it, or remove the app setting {SETTING}; then start the app again"
-    return ReadError(Failure("denied", f"{file}: {reason}", repair))

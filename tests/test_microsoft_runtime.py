@@ -14,7 +14,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from apps import Message, Host
+from runtime import Host, Message
 from support import worker
 
 ORDER = {"id": "4711", "address": "Am Kai 1", "lines": [{"article": "chair", "quantity": 4}]}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
-from apps import Host
+from runtime import Host
 
 
 class Answer(NamedTuple):

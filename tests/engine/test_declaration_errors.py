@@ -14,10 +14,11 @@ from typing import Any
 import azure.functions as func
 import folders
 import pytest
-from apps import ECHO, HTTP, RES, VALUE, Project, Protos, logged, needs_runtime
+from apps import ECHO, HTTP, RES, VALUE, Project, logged, needs_runtime
 from folders import IDENTITY, call, key_vault
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from runtime import Protos
 from support import worker
 
 HELD = "what-a-setting-holds"

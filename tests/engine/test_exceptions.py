@@ -27,7 +27,7 @@ import requests
 import sqlalchemy
 import sqlalchemy.exc
 import starlette.exceptions
-from apps import Protos
+from runtime import Protos
 from yarl import URL
 
 Boundary = Callable[[BaseException], BaseException]

@@ -12,7 +12,7 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from apps import Protos
+from runtime import Protos
 
 if sys.version_info < (3, 13):
     pytest.skip("azure-functions-runtime needs Python 3.13", allow_module_level=True)

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import HTTP, RES, Message, Project, body, logged, needs_runtime
+from apps import HTTP, RES, Project, body, logged, needs_runtime
 from folders import call, key_vault
+from runtime import Message
 from support import worker
 from support.fake_key_vault import FakeKeyVault
 

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 import recipes
-from apps import HTTP, RES, Host, Project, needs_runtime, wait_for
+from apps import HTTP, RES, Project, needs_runtime, wait_for
 from folders import key_vault
+from runtime import Host
 from support.fake_key_vault import FakeKeyVault
 
 # An event as Key Vault sends it. Source, with the names and their case:

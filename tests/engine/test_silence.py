@@ -24,8 +24,9 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from apps import FUNCTION_APP, Host, wait_for
+from apps import FUNCTION_APP, wait_for
 from folders import declare, key_vault
+from runtime import Host
 from support.fake_key_vault import FakeKeyVault
 
 App = Callable[..., dict[str, Any]]

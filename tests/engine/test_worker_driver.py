@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from apps import HTTP, Message, Project, needs_runtime
+from apps import HTTP, Project, needs_runtime
+from runtime import Message
 from support import worker
 
 OUT = {"name": "out", "type": "queue", "direction": "out", "queueName": "q", "connection": "C"}

@@ -211,7 +211,7 @@ def _pass_a_name_at_run_time(app: App, forecast: Forecast, template: Template) -
 
 
 def _name_a_deployment_as_others_do(app: App, forecast: Forecast, template: Template) -> None:
-    template["resources"]["storage"]["name"] = "storage"
+    template["resources"]["access"]["name"] = "access"
 
 
 BREAKAGES: list[tuple[Callable[[App, Forecast, Template], None], str]] = [

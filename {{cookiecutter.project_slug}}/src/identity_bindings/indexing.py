@@ -50,9 +50,8 @@ def _judge(functions: list[Function]) -> list[Function]:
         problem = Problem("app settings", host_adapter.STREAMS_SETTING, None, allowed)
         report.add_problems("app", [problem])
     fit = [function for function, declared in known.items() if _is_fit(function, declared)]
-    has_secrets = any(declared.hidden for declared in known.values() if declared)
     for function in fit:
-        if has_secrets and not known[function]:
+        if report.injections and not known[function]:
             with suppress(Exception):  # one without a signature: the worker refuses it
                 _bound(function, None)
     app_is_loaded()

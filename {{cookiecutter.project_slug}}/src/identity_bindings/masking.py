@@ -199,8 +199,8 @@ def _mask_rest(record: logging.LogRecord) -> None:
 
 
 def _mask_fields(fields: dict[str, Any], names: Iterable[str]) -> None:
-    if not _is_clean([fields[name] for name in names]):  # mostly all of them at once
-        fields.update({name: _mask_object(fields[name]) for name in names})
+    if not _is_clean([(name, fields[name]) for name in names]):  # mostly all of them at once
+        fields.update({mask(name): _mask_object(fields.pop(name)) for name in names})
 
 
 def _is_clean(value: Any) -> bool:
@@ -271,14 +271,15 @@ def without_secrets(error: BaseException) -> BaseException:
 
 
 def _is_own(error: BaseException) -> bool:
-    return isinstance(error, IdentityBindingError) and error.own
+    # Not isinstance(): it asks the exception for its class.
+    return issubclass(type(error), IdentityBindingError) and getattr(error, "own", False)
 
 
 def _http_exception() -> Any:
     return getattr(sys.modules.get("starlette.exceptions"), "HTTPException", ())
 
 
-def _stand_in(error: BaseException) -> Any:
+def _stand_in(error: Any) -> Any:
     kind: type[Exception] = Exception
     try:  # the class's own metaclass, and the exception's own methods, may raise anything
         if _is_own(error):
@@ -287,7 +288,7 @@ def _stand_in(error: BaseException) -> Any:
             return own
         name, names = mask(type(error).__name__), {"__module__": mask(str(type(error).__module__))}
         kind = type(name, (Exception,), names)
-        if not isinstance(error, _http_exception()):
+        if not issubclass(type(error), _http_exception()):
             return kind(mask(str(error)))
         http = type(name, (_http_exception(),), names)
         return http(error.status_code, _mask_object(error.detail), _mask_object(error.headers))

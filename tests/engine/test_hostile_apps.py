@@ -1,0 +1,667 @@
+"""Apps that do unusual things with handlers, logging and exceptions, in Microsoft's runtime.
+
+Each answers as it would without the engine, and nothing that it writes shows the value.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+
+import pytest
+from apps import VALUE, Project, needs_runtime
+
+HEAD = """
+import asyncio, contextlib, dataclasses, functools, io, logging, logging.config, os, sys, typing, warnings
+import azure.functions as func
+from identity_bindings import Secret, key_vault_secret
+
+app = func.FunctionApp()
+secret = functools.partial(
+    key_vault_secret, secret_name="api-key", vault_name="contoso", identity="system"
+)
+log = logging.getLogger("app")
+"""
+OK = ("200", "15")
+# Each app, and what its function `it` answers.
+APPS: dict[str, tuple[str, tuple[str, str]]] = {
+    "stack_of_decorators": (
+        """
+def retry(times):
+    def decorate(function):
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            for left in reversed(range(times)):
+                try:
+                    return function(*args, **kwargs)
+                except ValueError:
+                    if not left:
+                        raise
+        return call
+    return decorate
+
+calls = []
+
+@app.route("it")
+@retry(3)
+@functools.lru_cache(maxsize=None)
+@secret("key")
+@retry(1)
+def it(req: func.HttpRequest, key: str) -> str:
+    calls.append(1)
+    if len(calls) < 3:
+        raise ValueError(key)
+    return str(len(key))
+""",
+        OK,
+    ),
+    "partial": (
+        """
+def answer(prefix, req: func.HttpRequest, key: str, *, suffix="") -> str:
+    return f"{len(key)}{suffix}"
+
+app.function_name("it")(app.route("it")(secret("key")(functools.partial(answer, "x", suffix=""))))
+""",
+        OK,
+    ),
+    "method_of_an_instance": (
+        """
+class Handlers:
+    def __init__(self):
+        self.calls = 0
+
+    def it(self, req: func.HttpRequest, key: str) -> str:
+        self.calls += 1
+        return str(len(key))
+
+    @classmethod
+    def made(cls):
+        return cls()
+
+app.function_name("it")(app.route("it")(secret("key")(Handlers.made().it)))
+""",
+        OK,
+    ),
+    "param_spec": (
+        """
+P = typing.ParamSpec("P")
+R = typing.TypeVar("R")
+
+def timed(function: typing.Callable[P, R]) -> typing.Callable[P, R]:
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        log.info("with %s %s", args, kwargs)
+        return function(*args, **kwargs)
+    return call
+
+@app.route("it")
+@timed
+@secret("key")
+@timed
+def it(req: func.HttpRequest, key: str) -> str:
+    return str(len(key))
+""",
+        OK,
+    ),
+    "async_generator": (
+        """
+async def parts(key):
+    for part in (key[:5], key[5:]):
+        yield part
+        await asyncio.sleep(0)
+
+@app.route("it")
+@secret("key")
+async def it(req: func.HttpRequest, key: str) -> str:
+    found = [part async for part in parts(key)]
+    async with contextlib.aclosing(parts(key)) as more:
+        async for part in more:
+            break
+    return str(sum(map(len, found)))
+""",
+        OK,
+    ),
+    "dataclass": (
+        """
+@dataclasses.dataclass(frozen=True, slots=True)
+class Settings:
+    key: str
+    all: dict
+
+@app.route("it")
+@secret("key")
+def it(req: func.HttpRequest, key: str) -> str:
+    settings = Settings(key, {"nested": [key]})
+    log.error("%s", settings)
+    log.error("settings: %r", {"a": settings})
+    print(settings)
+    return str(len(settings.key))
+""",
+        OK,
+    ),
+    "pydantic": (
+        """
+import pydantic
+
+class Model(pydantic.BaseModel):
+    key: str
+    number: int = 0
+
+@app.route("it")
+@secret("key")
+def it(req: func.HttpRequest, key: str) -> str:
+    model = Model(key=key)
+    log.error("%s", model)
+    log.error(model)
+    print(model.model_dump_json(), [model])
+    try:
+        Model(key=key, number=key)
+    except pydantic.ValidationError:
+        log.exception("wrong %s", model)
+    return str(len(model.key))
+""",
+        OK,
+    ),
+    "blueprint_in_a_package": (
+        """
+from shop.orders import blueprint
+app.register_functions(blueprint)
+""",
+        OK,
+    ),
+    "handler_of_another_module": (
+        """
+from shop.handlers import it as handler
+it = app.function_name("it")(app.route("it")(handler))
+""",
+        OK,
+    ),
+    "two_functions_of_one_handler": (
+        """
+def shared(req: func.HttpRequest, key: str) -> str:
+    return str(len(key))
+
+app.function_name("other")(app.route("other")(secret("key")(shared)))
+app.function_name("it")(app.route("it")(secret("key")(shared)))
+""",
+        OK,
+    ),
+    "dict_config": (
+        """
+logging.config.dictConfig({
+    "version": 1, "disable_existing_loggers": False,
+    "formatters": {"long": {"format": "%(asctime)s %(name)s %(message)s %(custom)s", "defaults": {"custom": ""}}},
+    "filters": {"adds": {"()": "shop.logs.Adds"}},
+    "handlers": {
+        "out": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "long", "filters": ["adds"]},
+        "memory": {"class": "logging.handlers.MemoryHandler", "capacity": 2, "target": "out"},
+    },
+    "loggers": {"app": {"level": "DEBUG", "handlers": ["memory", "out"]}},
+})
+
+@app.route("it")
+@secret("key")
+def it(req: func.HttpRequest, key: str) -> str:
+    log.debug("it is %s", key)
+    log.error("it is %(key)s", {"key": key}, extra={"custom": [key]})
+    log.log(35, "%s and %d", key, 7, stack_info=True)
+    return str(len(key))
+""",
+        OK,
+    ),
+    "queue_handler": (
+        """
+import logging.handlers, queue
+records = queue.SimpleQueue()
+listener = logging.handlers.QueueListener(records, logging.StreamHandler(sys.stdout))
+log.addHandler(logging.handlers.QueueHandler(records))
+
+@app.route("it")
+@secret("key")
+def it(req: func.HttpRequest, key: str) -> str:
+    listener.start()
+    log.error("it is %s", key, extra={"key": {"k": key}})
+    try:
+        raise KeyError(key)
+    except KeyError:
+        log.exception("failed")
+    listener.stop()
+    return str(len(key))
+""",
+        OK,
+    ),
+    "rich": (
+        """
+import rich.console, rich.logging
+log.addHandler(rich.logging.RichHandler(console=rich.console.Console(width=300), rich_tracebacks=True))
+
+@app.route("it")
+@secret("key")
+def it(req: func.HttpRequest, key: str) -> str:
+    log.error("it is %s", key, extra={"markup": True})
+    try:
+        raise KeyError(key)
+    except KeyError:
+        log.exception("failed with %r", key)
+    rich.print({"key": key})
+    return str(len(key))
+""",
+        OK,
+    ),
+    "loguru": (
+        """
+from loguru import logger
+
+class Intercepts(logging.Handler):
+    def emit(self, record):
+        logger.opt(exception=record.exc_info).log(record.levelname, record.getMessage())
+
+log.addHandler(Intercepts())
+
+@app.route("it")
+@secret("key")
+def it(req: func.HttpRequest, key: str) -> str:
+    with logger.contextualize(key=key):
+        logger.error("it is {} {extra}", key, extra=[key])
+        log.error("it is %s", {"k": key})
+        try:
+            raise KeyError(key)
+        except KeyError as error:
+            logger.opt(exception=error).error("failed")
+            log.exception("failed")
+    return str(len(key))
+""",
+        OK,
+    ),
+    "structlog": (
+        """
+import structlog
+structlog.configure(processors=[
+    structlog.contextvars.merge_contextvars, structlog.processors.add_log_level,
+    structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()])
+
+@app.route("it")
+@secret("key")
+def it(req: func.HttpRequest, key: str) -> str:
+    with structlog.contextvars.bound_contextvars(key=key):
+        structlog.get_logger().error("it", value=key, all=[{key: key}])
+        try:
+            raise KeyError(key)
+        except KeyError:
+            structlog.get_logger().exception("failed")
+    return str(len(key))
+""",
+        OK,
+    ),
+    "prints": (
+        """
+@app.route("it")
+@secret("key")
+def it(req: func.HttpRequest, key: str) -> str:
+    print(key.encode(), [key.encode()], bytearray(key.encode()), memoryview(key.encode()).tobytes())
+    print(key, file=sys.stderr, flush=True, end="\\r\\n")
+    held = io.StringIO()
+    print(key, file=held)
+    with contextlib.redirect_stdout(held), contextlib.redirect_stderr(sys.__stdout__):
+        print(key)
+        print(key, file=sys.stderr)
+    with open(os.devnull, "w") as nowhere:
+        print(key, file=nowhere)
+    assert held.getvalue() == f"{key}\\n" * 2
+    try:
+        print(key, file=sys.stdout.buffer)
+    except TypeError:
+        pass
+    warnings.warn(f"deprecated: {key}")
+    return str(len(key))
+""",
+        OK,
+    ),
+    "group": (
+        """
+@app.route("it")
+@secret("key")
+async def it(req: func.HttpRequest, key: str) -> str:
+    async def fails(number):
+        raise ValueError(f"{number} {key}")
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(fails(1))
+            tasks.create_task(fails(2))
+    except* ValueError as group:
+        log.exception("failed %s", group)
+        found = group
+    raise found
+""",
+        ("exception", "ExceptionGroup: unhandled errors in a TaskGroup (2 sub-exceptions)"),
+    ),
+    "required_arguments": (
+        """
+class Refused(Exception):
+    __slots__ = ("code",)
+
+    def __init__(self, *, code, text):
+        super().__init__(f"{code}: {text}")
+        self.code = code
+
+    def __reduce__(self):
+        raise TypeError("no")
+
+@app.route("it")
+@secret("key")
+def it(req: func.HttpRequest, key: str) -> str:
+    try:
+        raise Refused(code=7, text=key)
+    except Refused as error:
+        log.error("%s %r", error, error, exc_info=error)
+        assert (error.code, str(error)) == (7, f"7: {key}")
+        raise
+""",
+        ("exception", "Refused: 7: ***"),
+    ),
+    "same_exception_again": (
+        """
+error = RuntimeError("shared")
+
+@app.route("it")
+@secret("key")
+def it(req: func.HttpRequest, key: str) -> str:
+    try:
+        raise KeyError(key)
+    except KeyError:
+        raise error
+""",
+        ("exception", "RuntimeError: shared"),
+    ),
+    "unusual_texts": (
+        """
+class Text(str):
+    def __str__(self):
+        return "shown: " + super().__str__()
+
+@app.route("it")
+@secret("key")
+def it(req: func.HttpRequest, key: str) -> str:
+    log.error(Text(key))
+    log.error("%s", Text(key))
+    log.error("%s %s", key)
+    log.error("%(a)s", {"b": key})
+    log.error(key, key, key)
+    log.error("{}".format(key), extra={key: key})
+    log.error(b"bytes %s", key.encode())
+    log.error({"key": key})
+    log.error(None, exc_info=ValueError(key))
+    return str(len(key))
+""",
+        OK,
+    ),
+    "factory_of_records": (
+        """
+class Braces(logging.LogRecord):
+    def getMessage(self):
+        return str(self.msg).format(*self.args) if self.args else str(self.msg)
+
+logging.setLogRecordFactory(Braces)
+log.addHandler(logging.StreamHandler(sys.stdout))
+
+@app.route("it")
+@secret("key")
+def it(req: func.HttpRequest, key: str) -> str:
+    log.error("it is {} and {:>20}", key, 7)
+    log.error("no arguments {}")
+    logging.setLogRecordFactory(logging.LogRecord)
+    return str(len(key))
+""",
+        OK,
+    ),
+    "adapter_and_child": (
+        """
+adapter = logging.LoggerAdapter(log, {"request": 1})
+
+class Upper(logging.LoggerAdapter):
+    def process(self, msg, kwargs):
+        return f"[{self.extra['key']}] {msg}", kwargs
+
+@app.route("it")
+@secret("key")
+def it(req: func.HttpRequest, key: str) -> str:
+    Upper(log, {"key": key}).error("it is %s", key)
+    adapter.error("it is %s", key, stacklevel=2)
+    log.getChild(key).error("child")
+    return str(len(key))
+""",
+        OK,
+    ),
+    "contexts": (
+        """
+import contextvars, threading
+current = contextvars.ContextVar("current")
+
+def work(key):
+    log.error("in a thread %s", current.get("?"))
+    raise LookupError(key)
+
+@app.route("it")
+@secret("key")
+async def it(req: func.HttpRequest, context: func.Context, key: str) -> str:
+    current.set(key)
+    with contextlib.suppress(LookupError):
+        await asyncio.to_thread(work, key)
+    thread = threading.Thread(target=work, args=(key,), name=key)
+    thread.start()
+    thread.join()
+    task = asyncio.create_task(asyncio.to_thread(work, key), name=key)
+    await asyncio.wait([task])
+    log.error("%s %s", task, context.invocation_id)
+    return str(len(key))
+""",
+        OK,
+    ),
+    "decorator_that_hides_the_function": (
+        """
+def hides(function):
+    def call(req: func.HttpRequest) -> str:
+        return function(req=req)
+    return call
+
+@app.function_name("it")
+@app.route("it")
+@hides
+@secret("key")
+def it(req: func.HttpRequest, key: str) -> str:
+    raise ValueError(key)
+""",
+        ("exception", "ValueError: ***"),
+    ),
+    "streams_of_the_app": (
+        """
+import csv, json, pprint, threading, traceback
+
+class Tee:
+    def __init__(self, stream):
+        self.stream = stream
+    def write(self, text):
+        return self.stream.write(text)
+    def flush(self):
+        self.stream.flush()
+
+sys.stdout = Tee(sys.stdout)
+logging.getLogger().addHandler(logging.StreamHandler(sys.stdout))
+threading.excepthook = lambda caught: print("died", caught.exc_value)
+
+@app.route("it")
+@secret("key")
+def it(req: func.HttpRequest, key: str) -> str:
+    json.dump({"key": key, "all": [key]}, sys.stdout)
+    csv.writer(sys.stdout).writerow([key, 1])
+    pprint.pprint({"key": key})
+    logging.error("it is %s", key)
+    try:
+        raise ValueError(key)
+    except ValueError:
+        traceback.print_exc(file=sys.stdout)
+        traceback.print_stack()
+    def dies():
+        raise LookupError(key)
+    thread = threading.Thread(target=dies)
+    thread.start()
+    thread.join()
+    return str(len(key))
+""",
+        OK,
+    ),
+    "strange_exceptions": (
+        """
+class Odd(Exception):
+    def __str__(self):
+        return 7
+
+class Lazy(Exception):
+    @property
+    def args(self):
+        raise LookupError("no args")
+
+class Meta(type):
+    def __instancecheck__(cls, one):
+        raise RuntimeError("no isinstance")
+
+class Strict(Exception, metaclass=Meta):
+    @property
+    def __class__(self):
+        raise RuntimeError("no class")
+
+@app.route("it")
+@secret("key")
+def it(req: func.HttpRequest, key: str) -> str:
+    for error in (Odd(key), Lazy(key), Strict(key), StopIteration(key), BaseExceptionGroup("g", [KeyboardInterrupt(key)])):
+        try:
+            raise error
+        except BaseException as caught:
+            assert caught is error
+            log.error("failed", exc_info=error)
+            if type(error) not in (Odd, Strict):  # which logging itself cannot show
+                log.error("failed %s", error)
+    raise Strict(key)
+""",
+        ("exception", "Strict: ***"),
+    ),
+    "context_decorator": (
+        """
+@contextlib.contextmanager
+def measured():
+    yield
+
+def adapts(function):
+    @functools.wraps(function)
+    async def call(*args, **kwargs):
+        return await asyncio.to_thread(function, *args, **kwargs)
+    return call
+
+@app.route("it")
+@adapts
+@measured()
+@secret("key")
+def it(req: "func.HttpRequest", key: "str") -> "str":
+    def inner():
+        return len(key)
+    return str(inner())
+""",
+        OK,
+    ),
+    "defaults": (
+        """
+@app.route("it")
+@secret("second")
+@secret("key")
+async def it(req: func.HttpRequest, key: str = "", *, second: typing.Optional[str] = None) -> func.HttpResponse:
+    assert key == second
+    return func.HttpResponse(str(len(key)))
+""",
+        OK,
+    ),
+    "callable_object_with_state": (
+        """
+class Handler:
+    __slots__ = ("name",)
+    def __init__(self, name):
+        self.name = name
+    async def __call__(self, req: func.HttpRequest, /, key: str) -> str:
+        return str(len(key))
+
+app.function_name("it")(app.route("it")(secret("key")(Handler("it"))))
+""",
+        OK,
+    ),
+    "secret_of_the_call": (
+        """
+@app.route("it")
+@secret("key")
+def it(req: func.HttpRequest, key: Secret | None = None) -> str:
+    log.error("%s %r %s", key, [key], vars(key))
+    print(key, dataclasses.asdict(key) if False else key)
+    return str(len(key.value))
+""",
+        OK,
+    ),
+}
+FILES = {
+    "shop/__init__.py": "",
+    "shop/orders/__init__.py": "from .routes import blueprint\n",
+    "shop/orders/routes.py": HEAD.replace("func.FunctionApp()", "None")
+    + """
+blueprint = func.Blueprint()
+
+@blueprint.route("it")
+@secret("key")
+def it(req: func.HttpRequest, key: str) -> str:
+    return str(len(key))
+""",
+    "shop/handlers/__init__.py": "from .inner import renamed as it\n",
+    "shop/handlers/inner.py": HEAD.replace("func.FunctionApp()", "None")
+    + """
+@secret("key")
+def renamed(req: func.HttpRequest, key: str) -> str:
+    return str(len(key))
+""",
+    "shop/logs.py": """
+class Adds:
+    def filter(self, record):
+        record.added = record.getMessage()
+        record.msg = f"{record.msg} [added]"
+        return True
+""",
+}
+
+
+@pytest.fixture
+def project(project: Project) -> Iterator[Project]:
+    for file, text in FILES.items():
+        project.write(file, text)
+    handlers = [*logging.getLogger().handlers]
+    yield project
+    logging.getLogger().handlers[:] = handlers
+    for name in [name for name in sys.modules if name.partition(".")[0] == "shop"]:
+        del sys.modules[name]
+    logging.getLogger("app").handlers.clear()
+
+
+@needs_runtime
+@pytest.mark.parametrize("name", APPS)
+def test_an_unusual_app(
+    project: Project,
+    name: str,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    source, expected = APPS[name]
+    project.write("function_app.py", HEAD + source)
+
+    with project.host() as host:
+        found = host.get("it")
+
+    out, err = capfd.readouterr()
+    assert (found, "errors: " + err[-3000:]) == (expected, "errors: " + err[-3000:])
+    # An exception whose text shows no value is the same object: only its text leaves.
+    fields = [{**vars(one), "exc_info": ""} for one in caplog.records]
+    assert VALUE not in out + err + caplog.text + str(fields)

@@ -135,6 +135,22 @@ def test_a_read_that_began_before_the_rotation_is_followed_by_another(
     assert rotation.reads() == before + 2
 
 
+def test_an_event_during_a_read_causes_another(
+    rotation: Rotation, handlers: dict[str, Callable[..., Any]], fake_key_vault: FakeKeyVault
+) -> None:
+    from identity_bindings import refresh_secret
+
+    before = rotation.reads()
+    fake_key_vault.latency = 0.5
+    refresh_secret(SECRET_ID)
+    wait_for(lambda: rotation.reads() == before + 1)  # the vault answers with the old value
+    rotation.rotate("second-value")
+
+    refresh_secret(SECRET_ID)
+
+    wait_for(lambda: rotation.reads() == before + 2)
+
+
 def test_refusals_cause_at_most_one_read_in_ten_seconds(
     rotation: Rotation,
     handlers: dict[str, Callable[..., Any]],

@@ -10,7 +10,6 @@ from typing import Any
 import folders
 import pytest
 from folders import call, declare, key_vault
-from support import worker
 from support.fake_key_vault import FakeKeyVault
 
 VALUE = "the-value-of-it"
@@ -21,19 +20,24 @@ def local() -> Any:
     return importlib.import_module("identity_bindings.key_vault_secrets")
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"), [("../secrets.local.json", VALUE), (" ", None), (None, None)]
+)
 def test_its_place_is_relative_to_the_folder_of_host_json(
-    local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str | None, value: Any
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    """Whatever the working directory is; without the setting there is none."""
+    (tmp_path / "secrets.local.json").write_text(json.dumps({"api-key": VALUE}))
+    (tmp_path / "src").mkdir()
+    monkeypatch.setattr(local, "APP_ROOT", tmp_path / "src")
+    monkeypatch.delenv("LOCAL_SECRETS_FILE", raising=False)
+    if setting is not None:
+        monkeypatch.setenv("LOCAL_SECRETS_FILE", setting)
+    url = "https://contoso.vault.azure.net"
 
-    found = local.local_secrets_file({"LOCAL_SECRETS_FILE": "../secrets.local.json"})
+    binding = local.SecretBinding("mySecret", "api-key", None, None, url, identity=None)
 
-    assert found.resolve() == worker.PROJECT / "secrets.local.json"
-
-
-@pytest.mark.parametrize("settings", [{}, {"LOCAL_SECRETS_FILE": " "}])
-def test_without_the_setting_there_is_none(local: Any, settings: dict[str, str]) -> None:
-    assert local.local_secrets_file(settings) is None
+    assert binding._local_value() == value
 
 
 def test_names_have_no_case_and_a_vaults_own_entry_comes_first(local: Any, tmp_path: Path) -> None:

@@ -155,8 +155,8 @@ class EmulatorCredential(Credential):
 
     def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
         """Return what looks like a token, for an hour."""
-        sdk = load("azure.core.credentials")
-        return sdk.AccessTokenInfo("eyJhbGciOiJIUzI1NiJ9.e30.AA", int(time()) + 3600)
+        token_info = load("azure.core.credentials").AccessTokenInfo
+        return token_info("eyJhbGciOiJIUzI1NiJ9.e30.AA", int(time()) + 3600)
 
 
 def _no_token(answer: str, retry_after: float = 0.0) -> Failure:

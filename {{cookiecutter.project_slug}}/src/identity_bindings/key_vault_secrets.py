@@ -5,7 +5,7 @@ On a developer's machine the local secrets file is read first.
 
 import json
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,12 @@ from .vaults import VAULT_NAME, Vault, vault_name, vault_url
 _MISSING = "The local secrets file %s does not exist. Create it to give secrets local values."
 _BY_LOGIN = "Secrets are read with the developer's own login ('az login' or 'azd auth login')."
 _open_vault = shared(Vault)
+
+SETTING = "LOCAL_SECRETS_FILE"
+"""The app setting that names the local secrets file, relative to the folder of ``host.json``."""
+
+APP_ROOT = Path(__file__).parent.parent
+"""The folder of ``host.json``."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,8 @@ class SecretBinding:
 
     def _local_value(self) -> str | None:
         """Return the local value; None if the vault or an emulator is read."""
-        file = local_secrets_file(os.environ)
+        named = os.environ.get(SETTING, "").strip()
+        file = APP_ROOT / named if named else None
         value = local_value(file, vault_name(self.vault_url), self.secret_name) if file else None
         if value is None and file and not file.exists():
             say_once(_MISSING, file)
@@ -96,19 +103,6 @@ def refresh_secret(identifier: str) -> bool:
     url, _, path = identifier.lower().partition("/secrets/")
     newest = (vault_url(url), path.partition("/")[0], None)
     return pool.outdate(lambda key: isinstance(key, tuple) and key[:3] == newest)
-
-
-SETTING = "LOCAL_SECRETS_FILE"
-"""The app setting that names the file, relative to the folder of ``host.json``."""
-
-APP_ROOT = Path(__file__).parent.parent
-"""The folder of ``host.json``."""
-
-
-def local_secrets_file(settings: Mapping[str, str]) -> Path | None:
-    """Return the file that the app settings name, whatever the working directory is."""
-    named = settings.get(SETTING, "").strip()
-    return Path(APP_ROOT, named) if named else None
 
 
 def local_value(file: Path, vault: str, secret: str) -> str | None:

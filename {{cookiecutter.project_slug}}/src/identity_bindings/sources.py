@@ -262,11 +262,9 @@ class Pool:
         self._wake.set()
 
     def close(self) -> None:
-        """End the refreshing thread. Reads that are on their way end by themselves."""
+        """Have the refreshing thread end. Reads that are on their way end by themselves."""
         self.closed = True
         self._wake.set()
-        if self._thread is not None:
-            self._thread.join(1.0)
 
     def forked(self) -> None:
         """Begin anew in a child process: no thread of the parent runs here."""

@@ -23,7 +23,6 @@ SUFFIXES = (
 _NAME = re.compile(r"(?=.{3,24}$)[A-Za-z](?:-?[A-Za-z0-9])*")
 _URI = re.compile(r"https://([^/:?#@]+)(?::443)?/?", re.IGNORECASE)
 _ALLOWED = "a vault's name (3 to 24 letters, digits and single hyphens, a letter first) or its URI"
-_CHECK = "the next read tries again; check the vault's name, its network and DNS"
 _TRY_AGAIN = "the next read tries again; https://status.azure.com shows outages"
 _EMULATOR = "the emulator must run, have the secret, and be trusted: see REQUESTS_CA_BUNDLE"
 _PARALLEL_READS = 8  # below the SDK's connection pool of 10
@@ -74,26 +73,24 @@ _REASONS = {
     "403": "no access policy of the vault allows the identity to read {noun}s",
     "404": "the vault has no such {noun} or version",
 }
-# What a part of a connection's error means, and what repairs it.
+# What a part of a connection's error means, and what repairs some of these.
 _SILENCES = {
-    "Failed to resolve": (
-        "its name does not resolve",
-        "`az keyvault show --name {vault}` shows whether the vault exists, `az keyvault recover"
-        " --name {vault}` recovers a deleted one; if it exists, check the DNS of the app's network",
-    ),
-    "CERTIFICATE_VERIFY_FAILED": (
-        "its TLS certificate is not trusted",
-        "something between the app and the vault answers instead of it, such as a proxy that"
-        " inspects TLS: exempt the vault's host name",
-    ),
-    "challenge resource": (
-        "its challenge names another service",
-        "another service answers instead of the vault: check KEY_VAULT_DNS_SUFFIX and the DNS of the"
-        " app's network",
-    ),
-    "timed out": ("it did not answer in time", _CHECK),
-    "refused": ("it refused the connection", _CHECK),
+    "Failed to resolve": "its name does not resolve",
+    "CERTIFICATE_VERIFY_FAILED": "its TLS certificate is not trusted",
+    "challenge resource": "its challenge names another service",
+    "timed out": "it did not answer in time",
+    "refused": "it refused the connection",
 }
+_REPAIRS = {
+    "Failed to resolve": "`az keyvault show --name {vault}` shows whether the vault exists,"
+    " `az keyvault recover --name {vault}` recovers a deleted one; if it exists, check the DNS of the"
+    " app's network",
+    "CERTIFICATE_VERIFY_FAILED": "something between the app and the vault answers instead of it, such"
+    " as a proxy that inspects TLS: exempt the vault's host name",
+    "challenge resource": "another service answers instead of the vault: check KEY_VAULT_DNS_SUFFIX"
+    " and the DNS of the app's network",
+}
+_CHECK = "the next read tries again; check the vault's name, its network and DNS"
 
 
 class Vault:
@@ -175,10 +172,9 @@ class Vault:
     def _silent(self, error: Exception) -> Failure:
         if isinstance(error, AnswerRefused):
             return _no_answer(str(error))
-        other = (f"the connection failed: {type(error).__name__}", _CHECK)
-        known = (meaning for sign, meaning in _SILENCES.items() if sign in str(error))
-        reason, repair = next(known, other)
-        return _no_answer(reason, repair.format(vault=self.name))
+        sign = next((sign for sign in _SILENCES if sign in str(error)), "")
+        reason = _SILENCES.get(sign, f"the connection failed: {type(error).__name__}")
+        return _no_answer(reason, _REPAIRS.get(sign, _CHECK).format(vault=self.name))
 
     def repairs(self, name: str, version: str | None, address: str) -> dict[str, str]:
         """What repairs a denial, by its code or status: a command, or a sentence.

@@ -432,3 +432,26 @@ def test_a_secret_can_be_copied(source: Any) -> None:
     one = secret("a-value", source)
     assert copy.deepcopy(one) == one
     assert dataclasses.asdict(one)["value"] == "a-value"
+
+
+def test_a_fault_of_one_source_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER"):
+        monkeypatch.setenv(name, "of-the-test")
+    errors = importlib.import_module("identity_bindings.errors")
+    pool = importlib.import_module("identity_bindings.sources").Pool()
+    reads: list[None] = []
+
+    def read() -> Any:
+        reads.append(None)
+        return errors.Reading("of-the-other", lifetime=0.1)
+
+    def fault() -> None:
+        raise LookupError("of the first")
+
+    monkeypatch.setattr(pool.source(SimpleNamespace(key="first")), "refresh", fault)
+    pool.source(SimpleNamespace(key="other", read=read))
+
+    pool.start()
+
+    wait_for(lambda: len(reads) > 2)
+    pool.close()

@@ -1,7 +1,7 @@
 """Covering arrays: few rows in which every combination of so many choices occurs at least once.
 
 Why of our own: allpairspy leaves combinations out where some are refused (of this template's it
-misses 5 pairs and 2,096 triples), and covertable wants to be told which choices each refusal is
+misses 5 pairs and 2,096 triples), and covertable has to be given the choices that each refusal is
 about, which only the template's own check knows.
 """
 

@@ -36,7 +36,7 @@ class App:
 
     functions: dict[str, list[str]]  # the types of the bindings that the host hears of
     declared: set[Declared]
-    mistakes: list[str]
+    problems: list[str]
 
 
 @dataclass(frozen=True)

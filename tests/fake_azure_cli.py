@@ -91,8 +91,8 @@ def _firewall(state: dict[str, Any]) -> str | None:
     allowed = [rule["value"] for rule in rules.get("ipRules", [])]
     if rules.get("defaultAction") != "Deny" or (f"{client}/32" in allowed and not state["slow"]):
         return None
-    told = f"Client address is not authorized\\r\\nClient address: {client}\\r\\nCaller: x"
-    return FORBIDDEN % (told, "ForbiddenByFirewall")
+    message = f"Client address is not authorized\\r\\nClient address: {client}\\r\\nCaller: x"
+    return FORBIDDEN % (message, "ForbiddenByFirewall")
 
 
 def _refuse(text: str) -> NoReturn:

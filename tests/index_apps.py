@@ -19,7 +19,7 @@ from unittest import mock
 IN_AZURE = ("CONTAINER_NAME", "IDENTITY_ENDPOINT", "WEBSITE_POD_NAME", "WEBSITE_SITE_NAME")
 
 
-# What tells a kind of declaration: its property that names what is wanted, and its type.
+# The property that names what a kind of declaration wants, and its type.
 TYPES = {"secret_name": "keyVault", "key_name": "keyVaultKey", "scope": "accessToken"}
 
 
@@ -32,7 +32,7 @@ def load(settings: dict[str, str]) -> tuple[Any, dict[str, Any]]:
 
 
 def what_it_is(declarations: Any, functions: dict[str, Any]) -> dict[str, Any]:
-    """Tell an app's functions and what they declare."""
+    """List an app's functions and what they declare."""
     worker = importlib.import_module("support.worker")
     return {
         "functions": {
@@ -73,7 +73,7 @@ def what_it_does(project: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Answer until nobody asks any more."""
+    """Answer until stdin ends."""
     for variable in IN_AZURE:
         os.environ.pop(variable, None)
     logging.disable()  # the answer says what is wrong

@@ -185,7 +185,7 @@ def storage_knows_no_keys(forecast: Forecast, want: Expected) -> Iterator[str]:
 
 
 def services_know_no_keys(forecast: Forecast, want: Expected) -> Iterator[str]:
-    """Cosmos DB and Service Bus let in identities only, and cost nothing while nobody comes."""
+    """Cosmos DB and Service Bus accept identities only, and cost nothing while they are idle."""
     for account in bicep.resources(forecast, COSMOS):
         if account["properties"] != {
             "databaseAccountOfferType": "Standard",
@@ -204,14 +204,14 @@ def logs_know_no_keys(forecast: Forecast, want: Expected) -> Iterator[str]:
     """Application Insights and its workspace take data from identities only."""
     insights, workspace = only(forecast, INSIGHTS), only(forecast, WORKSPACE)
     if insights["properties"]["DisableLocalAuth"] is not True:
-        yield "Application Insights lets in whoever has its key"
+        yield "Application Insights accepts its key"
     if workspace["properties"]["features"] != {"disableLocalAuth": True}:
-        yield "the workspace lets in whoever has its key"
+        yield "the workspace accepts its key"
     if insights["properties"]["WorkspaceResourceId"] != workspace["id"]:
         yield "Application Insights has no workspace"
 
 
-def the_site_has_no_other_door(forecast: Forecast, want: Expected) -> Iterator[str]:
+def the_site_accepts_https_and_no_passwords(forecast: Forecast, want: Expected) -> Iterator[str]:
     """HTTPS, TLS 1.2 and up, no passwords for publishing."""
     site = only(forecast, SITE)["properties"]
     if site["httpsOnly"] is not True:
@@ -255,7 +255,7 @@ def no_permission_is_a_wildcard(forecast: Forecast, want: Expected) -> Iterator[
             yield f"{one['type']} has {found}"
 
 
-# What is told: to the app, and to whoever deploys it
+# What the app and its deployer get
 
 
 def the_settings_are_exactly_these(forecast: Forecast, want: Expected) -> Iterator[str]:
@@ -366,14 +366,14 @@ def no_message_is_lost(forecast: Forecast, want: Expected) -> Iterator[str]:
 
 
 def the_alert_hears_of_a_denial_in_time(forecast: Forecast, want: Expected) -> Iterator[str]:
-    """It looks for the app's own log line every 5 min, and tells whom the deployer named."""
+    """It looks for the app's own log line every 5 min, and notifies whom the deployer named."""
     for alert in bicep.resources(forecast, ALERT):
-        told = dict(alert["properties"])
-        words = {name: told.pop(name) for name in ("displayName", "description")}
+        properties = dict(alert["properties"])
+        words = {name: properties.pop(name) for name in ("displayName", "description")}
         if not all(words.values()):
             yield f"the alert does not say what to do: {words}"
-        (condition,) = told.pop("criteria")["allOf"]
-        if told != {
+        (condition,) = properties.pop("criteria")["allOf"]
+        if properties != {
             "severity": 1,
             "scopes": [only(forecast, INSIGHTS)["id"]],
             "evaluationFrequency": "PT5M",
@@ -382,7 +382,7 @@ def the_alert_hears_of_a_denial_in_time(forecast: Forecast, want: Expected) -> I
             "autoMitigate": False,
             "actions": {"actionGroups": [want.action_group]},
         }:
-            yield f"the alert is {told}"
+            yield f"the alert is {properties}"
         if condition != {
             "query": f'traces | where message has "{bicep.alert_words()}"',
             "timeAggregation": "Count",
@@ -426,7 +426,7 @@ def zone_id(zone: str) -> str:
 
 
 def nothing_is_open(forecast: Forecast, want: Expected) -> Iterator[str]:
-    """What is made lets in nobody from outside, no trusted service of Microsoft's either."""
+    """What is created accepts no request from outside, nor of trusted services of Microsoft."""
     for kind in (STORAGE, VAULT, COSMOS):
         for one in bicep.resources(forecast, kind):
             properties = one["properties"]
@@ -596,8 +596,8 @@ def resources_of(template: Template) -> Iterator[dict[str, Any]]:
 
 
 def the_app_is_what_was_asked_for(app: App, forecast: Forecast, want: Expected) -> Iterator[str]:
-    """It loads without a mistake, with every function that the answers bring, and no other."""
-    yield from app.mistakes
+    """It loads without a problem, with every function that the answers bring, and no other."""
+    yield from app.problems
     if app.functions.keys() != want.functions:
         yield f"its functions are {sorted(app.functions)} instead of {sorted(want.functions)}"
     for one in sorted(app.declared ^ want.declared):
@@ -630,7 +630,7 @@ def one_identity_is_declared_carried_and_granted(
 def what_is_declared_is_granted_and_no_more(
     app: App, forecast: Forecast, want: Expected
 ) -> Iterator[str]:
-    """Each vault that a function names lets in the identity that it names, for what it names."""
+    """In each vault that a function names, the identity that it names has access to what it names."""
     if want.access == "granted":
         return
     needs = BY_ROLE if want.by_role else BY_POLICY
@@ -660,7 +660,7 @@ INFRASTRUCTURE = (
     logs_know_no_keys,
     nothing_that_flex_consumption_refuses_or_ignores,
     no_permission_is_a_wildcard,
-    the_site_has_no_other_door,
+    the_site_accepts_https_and_no_passwords,
     the_settings_are_exactly_these,
     nothing_secret_leaves,
     the_site_runs_on_flex_consumption,

@@ -154,8 +154,8 @@ def _declare_no_key(app: App, forecast: Forecast, template: Template) -> None:
     app.declared.remove(key)
 
 
-def _make_a_mistake(app: App, forecast: Forecast, template: Template) -> None:
-    app.mistakes.append("functions/read_secret/function.json: wrong")
+def _have_a_problem(app: App, forecast: Forecast, template: Template) -> None:
+    app.problems.append("functions/read_secret/function.json: wrong")
 
 
 def _lose_a_function(app: App, forecast: Forecast, template: Template) -> None:
@@ -177,12 +177,12 @@ def _carry_another_identity(app: App, forecast: Forecast, template: Template) ->
     }
 
 
-def _let_in_another_identity(app: App, forecast: Forecast, template: Template) -> None:
+def _grant_another_identity(app: App, forecast: Forecast, template: Template) -> None:
     (policy,) = only(forecast, f"{VAULT}/accessPolicies")["properties"]["accessPolicies"]
     policy["objectId"] = f"[reference('{choices.LITERAL_ID}', '2024-11-30').principalId]"
 
 
-def _let_in_elsewhere(app: App, forecast: Forecast, template: Template) -> None:
+def _grant_elsewhere(app: App, forecast: Forecast, template: Template) -> None:
     policy = only(forecast, f"{VAULT}/accessPolicies")
     policy["id"] = policy["id"].replace("/kv-", "/ww-")
 
@@ -220,14 +220,14 @@ BREAKAGES: list[tuple[Callable[[App, Forecast, Template], None], str]] = [
     (_declare_another_identity, "one_identity_is_declared_carried_and_granted"),
     (_declare_another_identity, "what_is_declared_is_granted_and_no_more"),
     (_declare_no_key, "what_is_declared_is_granted_and_no_more"),
-    (_make_a_mistake, "the_app_is_what_was_asked_for"),
+    (_have_a_problem, "the_app_is_what_was_asked_for"),
     (_lose_a_function, "the_app_is_what_was_asked_for"),
     (_send_a_declaration_to_the_host, "no_declaration_reaches_the_host"),
     (_start_a_function_by_nothing, "no_declaration_reaches_the_host"),
     (_carry_another_identity, "one_identity_is_declared_carried_and_granted"),
-    (_let_in_another_identity, "one_identity_is_declared_carried_and_granted"),
-    (_let_in_another_identity, "what_is_declared_is_granted_and_no_more"),
-    (_let_in_elsewhere, "what_is_declared_is_granted_and_no_more"),
+    (_grant_another_identity, "one_identity_is_declared_carried_and_granted"),
+    (_grant_another_identity, "what_is_declared_is_granted_and_no_more"),
+    (_grant_elsewhere, "what_is_declared_is_granted_and_no_more"),
     (_ask_for_a_password, "no_parameter_is_a_secret"),
     (_ask_for_a_password_in_a_module, "no_parameter_is_a_secret"),
     (_write_the_vault_again, "what_others_write_is_written_once"),

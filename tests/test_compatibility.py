@@ -146,9 +146,9 @@ def test_a_project_is_checked(bake: Bake, tmp_path: Path) -> None:
     project = Path(shutil.copytree(bake(), tmp_path / "app"))
     shutil.copy(project / "secrets.local.example.json", project / "secrets.local.json")
 
-    told = run([sys.executable, "-m", "identity_bindings", "check"], project / "src")
+    printed = run([sys.executable, "-m", "identity_bindings", "check"], project / "src")
 
-    assert re.search(r" ok +\d+ ms", told)
+    assert re.search(r" ok +\d+ ms", printed)
 
 
 @pytest.mark.usefixtures("closed_home")
@@ -263,8 +263,8 @@ def test_a_project_with_the_line_ends_of_windows(bake: Bake, tmp_path: Path) -> 
 def test_the_last_words_lead_to_the_project(tmp_path: Path) -> None:
     folder = tmp_path / "it's mein Büro $HOME"
     command = [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input"]
-    told = run([*command, "--default-config", "--output-dir", str(folder)], tmp_path)
-    (change_folder,) = re.findall("^  (cd .+)$", told, re.MULTILINE)
+    printed = run([*command, "--default-config", "--output-dir", str(folder)], tmp_path)
+    (change_folder,) = re.findall("^  (cd .+)$", printed, re.MULTILINE)
 
     shown = run(["sh", "-c", f"{change_folder} && pwd"], tmp_path)
 

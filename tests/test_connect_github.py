@@ -102,9 +102,9 @@ def test_every_az_command_names_its_output(connect: Connect) -> None:
 def test_a_fresh_run(connect: Connect) -> None:
     done = connect()
 
-    assert done.status == 0, done.told
+    assert done.status == 0, done.printed
     assert (
-        done.told
+        done.printed
         == "Deployments are approved by id-7.\nocto/app can deploy into rg-app: push to main, and approve the deployment on GitHub.\n"
     )
     branches = {"protected_branches": False, "custom_branch_policies": True}
@@ -156,7 +156,7 @@ def test_a_second_run_changes_nothing_but_who_gets_roles(
 
     second = connect("octo/app", "rg-app", "eastus")
 
-    assert second.status == 0, second.told
+    assert second.status == 0, second.printed
     for kept in ("environments", "variables", "groups"):
         assert second.state[kept] == first.state[kept]
     given = second.state["deployment"]
@@ -184,10 +184,10 @@ def test_who_approves_stays(
 
     done = connect()
 
-    assert done.status == 0, done.told
+    assert done.status == 0, done.printed
     assert done.state["environments"]["production"]["rules"].items() >= approval.items()
     names = " or ".join(f"id-{one['id']}" for one in reviewers)
-    assert f"Deployments are approved by {names}.\n" in done.told
+    assert f"Deployments are approved by {names}.\n" in done.printed
 
 
 def test_an_environment_without_reviewers_gets_one(connect: Connect, machine: Machine) -> None:
@@ -238,7 +238,7 @@ def test_what_a_deployment_reads_becomes_a_variable(connect: Connect) -> None:
 
     done = connect(answers="every-line", **given, **IDENTITY)
 
-    assert done.status == 0, done.told
+    assert done.status == 0, done.printed
     variables = done.state["variables"]["repository"]
     assert variables.items() >= {**given, "group": IDENTITY_ID}.items()
     assert "SECRET_SETTER_OBJECT_ID" not in variables
@@ -253,7 +253,7 @@ def test_a_variable_of_an_earlier_run_stays_in_force(connect: Connect) -> None:
 
     second = connect(answers="every-line", API_URL="https://new.example")
 
-    assert second.status == 0, second.told
+    assert second.status == 0, second.printed
     expected = {**given, "API_URL": "https://new.example"}
     assert second.state["deployment"].items() >= expected.items()
     assert second.state["deployment"]["APP_IDENTITY_ID"] == IDENTITY_ID
@@ -282,11 +282,11 @@ def test_a_plan_without_required_reviewers(connect: Connect, machine: Machine) -
 
     done = connect()
 
-    assert done.status == 0, done.told
-    assert "no required reviewers: what reaches main is deployed. Protect main" in done.told
+    assert done.status == 0, done.printed
+    assert "no required reviewers: what reaches main is deployed. Protect main" in done.printed
     assert "reviewers" not in done.state["environments"]["production"]["rules"]
     assert done.state["environments"]["production"]["patterns"] == ["main"]
-    assert "Private vulnerability reporting is off" in done.told
+    assert "Private vulnerability reporting is off" in done.printed
 
 
 def test_a_plan_without_rules_connects_nothing(connect: Connect, machine: Machine) -> None:
@@ -295,7 +295,7 @@ def test_a_plan_without_rules_connects_nothing(connect: Connect, machine: Machin
     done = connect()
 
     assert done.status == 1
-    assert "any branch could deploy: make the repository public, or change its plan" in done.told
+    assert "any branch could deploy: make the repository public, or change its plan" in done.printed
     assert not [call for call in done.calls if call.startswith("az ") or "variable set" in call]
 
 
@@ -304,7 +304,7 @@ def test_what_owners_of_other_groups_run_is_printed(connect: Connect, machine: M
 
     done = connect(ASSIGN_ELSEWHERE="false")
 
-    assert "The owner of their-group must run" in done.told
+    assert "The owner of their-group must run" in done.printed
     assert done.state["deployment"]["ASSIGN_ELSEWHERE"] == "false"
 
 
@@ -335,8 +335,8 @@ STEPS = {
 def assert_ended_by(done: Run, call: str) -> None:
     """Expect that the step of a call is named, and that nothing runs after the call."""
     assert done.status != 0
-    assert f"Not finished: {STEPS[call]}" in done.told
-    assert "can deploy into" not in done.told
+    assert f"Not finished: {STEPS[call]}" in done.printed
+    assert "can deploy into" not in done.printed
     assert [line for line in done.calls if call in line] == done.calls[-1:]
 
 
@@ -359,7 +359,7 @@ def test_the_run_after_an_interrupted_one_completes(
     machine.set(interrupts="")
     second = connect()
 
-    assert second.status == 0, second.told
+    assert second.status == 0, second.printed
     assert second.state["variables"]["repository"]["AZURE_RESOURCE_GROUP"] == "rg-app"
 
 
@@ -369,7 +369,7 @@ def test_without_private_reporting_it_goes_on(connect: Connect, machine: Machine
     done = connect()
 
     assert done.status == 0
-    assert "Private vulnerability reporting is off" in done.told
+    assert "Private vulnerability reporting is off" in done.printed
 
 
 @pytest.mark.parametrize("arguments", [("octo",), ("octo/app",), ("a/b", "c", "d", "e"), ("", "g")])
@@ -378,7 +378,7 @@ def test_wrong_arguments_change_nothing(connect: Connect, arguments: tuple[str, 
 
     assert done.status == 1
     usage = "Usage: scripts/connect-github.sh OWNER/REPOSITORY RESOURCE_GROUP [REGION]\n"
-    assert done.told == usage
+    assert done.printed == usage
     assert done.calls == []
 
 
@@ -386,5 +386,5 @@ def test_an_identity_that_is_not_given_changes_nothing(connect: Connect) -> None
     done = connect(answers="every-line")
 
     assert done.status != 0
-    assert "group: must be the resource id of the identity that the app runs as" in done.told
+    assert "group: must be the resource id of the identity that the app runs as" in done.printed
     assert not [call for call in done.calls if "--method" in call or not call.startswith("gh api")]

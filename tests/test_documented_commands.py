@@ -10,33 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from answers import DOCUMENTED
 from baking import TEMPLATE, Bake, run, run_tests
 
-SETS: dict[str, dict[str, str]] = {
-    "default": {},
-    "user": {"identity": "user", "identity_id": "%SHARED_ID%", "ci": "none"},
-    "existing": {"vault": "my-kv", "vault_source": "existing", "vault_access": "rbac"},
-    "granted": {
-        "vault": "my-kv",
-        "vault_source": "existing",
-        "vault_access": "granted",
-        "key": "signing-key",
-    },
-    "decorators": {
-        "programming_model": "decorators",
-        "secrets": "one,two",
-        "services": "blob-storage,cosmos-db",
-        "api_scope": "api://my-api/.default",
-        "network": "private",
-    },
-}
 SHELLS = ["bash", "zsh"]
 SUBSCRIPTION = "00000000-0000-0000-0000-00000000a110"
 
 
-@pytest.fixture(params=SETS)
+@pytest.fixture(params=DOCUMENTED)
 def project(bake: Bake, request: pytest.FixtureRequest) -> Path:
-    return bake(**SETS[request.param])
+    return bake(**DOCUMENTED[request.param])
 
 
 @pytest.fixture(params=SHELLS)
@@ -98,9 +81,9 @@ def test_the_commands_for_windows_are_those_of_make(project: Path) -> None:
 
     assert {target for target, _ in rows} == {"test", "format", "lint", "lock", "check"}
     for target, commands in rows:
-        told = re.findall(r"\.venv\\Scripts\\python ([^`]+)`", commands)
+        printed = re.findall(r"\.venv\\Scripts\\python ([^`]+)`", commands)
         expected = [command.replace(" --quiet", "") for command in recipes[target]]
-        assert [command.replace("\\", "/") for command in told] == expected
+        assert [command.replace("\\", "/") for command in printed] == expected
 
 
 # Local runs
@@ -310,7 +293,7 @@ def test_the_azure_cli_parses_every_command(bake: Bake, azure_cli: Path, tmp_pat
     stubs = tmp_path / "stubs"
     environment = stub(stubs, "azd", "func", "curl", "make", "python3", script=AZURE)
     stub(stubs, "az", script=PARSE.format(cli=azure_cli))
-    pages = [bake(**answers) / "README.md" for answers in SETS.values()]
+    pages = [bake(**answers) / "README.md" for answers in DOCUMENTED.values()]
     pages += [TEMPLATE / "docs" / name for name in ("enterprise.md", "existing-apps.md")]
     found = {block for page in pages for block in blocks(page, "sh") if re.search(r"\baz ", block)}
 

@@ -167,7 +167,7 @@ def check_project(project: Path, answers: Answers) -> None:
     check_texts(texts, answer)
     assert not any(file.is_symlink() for file in files)
     assert not any(re.search(r"[^A-Za-z0-9_./-]", name) for name in texts)
-    free = {  # where a text stands that may hold anything
+    free = {  # where text of any kind is
         "README.md": texts["README.md"].partition("```mermaid")[0],
         ".devcontainer/devcontainer.json": json.dumps(answer["project_name"], ensure_ascii=False),
     }

@@ -132,10 +132,10 @@ def test_check_reads_a_local_value(owner: Owner) -> None:
     settings = {"IsEncrypted": False, "Values": values}
     (owner.app / "local.settings.json").write_text(json.dumps(settings), "utf-8")
 
-    told = owner.run(block(heading, "sh"))
+    printed = owner.run(block(heading, "sh"))
 
-    assert "secret 'api-key' of vault 'https://my-kv.vault.azure.net'" in told
-    assert " ok" in told
+    assert "secret 'api-key' of vault 'https://my-kv.vault.azure.net'" in printed
+    assert " ok" in printed
 
 
 def test_the_way_back(owner: Owner) -> None:

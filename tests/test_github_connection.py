@@ -86,7 +86,7 @@ def test_the_subject_is_what_the_tokens_of_the_repository_say(
     """From GitHub's answer, through the script, to what Bicep predicts."""
     machine = Machine(tmp_path / "bin", subject=answer)
     done = machine.run("bash", bake() / "scripts/connect-github.sh", "octo/app", "rg-app")
-    assert done.status == 0, done.told
+    assert done.status == 0, done.printed
     given = {name: done.state["deployment"][name] for name in CONNECTION if "GITHUB" in name}
 
     prediction = predict(compiler, bake(), **given)

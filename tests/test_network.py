@@ -41,7 +41,7 @@ def test_zones_have_the_names_of_their_cloud(cloud: str) -> None:
     for zone, name in zip(ZONES.values(), names, strict=False):
         known = zone.replace("environment().portal", f"'https://portal.azure.{domains['portal']}'")
         known = re.sub(r"environment\(\)\.suffixes\.(\w+)", lambda m: repr(domains[m[1]]), known)
-        assert eval(known, functions) == f"privatelink.{name}"  # an expression of ours
+        assert eval(known, functions) == f"privatelink.{name}"
 
 
 def test_deployments_do_not_race_or_undo_what_others_attached(bake: Bake, compiler: Any) -> None:

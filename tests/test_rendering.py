@@ -83,7 +83,7 @@ def test_every_template_renders_for_every_two_answers(bake: Bake, answers: dict[
 
 @pytest.fixture(scope="session")
 def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What mypy found out about libraries, which are the same for every project."""
+    """What mypy knows of libraries, which are the same for every project."""
     return tmp_path_factory.mktemp("mypy")
 
 

@@ -1,4 +1,4 @@
-"""scripts/retry_deployment.py repeats a deployment for one error alone, and not for ever."""
+"""scripts/retry_deployment.py repeats a deployment for one error only, and for a limited time."""
 
 import re
 import subprocess

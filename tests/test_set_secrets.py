@@ -103,8 +103,8 @@ class Azure:
     def run(self, *arguments: str, given: bytes = b"") -> tuple[int, str]:
         """Run the script without its pauses, and give how it ended and what it said."""
         script = self.start(*arguments, stdin=subprocess.PIPE)
-        told, _ = script.communicate(given, timeout=120)
-        return script.returncode, told.decode()
+        printed, _ = script.communicate(given, timeout=120)
+        return script.returncode, printed.decode()
 
     def start(self, *arguments: str, **options: Any) -> "subprocess.Popen[bytes]":
         code = (
@@ -121,6 +121,16 @@ class Azure:
             start_new_session=True,
             **options,
         )
+
+    def start_and_hang(self) -> "subprocess.Popen[bytes]":
+        """Start the script, and wait until it sets the secret, which does not end."""
+        self.set(hangs=True)
+        script = self.start(*FROM_STDIN, stdin=subprocess.PIPE)
+        assert script.stdin
+        script.stdin.write(b"value")
+        script.stdin.close()
+        _until((self.folder / "hanging").exists)
+        return script
 
 
 @pytest.fixture
@@ -149,17 +159,17 @@ def test_every_byte_arrives(azure: Azure, tmp_path: Path, value: str) -> None:
 
     for path, given in ((str(file), b""), ("-", value.encode())):
         azure.set(values={})
-        status, told = azure.run("--vault", "my-kv", SECRET, "--file", path, given=given)
+        status, printed = azure.run("--vault", "my-kv", SECRET, "--file", path, given=given)
 
-        assert status == 0, told
+        assert status == 0, printed
         assert azure.now["values"] == {SECRET: value}
 
 
 def test_no_program_is_given_the_value(azure: Azure) -> None:
-    _, told = azure.run(*FROM_STDIN, given=b"s3cret-value")
+    _, printed = azure.run(*FROM_STDIN, given=b"s3cret-value")
 
     assert azure.now["values"] == {SECRET: "s3cret-value"}
-    assert "s3cret" not in azure.calls + told
+    assert "s3cret" not in azure.calls + printed
 
 
 def test_on_a_terminal_it_asks_for_what_has_no_value(azure: Azure) -> None:
@@ -172,11 +182,11 @@ def test_on_a_terminal_it_asks_for_what_has_no_value(azure: Azure) -> None:
     asked = _read_until(terminal, f"{SECRET}: ")
     os.write(terminal, b"s3cret value\n")
     assert script.stdout
-    told = script.stdout.read().decode() + asked
+    printed = script.stdout.read().decode() + asked
 
-    assert script.wait(30) == 0, told
-    assert f"{SECRET}  has no value" in told
-    assert "s3cret" not in told
+    assert script.wait(30) == 0, printed
+    assert f"{SECRET}  has no value" in printed
+    assert "s3cret" not in printed
     assert azure.now["values"][SECRET] == "s3cret value"
 
 
@@ -196,9 +206,9 @@ def _read_until(terminal: int, text: str) -> str:
 def test_where_everything_has_a_value_it_says_so_and_asks_nothing(closed: Azure) -> None:
     closed.set(values={SECRET.upper(): "x", "another": "y"})  # names have no case
 
-    status, told = closed.run("--vault", "my-kv")
+    status, printed = closed.run("--vault", "my-kv")
 
-    assert (status, told) == (0, f"my-kv.vault.azure.net  {SECRET}  has a value\n")
+    assert (status, printed) == (0, f"my-kv.vault.azure.net  {SECRET}  has a value\n")
     assert closed.is_as_before()
 
 
@@ -224,11 +234,11 @@ def test_where_everything_has_a_value_it_says_so_and_asks_nothing(closed: Azure)
 def test_what_is_wrong_is_said_and_nothing_is_opened(
     closed: Azure, arguments: tuple[str, ...], given: bytes, sentence: str
 ) -> None:
-    status, told = closed.run(*arguments, given=given)
+    status, printed = closed.run(*arguments, given=given)
 
     assert status in (1, 2)
-    assert sentence in told
-    assert "Traceback" not in told
+    assert sentence in printed
+    assert "Traceback" not in printed
     assert closed.is_as_before()
 
 
@@ -257,13 +267,13 @@ def test_a_closed_vault_is_opened_for_this_machine_and_closed_again(
     private.set_network(**network)
     private.set(clients=2 * clients, slow=3)
 
-    status, told = private.run(*FROM_STDIN, given=b"value")
+    status, printed = private.run(*FROM_STDIN, given=b"value")
 
-    assert status == 0, told
+    assert status == 0, printed
     assert private.now["values"] == {SECRET: "value"}
     assert private.is_as_before() or "networkAcls" not in network
     access = network["publicNetworkAccess"]
-    assert told.endswith(f"my-kv is as before: public network access is {access}.\n")
+    assert printed.endswith(f"my-kv is as before: public network access is {access}.\n")
     # It was open for this machine alone: the firewall refused everybody else all the time.
     bodies = [json.loads(body) for body in (private.folder / "bodies").read_text().splitlines()]
     opened = [one["properties"] for one in bodies if "opened-for-set-secrets" in one["tags"]]
@@ -277,11 +287,11 @@ def test_a_vault_of_others_is_not_opened(closed: Azure) -> None:
     closed.state["vault"]["tags"] = {"owner": "us", "opened-for-set-secrets": "Enabled/Allow"}
     closed.set()
 
-    status, told = closed.run(*FROM_STDIN, given=b"value")
+    status, printed = closed.run(*FROM_STDIN, given=b"value")
 
     assert status == 1
-    assert "This project did not create my-kv" in told
-    assert "run this from a network that has access" in told
+    assert "This project did not create my-kv" in printed
+    assert "run this from a network that has access" in printed
     assert "patch" not in closed.calls
 
 
@@ -293,9 +303,9 @@ def test_its_own_vault_needs_no_tag(bake: Bake, tmp_path: Path, answers: dict[st
     (tmp_path / "azd").write_text("#!/bin/sh\necho my-kv\n")
     (tmp_path / "azd").chmod(0o755)
 
-    status, told = azure.run(SECRET, "--file", "-", given=b"value")
+    status, printed = azure.run(SECRET, "--file", "-", given=b"value")
 
-    assert status == 0, told
+    assert status == 0, printed
     assert azure.is_as_before()
 
 
@@ -312,11 +322,11 @@ def test_in_the_network_nothing_is_opened(private: Azure) -> None:
 def test_a_refusal_closes_the_vault(closed: Azure, says: str) -> None:
     closed.set(says=f"Forbidden({says})")
 
-    status, told = closed.run(*FROM_STDIN, given=b"value")
+    status, printed = closed.run(*FROM_STDIN, given=b"value")
 
     assert status == 1
-    assert f"ERROR: Forbidden({says})" in told
-    assert ("This login has no right to set secrets in my-kv." in told) == (says != "Conflict")
+    assert f"ERROR: Forbidden({says})" in printed
+    assert ("This login has no right to set secrets in my-kv." in printed) == (says != "Conflict")
     assert closed.is_as_before()
 
 
@@ -324,10 +334,10 @@ def test_a_deleted_secret_is_recovered_first(closed: Azure) -> None:
     """From outside of its network, `az keyvault secret recover` would be refused."""
     closed.set(deleted=[SECRET])
 
-    status, told = closed.run(*FROM_STDIN, given=b"value")
+    status, printed = closed.run(*FROM_STDIN, given=b"value")
 
-    assert status == 0, told
-    assert f"{SECRET} was deleted. Recovering it" in told
+    assert status == 0, printed
+    assert f"{SECRET} was deleted. Recovering it" in printed
     assert closed.now["deleted"] == []
     assert closed.now["values"] == {SECRET: "value"}
     assert closed.is_as_before()
@@ -336,10 +346,10 @@ def test_a_deleted_secret_is_recovered_first(closed: Azure) -> None:
 def test_it_gives_up_and_closes(closed: Azure) -> None:
     closed.set(slow=1000)
 
-    status, told = closed.run(*FROM_STDIN, given=b"value")
+    status, printed = closed.run(*FROM_STDIN, given=b"value")
 
     assert status == 1
-    assert "ForbiddenByFirewall" in told
+    assert "ForbiddenByFirewall" in printed
     assert closed.is_as_before()
 
 
@@ -350,13 +360,13 @@ def test_where_closing_fails_it_says_so_and_the_next_run_closes(
     """Also the one that has no terminal or does not find its file."""
     closed.set(patches=2)  # open, and give an address access
 
-    status, told = closed.run(*FROM_STDIN, given=b"value")
+    status, printed = closed.run(*FROM_STDIN, given=b"value")
 
     assert status == 1
     assert closed.now["vault"]["properties"]["publicNetworkAccess"] == "Enabled"
-    assert "my-kv MAY STILL BE OPEN for this machine's address. Run this script again" in told
-    assert "az keyvault update --name my-kv --public-network-access Disabled" in told
-    assert "az keyvault network-rule remove --name my-kv --ip-address 203.0.113.7/32" in told
+    assert "my-kv MAY STILL BE OPEN for this machine's address. Run this script again" in printed
+    assert "az keyvault update --name my-kv --public-network-access Disabled" in printed
+    assert "az keyvault network-rule remove --name my-kv --ip-address 203.0.113.7/32" in printed
 
     closed.change(patches=1)
     assert closed.run("--vault", "my-kv", *arguments)[0] == status
@@ -365,12 +375,7 @@ def test_where_closing_fails_it_says_so_and_the_next_run_closes(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interruption_closes(closed: Azure, number: signal.Signals) -> None:
-    closed.set(hangs=True)
-    script = closed.start(*FROM_STDIN, stdin=subprocess.PIPE)
-    assert script.stdin
-    script.stdin.write(b"value")
-    script.stdin.close()
-    _until((closed.folder / "hanging").exists)
+    script = closed.start_and_hang()
     opened = closed.now["vault"]
 
     os.killpg(script.pid, number)  # as a terminal does
@@ -381,22 +386,17 @@ def test_an_interruption_closes(closed: Azure, number: signal.Signals) -> None:
 
 
 def test_after_a_run_was_killed_the_next_one_closes(closed: Azure) -> None:
-    closed.set(hangs=True)
-    script = closed.start(*FROM_STDIN, stdin=subprocess.PIPE)
-    assert script.stdin
-    script.stdin.write(b"value")
-    script.stdin.close()
-    _until((closed.folder / "hanging").exists)
+    script = closed.start_and_hang()
     os.killpg(script.pid, signal.SIGKILL)
     script.wait(30)
     assert closed.now["vault"]["properties"]["publicNetworkAccess"] == "Enabled"
 
     closed.change(hangs=False)
-    status, told = closed.run(*FROM_STDIN, given=b"value")
+    status, printed = closed.run(*FROM_STDIN, given=b"value")
 
     assert status == 0
     assert closed.is_as_before()
-    assert told.endswith("my-kv is as before: public network access is Disabled.\n")
+    assert printed.endswith("my-kv is as before: public network access is Disabled.\n")
 
 
 def test_two_runs_at_the_same_time_leave_it_closed(closed: Azure) -> None:
@@ -418,10 +418,10 @@ def test_the_network_of_an_existing_vault_is_not_touched(bake: Bake, tmp_path: P
     azure = Azure(project, tmp_path)
     azure.set_network(**CLOSED)
 
-    status, told = azure.run(SECRET, "--file", "-", given=b"value")
+    status, printed = azure.run(SECRET, "--file", "-", given=b"value")
 
     assert status == 1
-    assert "run this from a network that has access to it" in told
+    assert "run this from a network that has access to it" in printed
     assert azure.is_as_before()
 
 

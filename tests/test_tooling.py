@@ -9,30 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from answers import IDENTITY_ID
+from answers import DOCUMENTED
 from baking import TEMPLATE, Bake, run
 from terminal import Terminal
 
 from local_extensions.answers import QUESTIONS
 
-SETS: dict[str, dict[str, str]] = {
-    "default": {},
-    "parameter": {"identity": "user", "identity_id": "%SHARED_ID%", "ci": "none"},
-    "existing": {"vault": "my-kv", "vault_source": "existing", "vault_access": "rbac"},
-    "decorators": {
-        "programming_model": "decorators",
-        "identity": "user",
-        "identity_id": IDENTITY_ID,
-        "secrets": "one,two",
-        "api_scope": "api://my-api/.default",
-        "network": "private",
-    },
-}
 
-
-@pytest.fixture(params=SETS)
-def project(bake: Bake, request: pytest.FixtureRequest) -> Path:
-    return bake(**SETS[request.param])
+@pytest.fixture(params=DOCUMENTED)
+def answers(request: pytest.FixtureRequest) -> dict[str, str]:
+    return DOCUMENTED[request.param]
 
 
 def read(file: Path) -> Any:

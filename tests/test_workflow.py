@@ -165,7 +165,7 @@ def test_the_functions_in_azure_are_those_that_the_tests_found(
         AZURE_RESOURCE_GROUP="rg-app",
     )  # fmt: skip
 
-    assert done.status == 0, done.told
+    assert done.status == 0, done.printed
     (upload,) = (call for call in done.calls if "config-zip" in call)
     assert "--name func-app --src app.zip --build-remote true" in upload
     assert done.state["uploaded"]
@@ -180,7 +180,7 @@ def test_a_function_that_is_missing_in_azure_is_named(bake: Bake, deployment: Ma
     )  # fmt: skip
 
     assert done.status == 1
-    assert "Missing in Azure: second. Unexpected: unexpected" in done.told
+    assert "Missing in Azure: second. Unexpected: unexpected" in done.printed
     assert len([call for call in done.calls if "function list" in call]) == 20
 
 

@@ -39,7 +39,7 @@ class Run(NamedTuple):
     """How a script ended, what it called, and what there is afterwards."""
 
     status: int
-    told: str
+    printed: str
     calls: list[str]
     state: dict[str, Any]
 

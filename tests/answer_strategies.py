@@ -299,9 +299,9 @@ def answer_sets(draw: st.DrawFn) -> AnswerSet:
     hostile = draw(st.just(set[str]()) | prompts)
     for prompt in sorted(hostile):
         no_text = way != "arguments" and draw(st.integers(0, 4)) == 0
-        answers[prompt] = draw(
-            st.sampled_from([{"a": "b"}, [{}]]) if no_text else dubious(answers[prompt])
-        )
+        # With a list of mappings for a choice in the config, cookiecutter itself ends in an error.
+        others = [{"a": "b"}] if way == "config" and prompt in CHOICES else [{"a": "b"}, [{}]]
+        answers[prompt] = draw(st.sampled_from(others) if no_text else dubious(answers[prompt]))
     if way != "replay" and draw(st.integers(0, 5)) == 0:
         del answers["project_slug"]  # derived from the name, which may make a wrong one
         hostile.add("project_slug")

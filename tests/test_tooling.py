@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from answers import DOCUMENTED
-from baking import TEMPLATE, Bake, run
+from baking import TEMPLATE, run
 from terminal import Terminal
 
 from local_extensions.answers import QUESTIONS

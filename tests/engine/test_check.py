@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import AZURE, ECHO, HTTP, RES, Project
+from apps import AZURE, ECHO, HTTP, RES, VALUE, Project
 from folders import IDENTITY, key_vault
 from support import worker
 from support.fake_key_vault import SUFFIXES, FakeKeyVault
 
-VALUE = "the-value-of-it"
 DAY = 86_400
 # Leads a new process to the fake_key_vault, as the fake Key Vault leads this one.
 REDIRECT = """

@@ -13,13 +13,12 @@ from typing import Any
 
 import azure.functions as func
 import pytest
+from apps import ECHO, VALUE
 from folders import call, declare, key_vault, load_folder
 from support import worker
 from support.fake_key_vault import FakeKeyVault
 
 App = Callable[..., dict[str, Any]]
-VALUE = "the-value-of-it"
-ECHO = "def main(req, mySecret):\n    return mySecret\n"
 PAIR = "{0}def main(req, user, password):\n    return user + ' ' + password\n"
 
 

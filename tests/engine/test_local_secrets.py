@@ -9,10 +9,9 @@ from typing import Any
 
 import folders
 import pytest
+from apps import VALUE
 from folders import call, declare, key_vault
 from support.fake_key_vault import FakeKeyVault
-
-VALUE = "the-value-of-it"
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from apps import logged
+from apps import VALUE, logged
 
 
 @pytest.fixture
@@ -91,7 +91,6 @@ def record(masking: Any, caplog: pytest.LogCaptureFixture) -> Callable[..., logg
     return log
 
 
-VALUE = "the-value-of-it"
 Log = Callable[..., logging.LogRecord]
 
 

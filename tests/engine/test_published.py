@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import HTTP, RES, Project, body, logged, needs_runtime
+from apps import HTTP, RES, VALUE, Project, body, logged, needs_runtime
 from folders import call, key_vault
 from runtime import Message
 from support import worker
 from support.fake_key_vault import FakeKeyVault
 
-VALUE = "the-value-of-it"
 OTHER_VALUE = "another-value-of-it"
 # The declaration as it is published for Azure Functions, and a handler.
 DECLARATION = """{

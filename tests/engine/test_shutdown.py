@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import engine_threads, hasten, wait_for
+from apps import ECHO, engine_threads, hasten, wait_for
 from folders import declare, key_vault
 from support import worker
 from support.fake_key_vault import FakeKeyVault
 
-ECHO = "def main(req, mySecret):\n    return mySecret\n"
 App = Callable[..., dict[str, Any]]
 
 

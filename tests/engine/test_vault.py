@@ -10,10 +10,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from apps import VALUE
 from faults import CLOSED
 from support.fake_key_vault import FakeKeyVault
 
-VALUE = "the-value-of-it"
 LONGEST = 6 * 3600.0
 
 

@@ -1,4 +1,4 @@
-"""The engine stays small enough to be read: it is in every project."""
+"""The engine and the tests of a project stay small enough to be read."""
 
 import ast
 import io
@@ -6,13 +6,14 @@ import tokenize
 from collections.abc import Callable
 from pathlib import Path
 
-from baking import TEMPLATE
+from baking import TEMPLATE, Bake
 
 ENGINE = TEMPLATE / "{{cookiecutter.project_slug}}" / "src" / "identity_bindings"
 OPTIONAL = {"keys.py", "access_tokens.py"}
 MOST_LINES_OF_CODE = 2_574
 MOST_FILES = 22
 MOST_LINES_OF_A_FILE = 300
+MOST_LINES_OF_TESTS = 1_000  # of a project with the default answers, blank lines and comments too
 
 _NO_CODE = {
     tokenize.COMMENT,
@@ -59,3 +60,13 @@ def test_the_engine_is_within_its_budget(
     assert 10 < len(files) <= MOST_FILES
     assert code <= MOST_LINES_OF_CODE
     assert longest <= MOST_LINES_OF_A_FILE
+
+
+def test_the_tests_of_a_project_are_within_their_budget(
+    bake: Bake, record_testsuite_property: Callable[[str, object], None]
+) -> None:
+    tests = bake() / "tests"
+    lines = sum(len(file.read_text("utf-8").splitlines()) for file in tests.rglob("*.py"))
+    record_testsuite_property("project.lines_of_tests", lines)
+
+    assert lines <= MOST_LINES_OF_TESTS

@@ -432,6 +432,10 @@ def blob_without_event_grid(owner: Owner) -> None:
     owner.add("on_upload", {name: one for name, one in BLOB.items() if name != "source"})
 
 
+def parameter_for_a_setting(owner: Owner) -> None:
+    owner.add("nightly", TIMER | {"schedule": "%location%"})  # of main.bicep, and no app setting
+
+
 RED_INFRA: dict[Callable[[Owner], None], tuple[str, ...]] = {
     vault_without_a_grant: (
         r"a function \(elsewhere, extra\) needs 'secrets: get' in the vault"
@@ -447,6 +451,7 @@ RED_INFRA: dict[Callable[[Owner], None], tuple[str, ...]] = {
         r"on_order: queueTrigger needs queues and tables of the host: set"
         r" `param storageQueuesAndTables = true` in infra/main.bicepparam",
     ),
+    parameter_for_a_setting: (r"nightly, timer: infra/ has no app setting \{'location'\}",),
     blob_without_event_grid: (
         r"on_upload: on Flex Consumption a blobTrigger needs source EventGrid",
     ),

@@ -82,12 +82,11 @@ def test_no_binding_has_a_misspelt_type_or_property(declared: Declared) -> None:
 def test_every_setting_of_a_binding_is_defined(declared: Declared) -> None:
     known = worker.declared_settings()
     for function, binding in _bindings():
-        for value in filter(lambda one: isinstance(one, str), binding.values()):
-            for setting in re.findall("%([^%]+)%", value):
-                assert setting in known, (
-                    f"{function}, {binding['name']}: {value!r}: no app setting {setting!r} in"
-                    " infra/ or in src/local.settings.json: correct the name, or define it in infra/"
-                )
+        for setting in re.findall(r"%([\w.:-]+)%", str(binding)):
+            assert setting in known, (
+                f"{function}, {binding['name']}: '%{setting}%': no app setting {setting!r} in infra/"
+                " or in src/local.settings.json: correct the name, or define it in infra/"
+            )
 
 
 def test_every_declared_value_arrives(declared: Declared) -> None:

@@ -192,11 +192,13 @@ def test_every_connection_is_by_the_identity_of_the_app(
     settings = bicep.app_settings(snapshot)
     by_user = set() if "system" in assigned(snapshot) else {"credential", "clientId"}
 
-    for function, binding, name, (address, _) in filter(lambda one: one[2], bindings):
+    for function, binding, name, (address, _) in bindings:
+        unknown = set(re.findall(r"%([\w.:-]+)%", str(binding))) - settings.keys()
+        assert not unknown, f"{function}, {binding['name']}: infra/ has no app setting {unknown}"
         assert name not in settings, f"{name} is a connection string: use an identity, {name}__…"
         found = {one.removeprefix(f"{name}__") for one in settings if one.startswith(f"{name}__")}
         needed = {address} | by_user if address and name != HOST else set()
-        assert found and needed <= found, (
+        assert not name or (found and needed <= found), (
             f"{function}: the connection {name!r} of {binding['type']} is not configured: add"
             f" {name}__{', '.join(sorted(needed)) or '…'} to infra/modules/settings.bicep"
         )

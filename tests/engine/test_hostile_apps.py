@@ -56,33 +56,6 @@ def it(req: func.HttpRequest, key: str) -> str:
 """,
         OK,
     ),
-    "partial": (
-        """
-def answer(prefix, req: func.HttpRequest, key: str, *, suffix="") -> str:
-    return f"{len(key)}{suffix}"
-
-app.function_name("it")(app.route("it")(secret("key")(functools.partial(answer, "x", suffix=""))))
-""",
-        OK,
-    ),
-    "method_of_an_instance": (
-        """
-class Handlers:
-    def __init__(self):
-        self.calls = 0
-
-    def it(self, req: func.HttpRequest, key: str) -> str:
-        self.calls += 1
-        return str(len(key))
-
-    @classmethod
-    def made(cls):
-        return cls()
-
-app.function_name("it")(app.route("it")(secret("key")(Handlers.made().it)))
-""",
-        OK,
-    ),
     "param_spec": (
         """
 P = typing.ParamSpec("P")
@@ -119,24 +92,6 @@ async def it(req: func.HttpRequest, key: str) -> str:
         async for part in more:
             break
     return str(sum(map(len, found)))
-""",
-        OK,
-    ),
-    "dataclass": (
-        """
-@dataclasses.dataclass(frozen=True, slots=True)
-class Settings:
-    key: str
-    all: dict
-
-@app.route("it")
-@secret("key")
-def it(req: func.HttpRequest, key: str) -> str:
-    settings = Settings(key, {"nested": [key]})
-    log.error("%s", settings)
-    log.error("settings: %r", {"a": settings})
-    print(settings)
-    return str(len(settings.key))
 """,
         OK,
     ),
@@ -209,132 +164,6 @@ def it(req: func.HttpRequest, key: str) -> str:
     return str(len(key))
 """,
         OK,
-    ),
-    "queue_handler": (
-        """
-import logging.handlers, queue
-records = queue.SimpleQueue()
-listener = logging.handlers.QueueListener(records, logging.StreamHandler(sys.stdout))
-log.addHandler(logging.handlers.QueueHandler(records))
-
-@app.route("it")
-@secret("key")
-def it(req: func.HttpRequest, key: str) -> str:
-    listener.start()
-    log.error("it is %s", key, extra={"key": {"k": key}})
-    try:
-        raise KeyError(key)
-    except KeyError:
-        log.exception("failed")
-    listener.stop()
-    return str(len(key))
-""",
-        OK,
-    ),
-    "rich": (
-        """
-import rich.console, rich.logging
-log.addHandler(rich.logging.RichHandler(console=rich.console.Console(width=300), rich_tracebacks=True))
-
-@app.route("it")
-@secret("key")
-def it(req: func.HttpRequest, key: str) -> str:
-    log.error("it is %s", key, extra={"markup": True})
-    try:
-        raise KeyError(key)
-    except KeyError:
-        log.exception("failed with %r", key)
-    rich.print({"key": key})
-    return str(len(key))
-""",
-        OK,
-    ),
-    "loguru": (
-        """
-from loguru import logger
-
-class Intercepts(logging.Handler):
-    def emit(self, record):
-        logger.opt(exception=record.exc_info).log(record.levelname, record.getMessage())
-
-log.addHandler(Intercepts())
-
-@app.route("it")
-@secret("key")
-def it(req: func.HttpRequest, key: str) -> str:
-    with logger.contextualize(key=key):
-        logger.error("it is {} {extra}", key, extra=[key])
-        log.error("it is %s", {"k": key})
-        try:
-            raise KeyError(key)
-        except KeyError as error:
-            logger.opt(exception=error).error("failed")
-            log.exception("failed")
-    return str(len(key))
-""",
-        OK,
-    ),
-    "structlog": (
-        """
-import structlog
-structlog.configure(processors=[
-    structlog.contextvars.merge_contextvars, structlog.processors.add_log_level,
-    structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()])
-
-@app.route("it")
-@secret("key")
-def it(req: func.HttpRequest, key: str) -> str:
-    with structlog.contextvars.bound_contextvars(key=key):
-        structlog.get_logger().error("it", value=key, all=[{key: key}])
-        try:
-            raise KeyError(key)
-        except KeyError:
-            structlog.get_logger().exception("failed")
-    return str(len(key))
-""",
-        OK,
-    ),
-    "prints": (
-        """
-@app.route("it")
-@secret("key")
-def it(req: func.HttpRequest, key: str) -> str:
-    print(key.encode(), [key.encode()], bytearray(key.encode()), memoryview(key.encode()).tobytes())
-    print(key, file=sys.stderr, flush=True, end="\\r\\n")
-    held = io.StringIO()
-    print(key, file=held)
-    with contextlib.redirect_stdout(held), contextlib.redirect_stderr(sys.__stdout__):
-        print(key)
-        print(key, file=sys.stderr)
-    with open(os.devnull, "w") as nowhere:
-        print(key, file=nowhere)
-    assert held.getvalue() == f"{key}\\n" * 2
-    try:
-        print(key, file=sys.stdout.buffer)
-    except TypeError:
-        pass
-    warnings.warn(f"deprecated: {key}")
-    return str(len(key))
-""",
-        OK,
-    ),
-    "group": (
-        """
-@app.route("it")
-@secret("key")
-async def it(req: func.HttpRequest, key: str) -> str:
-    async def fails(number):
-        raise ValueError(f"{number} {key}")
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(fails(1))
-            tasks.create_task(fails(2))
-    except* ValueError as group:
-        log.exception("failed %s", group)
-        found = group
-    raise found
-""",
-        ("exception", "ExceptionGroup: unhandled errors in a TaskGroup (2 sub-exceptions)"),
     ),
     "required_arguments": (
         """
@@ -411,24 +240,6 @@ def it(req: func.HttpRequest, key: str) -> str:
     log.error("it is {} and {:>20}", key, 7)
     log.error("no arguments {}")
     logging.setLogRecordFactory(logging.LogRecord)
-    return str(len(key))
-""",
-        OK,
-    ),
-    "adapter_and_child": (
-        """
-adapter = logging.LoggerAdapter(log, {"request": 1})
-
-class Upper(logging.LoggerAdapter):
-    def process(self, msg, kwargs):
-        return f"[{self.extra['key']}] {msg}", kwargs
-
-@app.route("it")
-@secret("key")
-def it(req: func.HttpRequest, key: str) -> str:
-    Upper(log, {"key": key}).error("it is %s", key)
-    adapter.error("it is %s", key, stacklevel=2)
-    log.getChild(key).error("child")
     return str(len(key))
 """,
         OK,
@@ -577,19 +388,6 @@ def it(req: "func.HttpRequest", key: "str") -> "str":
 async def it(req: func.HttpRequest, key: str = "", *, second: typing.Optional[str] = None) -> func.HttpResponse:
     assert key == second
     return func.HttpResponse(str(len(key)))
-""",
-        OK,
-    ),
-    "callable_object_with_state": (
-        """
-class Handler:
-    __slots__ = ("name",)
-    def __init__(self, name):
-        self.name = name
-    async def __call__(self, req: func.HttpRequest, /, key: str) -> str:
-        return str(len(key))
-
-app.function_name("it")(app.route("it")(secret("key")(Handler("it"))))
 """,
         OK,
     ),

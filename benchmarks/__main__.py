@@ -16,6 +16,7 @@ PEERS = (
     *("aws-lambda-powertools", "aws-secretsmanager-caching", "boto3"),
     "aiohttp",  # the Azure SDK's way for coroutines
     "trustme",  # for the fake Key Vault
+    "azure-monitor-opentelemetry-exporter>=1.0.0b58",
     'azure-functions-runtime; python_version >= "3.13"',
 )
 
@@ -34,7 +35,7 @@ def main() -> int:
     install(python, *PEERS)
     measure = [python, "-m", "benchmarks.measure", str(project), str(PAGE)]
     # The project's tests/support has the fake Key Vault and the worker driver.
-    paths = (project / "src", project / "tests", ROOT / "tests")
+    paths = (project / "src", project / "tests", ROOT / "tests", ROOT / "tests/engine")
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
     return subprocess.run(measure, cwd=ROOT, check=False, env=variables).returncode
 

@@ -2,33 +2,65 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import recipes
 from faulty_key_vault import FaultyKeyVault
 
-from .page import Section, milliseconds, ratio
+from .page import Section, microseconds, milliseconds, ratio
 
 CHILD = Path(__file__).with_name("child.py")
 VALUE, LATENCY = "the-value-of-it", 0.020
 CALLER_ROUNDS, STARTS = 3, 15
 HOST_SECONDS = 0.5
-PLAIN = """
+BY_NOBODY = """
 import azure.functions as func
 
-from functions.{name} import main
+app = func.FunctionApp()
+
+
+@app.route("read_secret", methods=["GET", "POST"])
+def read_secret(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse("{}", mimetype="application/json")
+"""
+BY_SDK = """
+import functools
+import json
+import os
+
+import azure.functions as func
+from azure.identity import ManagedIdentityCredential
+from azure.keyvault.secrets import SecretClient
 
 app = func.FunctionApp()
-app.route("{name}", methods=["GET", "POST"])(app.function_name("{name}")(main))
+url = f"https://{os.environ['KEY_VAULT_NAME']}.vault.azure.net"
+client = SecretClient(url, ManagedIdentityCredential())
+
+
+@functools.cache
+def secret() -> str:
+    return client.get_secret("my-application-secret").value
+
+
+@app.route("read_secret", methods=["GET", "POST"])
+def read_secret(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse(json.dumps({"arrived": bool(secret())}), mimetype="application/json")
 """
+# The exporter starts, and its data goes nowhere.
+TELEMETRY = {
+    "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey="
+    "00000000-0000-0000-0000-000000000001;IngestionEndpoint=https://contoso.invalid/",
+    "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
+    "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
+}
 
 
 def _child(*arguments: object, **settings: str) -> tuple[float, ...]:
@@ -84,75 +116,103 @@ def measure_callers(project: Path, scratch: Path) -> Section:
 
 
 def _variants(project: Path, scratch: Path) -> dict[str, Path]:
-    """The app as rendered; the same without its secret; and that without the engine."""
-    without, plain = scratch / "without", scratch / "plain"
-    shutil.copytree(project, without)
-    (declaration,) = (without / "functions").glob("*/function.json")
-    declared = json.loads(declaration.read_text())
-    kept = [entry for entry in declared["bindings"] if entry["type"] != "keyVault"]
-    (secret,) = (entry["name"] for entry in declared["bindings"] if entry not in kept)
-    declaration.write_text(json.dumps({**declared, "bindings": kept}))
-    handler = declaration.with_name("__init__.py")
-    source = handler.read_text().replace(f", {secret}: str)", ")")
-    handler.write_text(f'{source}\n\n{secret} = "{VALUE}"\n')
-    shutil.copytree(without, plain)
-    (plain / "function_app.py").write_text(PLAIN.format(name=declaration.parent.name))
-    return {"with": project, "without": without, "plain": plain}
+    """The app as rendered; the same with the Azure SDK in its handler; and that without a secret."""
+    apps = {"the app": project}
+    for name, source in (("the SDK in the handler", BY_SDK), ("no secret", BY_NOBODY)):
+        apps[name] = app = Path(shutil.copytree(project, scratch / name.replace(" ", "-")))
+        shutil.rmtree(app / "src" / "functions")
+        (app / "src" / "function_app.py").write_text(source)
+    return apps
 
 
-Moments = list[tuple[float, float]]
+def _by_recipe(project: Path, scratch: Path) -> Path:
+    """The app with OpenTelemetry, as docs/recipes.md adds it."""
+    app = Path(shutil.copytree(project, scratch / "telemetry"))
+    for name, text in recipes.files("Send telemetry with OpenTelemetry").items():
+        (app / name).write_text(text)
+    entry = app / "src" / "function_app.py"
+    entry.write_text(f"{entry.read_text()}\n\nimport telemetry\n\ntelemetry.configure()\n")
+    return app
 
 
-def _starts(apps: dict[str, Path], way: str, pause: float) -> dict[str, Moments]:
-    """Start each app again and again: seconds until it is indexed, and until its first answer."""
-    moments: dict[str, Moments] = {name: [] for name in apps}
+Moments = list[tuple[float, ...]]
+
+
+def _in_turns(apps: dict[str, Path], *arguments: object, count: int = STARTS) -> dict[str, Moments]:
+    """Start a child for each app again and again, and return the numbers that it prints."""
+    numbers: dict[str, Moments] = {name: [] for name in apps}
     with _fake_key_vault() as (_, settings):
-        for turn in range(STARTS + 1):
+        settings |= TELEMETRY
+        for turn in range(count + 1):
             for name, app in apps.items():
+                command, *rest = arguments
                 began = time.monotonic()
-                indexed, answered = _child("start", app, way, pause, **settings)
+                printed = _child(command, app, *rest, **settings)
                 if turn:  # the first one has written the byte code
-                    moments[name].append((indexed - began, answered - began))
-    return moments
+                    moments = [
+                        moment - began if command == "start" else moment for moment in printed
+                    ]
+                    numbers[name].append(tuple(moments))
+    return numbers
+
+
+Show = Callable[[float], str]
+
+
+def _row(
+    what: str, numbers: dict[str, Moments], which: int, show: Show = milliseconds
+) -> list[str]:
+    """The medians of one of the numbers, and the medians of its ratios to those of other apps."""
+    first, *others = numbers.values()
+    medians = [statistics.median(one[which] for one in found) for found in numbers.values()]
+    ratios = [
+        statistics.median(a[which] / b[which] for a, b in zip(first, other, strict=True))
+        for other in others
+    ]
+    return [what, *map(show, medians), *map(ratio, ratios)]
 
 
 def measure_starts(project: Path, scratch: Path) -> Section:
     """From the start of the process to the list of functions, and to the first answer."""
     apps = _variants(project, scratch)
-    rows = []
-
-    def row(what: str, moments: dict[str, Moments], which: int) -> None:
-        cells = [
-            milliseconds(statistics.median(moment[which] for moment in moments[name]))
-            for name in apps
-        ]
-        for other in ("without", "plain"):
-            pairs = zip(moments["with"], moments[other], strict=True)
-            cells.append(ratio(statistics.median(a[which] / b[which] for a, b in pairs)))
-        rows.append([what, *cells])
-
-    direct = _starts(apps, "direct", 0)
-    row("`get_functions()` returns", direct, 0)
-    row("first answer, asked for at once", direct, 1)
     later = f"first answer, asked for {HOST_SECONDS:g} s later"
-    row(later, _starts(apps, "direct", HOST_SECONDS), 1)
-    if sys.version_info >= (3, 13):
-        runtime = _starts(apps, "runtime", 0)
-        row("Microsoft's runtime: functions are indexed", runtime, 0)
-        row("Microsoft's runtime: first answer, asked for at once", runtime, 1)
-        row(f"Microsoft's runtime: {later}", _starts(apps, "runtime", HOST_SECONDS), 1)
+    rows = []
+    for way, prefix in (("direct", ""), ("runtime", "Microsoft's runtime: ")):
+        if way == "runtime" and sys.version_info < (3, 13):
+            continue
+        at_once = _in_turns(apps, "start", way, 0)
+        rows.append(_row(f"{prefix}functions are indexed", at_once, 0))
+        rows.append(_row(f"{prefix}first answer, asked for at once", at_once, 1))
+        rows.append(_row(f"{prefix}{later}", _in_turns(apps, "start", way, HOST_SECONDS), 1))
     text = (
         "From the start of the process, the median of"
         f" {STARTS} interleaved starts; ratios are medians of the starts' own ratios. The fake Key Vault"
         f" answers in {LATENCY * 1e3:g} ms, and a first read takes three answers: challenge, token,"
-        " value. It begins while the app loads, so a request that comes a little later, after the"
-        " host's own start, waits for less of it or for nothing."
+        " value. The engine begins it while the app loads, so a request that comes a little later,"
+        " after the host's own start, waits for less of it or for nothing. The second app reads the"
+        " same secret in its handler, with `SecretClient`, at the first call; the third one reads none."
     )
-    heads = [
-        *("Until …", "the app", "without its secret", "without the engine"),
-        *("ratio to the second", "ratio to the third"),
-    ]
+    heads = ["Until …", *apps, "ratio to the second", "ratio to the third"]
     return Section("A start", text, heads, rows)
+
+
+def measure_telemetry(project: Path, scratch: Path) -> Section:
+    """What OpenTelemetry, with masks around its exporters, costs this app."""
+    apps = {"with OpenTelemetry": _by_recipe(project, scratch), "without": project}
+    started = _in_turns(apps, "start", "direct", HOST_SECONDS)
+    warm = _in_turns(apps, "warm", count=5)
+    rows = [
+        _row("a start, until functions are indexed", started, 0),
+        _row(f"a start, until the first answer, asked for {HOST_SECONDS:g} s later", started, 1),
+        _row("a warm call", warm, 0, microseconds),
+        _row("a log line, masked", warm, 1, microseconds),
+    ]
+    text = (
+        "The recipe of [docs/recipes.md](recipes.md) in the rendered app, against the same app without"
+        f" it, in turns: medians of {STARTS} starts and of 5 runs. No exporter reaches its service."
+        " The log line has one more handler with OpenTelemetry, which makes a record to export of it."
+    )
+    return Section("OpenTelemetry", text, ["", *apps, "ratio"], rows)
 
 
 def measure_imports(project: Path) -> Section:
@@ -167,7 +227,9 @@ def measure_imports(project: Path) -> Section:
     command = [sys.executable, "-X", "importtime", "-c", f"import {', '.join(modules)}"]
     found: dict[str, list[float]] = {name: [] for name in modules}
     for _ in range(STARTS):
-        done = subprocess.run(command, cwd=project, check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=project / "src", check=True, capture_output=True, text=True
+        )
         for line in done.stderr.splitlines():
             _, total, name = (*line.split("|"), "", "")[:3]
             if name.removeprefix(" ") in found:  # one more blank is an import inside another

@@ -453,8 +453,9 @@ def test_in_azure_without_an_identity_the_start_logs_it(
 
     project.load()
 
+    wait_for(lambda: len(logged(caplog)) == 2)
     lines = logged(caplog)
-    assert [line.split()[0] for line in lines] == ["declared", "good"]
+    assert sorted(line.split()[0] for line in lines) == ["declared", "good"]
     for line in lines:
         assert "no identity is assigned" in line
         assert "az functionapp identity assign --name func-tests" in line

@@ -108,7 +108,7 @@ def test_a_function_gets_a_token_by_a_decorator(
     assert fake_key_vault.tokens[str.__str__(system(lambda token: token)())][0] is None
     report: Any = importlib.import_module("identity_bindings.report").report
     assert [str(problem).split(": ")[1:3] for problem in report.problems["wrong"]] == [
-        ["token.identity", "''"],
+        ["token.identity", "None"],
         ["token.scope", "''"],
     ]
 
@@ -263,9 +263,9 @@ def test_a_function_gets_a_key_by_a_decorator(keys: Any, fake_key_vault: FakeKey
     assert keys.keys.key_vault_key("key", **place)(lambda key: key)().key_id.endswith(newest)
     report: Any = importlib.import_module("identity_bindings.report").report
     assert [str(problem).split(": ")[1:3] for problem in report.problems["wrong"]] == [
-        ["key.identity", "''"],
+        ["key.identity", "None"],
         ["key.keyName", "''"],
-        ["key.vaultName", "''"],
+        ["key.vaultName", "None"],
     ]
 
 

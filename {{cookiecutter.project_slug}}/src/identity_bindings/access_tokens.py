@@ -42,9 +42,7 @@ class TokenBinding:
         return Reading(info.token, lifetime=info.expires_on - time.time() - _MARGIN_SECONDS)
 
 
-def access_token(
-    name: str, *, scope: str = "", identity: str = "", identity_id: str = ""
-) -> Callable[[Handler], Handler]:
+def access_token(name: str, *, scope: str = "", **identity: str) -> Callable[[Handler], Handler]:
     """Pass a bearer token to the parameter `name` of a function, refreshed before it expires.
 
     Put it below the decorators of the app, like ``key_vault_secret``.
@@ -52,11 +50,9 @@ def access_token(
     Args:
         name: The parameter that receives the token, a ``str``.
         scope: What the token is for, such as ``api://<application id>/.default``.
-        identity: ``system``, or ``user`` together with `identity_id`.
-        identity_id: The resource id of the user-assigned identity.
+        identity: `identity` and `identity_id`, as those of ``key_vault_secret``.
     """
-    properties = {"name": name, "scope": scope, "identity": identity, "identityId": identity_id}
-    return declared(KIND.type, properties)
+    return declared(KIND.type, {"name": name, "scope": scope} | identity)
 
 
 KIND = Kind(

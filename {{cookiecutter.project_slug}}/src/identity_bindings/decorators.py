@@ -2,12 +2,12 @@
 
 import functools
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
-from inspect import Signature
 
 from .errors import Problem
-from .grammar import declare, is_parameter
+from .grammar import PropertyProblem, declare, is_parameter
 from .host_adapter import handler_of, is_registered, set_handler, unfillable
 from .indexing import described, watch
 from .injection import injections_for, wrong_secrets
@@ -46,19 +46,24 @@ def key_vault_secret(
         secret_version: One version of the secret. Without it, the newest one.
         json_field: The field of a JSON secret whose text the parameter receives.
     """
-    properties = {"name": name, "secretName": secret_name, "secretVersion": secret_version}
-    properties |= {"jsonField": json_field, "vaultName": vault_name}
-    return declared("keyVault", properties | {"identity": identity, "identityId": identity_id})
+    properties = {"name": name, "secret_name": secret_name, "secret_version": secret_version}
+    properties |= {"json_field": json_field, "vault_name": vault_name}
+    return declared("keyVault", properties | {"identity": identity, "identity_id": identity_id})
 
 
-def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handler]:
-    """Make the decorator of a binding: its type, and its properties as in ``function.json``."""
+def declared(kind: str, arguments: dict[str, str]) -> Callable[[Handler], Handler]:
+    """Make the decorator of a binding: its type, and its arguments.
+
+    They are named as the properties in ``function.json``, but in snake case.
+    """
+    camel_case = {re.sub("_(.)", lambda sign: sign[1].upper(), one): one for one in arguments}
+    properties = {name: arguments[one] for name, one in camel_case.items()}
 
     def decorate(function: Handler) -> Handler:
         watch()
         handler = handler_of(function) if is_registered(function) else function
         name, shown = str(properties["name"]), name_of(handler)
-        known, visible, unreadable = _known(handler)
+        known, unreadable = _known(handler)
         binding, problems = declare({**properties, "type": kind}, os.environ)
         found = unreadable + problems
         if is_registered(function):
@@ -67,9 +72,8 @@ def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handl
         elif name in known.hidden:
             found.append(("name", name, "names of bindings must differ"))
         elif is_parameter(name) and not unreadable:
-            found += [("name", *one) for one in unfillable(visible, [name])]
-            ours = [binding] if binding else []
-            found += [("name", *one) for one in wrong_secrets(ours, known.handler)]
+            found += unfillable(signature_of(known.handler), [name])
+            found += wrong_secrets([binding] if binding else [], known.handler)
         new = [Problem(f"{module_of(handler)}.{shown}", *one) for one in found]
         report.add_problems(shown, new)
         known = replace(known, hidden=known.hidden | {name}, problems=(*known.problems, *new))
@@ -79,7 +83,8 @@ def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handl
             report.injections += injections
         filled = not known.problems and inject(known.handler, known.injections)
         answer = filled or refusal(shown, known.problems)
-        wrapped = present(functools.wraps(known.handler)(answer), without(visible, {name}))
+        visible = without(signature_of(known.handler), known.hidden)
+        wrapped = present(functools.wraps(known.handler)(answer), visible)
         wrapped.__name__ = shown
         attach(wrapped, known)
         report.begin()
@@ -96,16 +101,14 @@ def declared(kind: str, properties: dict[str, str]) -> Callable[[Handler], Handl
     return decorate
 
 
-def _known(handler: Handler) -> tuple[Declared, Signature, list[tuple[str, object, str]]]:
-    """What is known of a function, its visible parameters, and what is wrong with these."""
+def _known(handler: Handler) -> tuple[Declared, list[PropertyProblem]]:
+    """What is known of a function, and why it cannot be read."""
     known = declared_of(handler)
     if known is not None and known.wrapped is handler:
-        return known, signature_of(handler), []
+        return known, []
     problems = known.problems if known else ()  # the owner's own decorator is between
     try:
-        handler = by_name(handler)
-        return Declared(handler, problems=problems), signature_of(handler), []
+        return Declared(by_name(handler), problems=problems), []
     except Exception as error:
         stand_in = refusal(name_of(handler), problems)  # the handler may let nobody read it
-        wrong: list[tuple[str, object, str]] = [("signature", "", described(error))]
-        return Declared(stand_in, problems=problems), Signature(), wrong
+        return Declared(stand_in, problems=problems), [("signature", "", described(error))]

@@ -18,7 +18,7 @@ from typing import Any, cast
 import azure.functions as func
 from azure.functions.decorators.function_app import Function, FunctionBuilder, FunctionRegister
 
-from .grammar import direction
+from .grammar import PropertyProblem, direction
 from .signatures import NO_HINT, Handler, annotated, attribute, hints_of
 
 Bindings = Sequence[Mapping[str, Any]]
@@ -33,30 +33,30 @@ _PLAIN = {"input": (str, bytes), "output": (str, bytes, bytearray)}
 _registry: Any = func.get_binding_registry
 
 
-def unfillable(signature: Signature, names: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Each of the parameters `names` that a value cannot be passed to, and what to do about it."""
+def unfillable(signature: Signature, names: Collection[str]) -> Iterator[PropertyProblem]:
+    """Each of the parameters `names` that a value cannot be passed to."""
     for name in sorted(names):
         if name not in signature.parameters:
-            yield name, NO_PARAMETER
+            yield "name", name, NO_PARAMETER
         elif signature.parameters[name].kind not in _BY_NAME:
-            yield name, NOT_BY_NAME
+            yield "name", name, NOT_BY_NAME
 
 
-def mismatches(signature: Signature, bindings: Bindings) -> Iterator[tuple[str, str]]:
-    """Each parameter without a binding of the platform, or the reverse, and what to do about it."""
+def mismatches(signature: Signature, bindings: Bindings) -> Iterator[PropertyProblem]:
+    """Each parameter without a binding of the platform, or the reverse."""
     bound = [binding["name"] for binding in bindings]
     names = {*bound} - {"$return"}
     client = None
     for name, parameter in signature.parameters.items():
         if parameter.kind not in _BY_NAME:
-            yield name, NOT_BY_NAME
+            yield "name", name, NOT_BY_NAME
         elif name not in names and name != "context":
             if client is None and _is_settlement_client(parameter):
                 client = name
             else:
-                yield name, "no binding has this name; declare one, or remove the parameter"
+                yield "name", name, "no binding has this name; declare one, or remove the parameter"
     if bound.count("$return") > 1:
-        yield "$return", "one output can be the return value; make the others parameters"
+        yield "name", "$return", "one output can be the return value; make the others parameters"
     yield from unfillable(signature, names - signature.parameters.keys())
 
 

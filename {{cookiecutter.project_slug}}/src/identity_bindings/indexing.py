@@ -44,16 +44,11 @@ def _leave_out(function: Function, prop: str, allowed: str) -> None:
 def _judge(functions: list[Function]) -> list[Function]:
     """Leave out what must not be registered, and make the rest fit for the worker."""
     masking.install()  # on the streams that the app has replaced
-    known = {function: _declared(function) for function in _named(functions)}
     if host_adapter.streams_hang():
         allowed = f"'1': the app imports {_EXTENSION}, and its requests hang without the setting"
         problem = Problem("app settings", host_adapter.STREAMS_SETTING, None, allowed)
         report.add_problems("app", [problem])
-    fit = [function for function, declared in known.items() if _is_fit(function, declared)]
-    for function in fit:
-        if report.injections and not known[function]:
-            with suppress(Exception):  # one without a signature: the worker refuses it
-                _bound(function, None)
+    fit = [function for function in _named(functions) if _is_fit(function)]
     app_is_loaded()
     return fit
 
@@ -84,9 +79,13 @@ def _place(function: Function) -> str:
     return (declared.file if declared else "") or in_module
 
 
-def _is_fit(function: Function, declared: Declared | None) -> bool:
+def _is_fit(function: Function) -> bool:
     """Whether the worker may be given a function. One that is in error is made fit."""
+    declared = _declared(function)
     if declared is None:  # it is the worker's to refuse
+        if report.injections:
+            with suppress(Exception):  # one without a signature
+                _bound(function, None)
         return True
     name, problems = str(function.get_function_name()), declared.problems
     if not problems:
@@ -119,12 +118,11 @@ def _problems(function: Function, declared: Declared) -> list[Problem]:
     found = [*host_adapter.mismatches(signature, bindings)]
     found += host_adapter.unfillable(signature_of(declared.handler), declared.hidden)
     found += wrong_secrets([one.binding for one in declared.injections], declared.handler)
-    wrong = [Problem(file, "name", *one) for one in found]
-    if not wrong and function.is_http_function():
+    if not found and function.is_http_function():
         allowed = _CLASSIC if host_adapter.streams_on() else _NO_STREAMS
         unfit = host_adapter.unfit_hints(signature)
-        wrong = [Problem(file, "annotation", name, allowed) for name in unfit]
-    return wrong
+        found = [("annotation", name, allowed) for name in unfit]
+    return [Problem(file, *one) for one in found]
 
 
 def _bound(function: Function, declared: Declared | None) -> None:

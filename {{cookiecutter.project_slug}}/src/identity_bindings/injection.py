@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin
 
 from .credentials import in_azure, is_emulator
 from .errors import BindingUnavailableError, Failure, ReadError
+from .grammar import PropertyProblem
 from .signatures import Handler, signature_of
 from .sources import Flight, Patience, Source, pool
 
@@ -131,12 +132,12 @@ def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> 
     return [injection(own) for own in declared]
 
 
-def wrong_secrets(declared: Sequence[Any], handler: Handler) -> list[tuple[str, str]]:
+def wrong_secrets(declared: Sequence[Any], handler: Handler) -> list[PropertyProblem]:
     """Each declared parameter whose annotation names a `Secret` that it cannot receive."""
     are_secrets = _are_secrets(handler)
     allowed = "only the value of 'keyVault' is a Secret, annotated 'Secret' or 'Secret | None'"
     return [
-        (own.name, f"{allowed}; annotate another type")
+        ("name", own.name, f"{allowed}; annotate another type")
         for own in declared
         if own.name in are_secrets and not (are_secrets[own.name] and hasattr(own, "whole"))
     ]

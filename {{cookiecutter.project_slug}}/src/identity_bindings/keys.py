@@ -124,13 +124,7 @@ class _AsyncCredential:
 
 
 def key_vault_key(
-    name: str,
-    *,
-    key_name: str = "",
-    vault_name: str = "",
-    identity: str = "",
-    identity_id: str = "",
-    key_version: str = "",
+    name: str, *, key_name: str = "", key_version: str = "", **place: str
 ) -> Callable[[Handler], Handler]:
     """Pass a client of a Key Vault key to the parameter `name` of a function.
 
@@ -139,13 +133,10 @@ def key_vault_key(
     Args:
         name: The parameter that receives the ``CryptographyClient``.
         key_name: The key's name in the vault.
-        vault_name: The vault's name, or its URI.
-        identity: ``system``, or ``user`` together with `identity_id`.
-        identity_id: The resource id of the user-assigned identity.
         key_version: One version of the key. Without it, the newest one.
+        place: `vault_name`, `identity` and `identity_id`, as those of ``key_vault_secret``.
     """
-    properties = {"name": name, "keyName": key_name, "keyVersion": key_version}
-    place = {"vaultName": vault_name, "identity": identity, "identityId": identity_id}
+    properties = {"name": name, "key_name": key_name, "key_version": key_version}
     return declared(KIND.type, properties | place)
 
 

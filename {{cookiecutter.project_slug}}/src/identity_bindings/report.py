@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Any, NamedTuple
 
 from . import host_adapter
-from .credentials import has_endpoint, in_azure, not_assigned
+from .credentials import in_azure
 from .errors import Failure, IdentityBindingError, Problem, logger
 from .injection import Injection
 from .signatures import Handler, attribute
@@ -55,8 +55,6 @@ def problem_row(function: str, problem: Problem) -> Row:
 
 def read_rows(injections: Sequence[Injection]) -> list[Row]:
     """Read every value that has not been read, all at once, and say how it went."""
-    if in_azure() and not has_endpoint():
-        return [_row(one, not_assigned(one.binding.identity)) for one in injections]
     Patience().wait({injection.source.join() for injection in injections})
     return [_row(injection, injection.failure) for injection in injections]
 
@@ -138,10 +136,8 @@ class Report:
         pool.start()
         new = self.injections[self._told :]
         self._told += len(new)
-        if new and has_endpoint():
+        if new and in_azure():
             Thread(target=_log, args=(new,), name="identity-report", daemon=True).start()
-        elif new and in_azure():  # nothing needs to be read to know that all will fail
-            _log(new)
 
     def rows(self) -> list[Row]:
         """Read every value that has not been read, and return a row for each and for each problem."""

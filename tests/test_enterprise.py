@@ -475,6 +475,7 @@ SENTENCES = [
     ("default", {"allowedAddresses": "['1.2.3.4.x/8']"}, "allowedAddresses: '1.2.3.4.x/8'"),
     ("default", {"allowedAddresses": "['AzureCloud']"}, "allowedAddresses: 'AzureCloud'"),
     ("default", {"authClientId": f"'{CLIENT}'"}, "authClientId: it is expected together with"),
+    ("default", {"authAudiences": "['']"}, "authAudiences: '': an audience is expected"),
     ("default", {"authAudiences": "['api://x']"}, "authClientId: it is expected together with"),
     (
         "default",

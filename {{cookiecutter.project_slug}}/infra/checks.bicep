@@ -1,5 +1,6 @@
 {%- set facts = cookiecutter | facts -%}
-// The types of main.bicep's parameters, and checks that a type cannot express.
+// Checks of main.bicep's parameters that a type cannot express. Names have the characters of
+// https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
 {%- if not facts.granted or facts.private %}
 
 @export()

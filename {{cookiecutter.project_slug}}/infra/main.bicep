@@ -221,6 +221,7 @@ var problems = filter(
     ...map(items(alwaysReady), one => check.alwaysReady(one.key, one.value, maximumInstanceCount))
     ...map(allowedAddresses, one => check.network('allowedAddresses', one, 1, 32))
     ...map(authAllowedApplications, one => check.guid('authAllowedApplications', one))
+    contains(authAudiences, '') ? 'authAudiences: \'\': an audience is expected, such as api://orders' : ''
     empty(authClientId) ? '' : check.guid('authClientId', authClientId)
     empty(authClientId) == empty(authAllowedApplications) && !(empty(authClientId) && !empty(authAudiences))
       ? ''

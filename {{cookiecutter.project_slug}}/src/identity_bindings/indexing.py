@@ -19,7 +19,7 @@ from .errors import Problem, logger, printable
 from .host_adapter import bindings_of, durable_function, handler_of, set_handler
 from .injection import wrong_secrets
 from .masking import mask
-from .report import Declared, app_is_loaded, declared_of, refusal, report, write_to_stderr
+from .report import Declared, declared_of, refusal, report, write_to_stderr
 from .signatures import Handler, module_of, name_of, present, signature_of, signature_with
 from .wrappers import bounded, inject
 
@@ -49,7 +49,7 @@ def _judge(functions: list[Function]) -> list[Function]:
         problem = Problem("app settings", host_adapter.STREAMS_SETTING, None, allowed)
         report.add_problems("app", [problem])
     fit = [function for function in _named(functions) if _is_fit(function)]
-    app_is_loaded()
+    report.loading = False
     return fit
 
 

@@ -123,6 +123,7 @@ class Report:
     def __init__(self) -> None:
         self.injections: list[Injection] = []
         self.problems: dict[str, list[Problem]] = {}
+        self.loading = True  # no calls run yet
         self._told = 0  # so many injections are in the log
 
     def add_problems(self, function: str, problems: Sequence[Problem]) -> None:
@@ -170,9 +171,6 @@ def refusal(function: str, problems: Sequence[Problem]) -> Handler:
     return refuse
 
 
-_loading = True
-
-
 def write_to_stderr() -> None:
     """Write to ``stderr`` what is logged outside of calls, if the Functions host runs this app.
 
@@ -186,15 +184,7 @@ def write_to_stderr() -> None:
         handler = logging.StreamHandler()
         # The host takes a line's level from its words "warning" and "error".
         handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-        handler.addFilter(_is_outside_of_calls)
+        handler.addFilter(
+            lambda record: report.loading or str(record.threadName).startswith("identity-")
+        )
         logger.addHandler(handler)
-
-
-def app_is_loaded() -> None:
-    """Note that from now on calls run. What they log reaches the host as records."""
-    global _loading
-    _loading = False
-
-
-def _is_outside_of_calls(record: logging.LogRecord) -> bool:
-    return _loading or str(record.threadName).startswith("identity-")

@@ -156,10 +156,10 @@ class Callers:
             await asyncio.sleep(rng.choice([0, 0.01]))
             self.tell(rng, values)
 
-        patience = rng.choice([None, None, rng.uniform(0, 0.05), rng.uniform(0, 1)])
+        limit = rng.choice([None, None, rng.uniform(0, 0.05), rng.uniform(0, 1)])
         began, error = time.monotonic(), None
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(limit):
                 await self.handlers["async_" + "_".join(names)](req=receive)
         except (TimeoutError, asyncio.CancelledError) as caught:
             self.watch.caught(caught)

@@ -1,7 +1,7 @@
 """What a call may get while the vault changes, fails and refuses: a model of the design's promises.
 
-It is pure. It knows when the vault gave which value of a secret, and what the weather was: whether
-a read would have been answered (fair), denied, or failed in another way (foul). All times are
+It is pure. It knows when the vault gave which value of a secret, and in which state it was: whether
+a read would have been answered ("up"), denied, or failed in another way ("down"). All times are
 monotonic seconds.
 """
 
@@ -36,7 +36,7 @@ class Promise:
 
     @property
     def notice(self) -> float:
-        """How soon a change of the weather is noticed: a read may hang, and a pause follow."""
+        """How soon a change of the state is noticed: a read may hang, and a pause follow."""
         return self.wait + max(self.refresh, self.back_off)
 
     @property
@@ -68,7 +68,9 @@ class History:
 
     pinned: bool = False
     given: list[tuple[float, str]] = field(default_factory=list)  # the values that the vault gave
-    weather: list[tuple[float, str]] = field(default_factory=list)  # from when on it was what
+    states: list[tuple[float, str]] = field(
+        default_factory=list
+    )  # since when it was in which state
     asked: list[float] = field(default_factory=list)  # every request for it, whatever the answer
 
     def between(self, after: float, until: float) -> list[tuple[float, str]]:
@@ -85,16 +87,16 @@ class History:
         """Return from when until when the vault would have denied a read in this time."""
         spells = [
             (max(start, after), min(end, until))
-            for (start, kind), (end, _) in pairwise([*self.weather, (inf, "")])
+            for (start, kind), (end, _) in pairwise([*self.states, (inf, "")])
             if kind == "denied"
         ]
         return [(start, end) for start, end in spells if start < end]
 
-    def fair_since(self, until: float) -> float:
+    def up_since(self, until: float) -> float:
         """Return since when a read would have been answered; inf if not at that moment."""
-        position = bisect_right(self.weather, until, key=WHEN)
-        start, kind = self.weather[position - 1] if position else (-inf, "fair")
-        return start if kind == "fair" else inf
+        position = bisect_right(self.states, until, key=WHEN)
+        start, kind = self.states[position - 1] if position else (-inf, "up")
+        return start if kind == "up" else inf
 
 
 def verdict(call: Call, history: History, promise: Promise, slack: float) -> str:
@@ -109,7 +111,7 @@ def verdict(call: Call, history: History, promise: Promise, slack: float) -> str
     began, ended, value = call.began, call.ended, call.value
     known = history.last(began - slack)  # this has arrived for sure
     coming = [text for _, text in history.between(began - slack, ended)]  # these may have
-    fair_since = history.fair_since(ended)
+    up_since = history.up_since(ended)
     kept = known is not None and not history.denials(known[0], ended - promise.grace)
     waits = 0 if kept and call.secrets == 1 else call.secrets
     if ended - began > waits * promise.wait + slack:
@@ -117,7 +119,7 @@ def verdict(call: Call, history: History, promise: Promise, slack: float) -> str
     if value is None:
         if kept:
             return "lost"
-        return "not recovered" if began > fair_since + promise.notice + slack else ""
+        return "not recovered" if began > up_since + promise.notice + slack else ""
     if value in coming:
         return ""
     if known is None or value != known[1]:
@@ -128,7 +130,7 @@ def verdict(call: Call, history: History, promise: Promise, slack: float) -> str
     for start, end in history.denials(known[0], began):
         if end - start > promise.notice and began > start + promise.notice + promise.grace + slack:
             return "kept beyond the grace"
-    oldest = max(known[0] + promise.refresh + promise.late, fair_since + promise.notice)
+    oldest = max(known[0] + promise.refresh + promise.late, up_since + promise.notice)
     return "too old" if began > oldest + slack else ""
 
 

@@ -100,7 +100,7 @@ class World(FaultyKeyVault):
         self.identities = {identity_of(vault) for vault in VAULTS}
         self.offset = 0.0  # of the wall clock
         self.histories = {
-            name: History("secretVersion" in entry, weather=[(time.monotonic(), "fair")])
+            name: History("secretVersion" in entry, states=[(time.monotonic(), "up")])
             for name, (_, entry) in DECLARED.items()
         }
         self._numbers = count(1)
@@ -156,14 +156,14 @@ class World(FaultyKeyVault):
                 shown += [one._replace(attributes=one.attributes | how) for one in hit]
         self.vault(vault).secrets = shown
 
-    def _weather(self, event: Event, kind: str) -> None:
+    def _note(self, event: Event, kind: str) -> None:
         for name in [event.only] if event.only else secrets_of(event.where):
-            self.histories[name].weather.append((time.monotonic(), kind))
+            self.histories[name].states.append((time.monotonic(), kind))
 
     def _strike(self, event: Event) -> None:
         vault, row = event.where, event.row
         assert row is not None
-        self._weather(event, "denied" if row.denied else "foul")  # from before it is so
+        self._note(event, "denied" if row.denied else "down")  # from before it is so
         self._struck[vault] = event
         fault = dict(row.fault)
         if row.where == "vault" and ("body" in fault or fault.get("how") == "drip"):
@@ -186,7 +186,7 @@ class World(FaultyKeyVault):
         self.identities = self.identities | {identity_of(vault)}
         vars(self.vault(vault)).update(readers=None, firewall=False, rbac=False)
         self._show(vault)
-        self._weather(event, "fair")  # from after it is so
+        self._note(event, "up")  # from after it is so
 
 
 def _identity_place(vault: str) -> str:

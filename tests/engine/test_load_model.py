@@ -9,13 +9,13 @@ from load_world import plan
 
 PROMISE = Promise(refresh=1.0, grace=3.0, late=2.0, wait=1.9, back_off=1.0)
 SLACK = 0.5
-COLD = History(weather=[(0.0, "denied"), (30.0, "fair")])
+COLD = History(states=[(0.0, "denied"), (30.0, "up")])
 
 
-def history(*weather: tuple[float, str], pinned: bool = False) -> History:
-    """It starts at 9; one value is given at 10, and the next one at 12; then comes the weather."""
+def history(*states: tuple[float, str], pinned: bool = False) -> History:
+    """It starts at 9; one value is given at 10, and the next one at 12; then come the states."""
     given = [(10.0, "old"), (12.0, "new")]
-    return History(pinned, given=given, weather=[(9.0, "fair"), *weather])
+    return History(pinned, given=given, states=[(9.0, "up"), *states])
 
 
 # A change is noticed 2.9 s later: a read that hangs takes 1.9 s, and a pause of 1 s follows.
@@ -30,16 +30,16 @@ def history(*weather: tuple[float, str], pinned: bool = False) -> History:
         (history(), None, 10.4, ""),  # cold: the first one may not have arrived
         (history(), None, 10.6, "lost"),
         (history((30.0, "denied"), pinned=True), "new", 99.0, ""),
-        (history((21.0, "foul")), "new", 99.0, ""),
-        (history((21.0, "foul")), None, 99.0, "lost"),
-        (history((21.0, "foul"), (50.0, "fair")), "new", 53.5, "too old"),
+        (history((21.0, "down")), "new", 99.0, ""),
+        (history((21.0, "down")), None, 99.0, "lost"),
+        (history((21.0, "down"), (50.0, "up")), "new", 53.5, "too old"),
         (history((21.0, "denied")), None, 23.9, "lost"),
         (history((21.0, "denied")), None, 24.1, ""),
         (history((21.0, "denied")), "new", 27.3, ""),
         (history((21.0, "denied")), "new", 27.5, "kept beyond the grace"),
-        (history((21.0, "denied"), (25.0, "foul")), "new", 99.0, "kept beyond the grace"),
-        (history((21.0, "denied"), (22.0, "foul")), "new", 99.0, ""),  # too short to be noticed
-        (history((21.0, "denied"), (22.0, "foul")), None, 99.0, ""),
+        (history((21.0, "denied"), (25.0, "down")), "new", 99.0, "kept beyond the grace"),
+        (history((21.0, "denied"), (22.0, "down")), "new", 99.0, ""),  # too short to be noticed
+        (history((21.0, "denied"), (22.0, "down")), None, 99.0, ""),
         (COLD, None, 33.3, ""),
         (COLD, None, 33.5, "not recovered"),
     ],

@@ -5,13 +5,12 @@ Every message says what to do; none carries a secret's value.
 
 import json
 import logging
-from collections.abc import Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import inf
 from reprlib import Repr
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 logger = logging.getLogger("identity_bindings")
 """The log of this package."""
@@ -128,14 +127,3 @@ class ReadError(IdentityBindingError):
 
 class AnswerRefused(ValueError):
     """An answer that the transport does not accept. Its text says why, and nothing of the answer."""
-
-
-class Readable(Protocol):
-    """What a source reads."""
-
-    @property
-    def key(self) -> Hashable:
-        """Equal for two declarations that one source can serve."""
-
-    def read(self) -> Reading:
-        """Read the value now. Blocks. Raises ReadError if there is none."""

@@ -36,7 +36,9 @@ class Kind:
 
     type: str
     properties: Mapping[str, Property]
-    make: Callable[..., Any]  # of its name, the values of its properties, and the identity
+    # Of its name, the values of its properties, and the identity. What is made has a `key`, which is
+    # equal where one value serves, and `read()`, which blocks and returns a Reading or raises ReadError.
+    make: Callable[..., Any]
 
 
 def matching(pattern: str, allowed: str, required: bool = True) -> Property:

@@ -23,7 +23,7 @@ from typing import Any
 
 from . import masking
 from .credentials import has_endpoint
-from .errors import Failure, Readable, ReadError, Reading, logger
+from .errors import Failure, ReadError, Reading, logger
 from .process import at_fork, held_at_fork
 from .timing import LATE, READ, WAIT, Timing, budget, jitter
 
@@ -46,7 +46,7 @@ _lock = held_at_fork(Lock())  # of all sources, for moments: whoever has a good 
 class Source:
     """One declared value, for every function that declares it. Thread-safe."""
 
-    def __init__(self, what: Readable, timing: Timing, wake: Callable[[], None]) -> None:
+    def __init__(self, what: Any, timing: Timing, wake: Callable[[], None]) -> None:
         # Until when the value is good, and the value: replaced as one, read without a lock.
         self.current: tuple[float, Any] = (-inf, None)
         self.due = -inf  # when the next read is, or the one that is on its way is given up
@@ -239,8 +239,8 @@ class Pool:
         self._thread: Thread | None = None
         self.closed = False
 
-    def source(self, what: Readable) -> Source:
-        """Return the source of `what`, the same one for equal declarations."""
+    def source(self, what: Any) -> Source:
+        """Return the source of `what`, a declared binding: the same one for an equal `key`."""
         timing = self._timing = self._timing or Timing.of(os.environ)
         with _lock:
             return self._sources.setdefault(what.key, Source(what, timing, self.start))

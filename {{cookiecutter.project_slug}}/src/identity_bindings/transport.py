@@ -110,17 +110,13 @@ class _Adapter(HTTPAdapter):
             named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
             options = {"timeout": timeout, "verify": named or True, "proxies": proxies}
             with super().send(request, stream=True, **options) as response:
-                _accept(response)
+                if 300 <= response.status_code < 400:
+                    raise AnswerRefused("it redirects to another address")
+                if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+                    raise AnswerRefused("its answer is encoded")
                 response.content  # noqa: B018 - it is read here
                 budget.answer = response
         return response
-
-
-def _accept(response: requests.Response) -> None:
-    if 300 <= response.status_code < 400:
-        raise AnswerRefused("it redirects to another address")
-    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise AnswerRefused("its answer is encoded")
 
 
 def new_session(proxied: bool) -> requests.Session:

@@ -1,8 +1,7 @@
-"""Load one app after the other, as a Functions worker would, in a process that stays.
+"""Load one app after the other, as a Functions worker does, in a process that stays.
 
-A project's folder comes in on a line; what its functions are goes out on one. The project's own
-tests/support/worker.py loads it, and forgets it again. Without settings, it gets those that it comes with,
-and is called too.
+A line on stdin names a project's folder and its app settings; a line on stdout lists the app's
+functions. The project's own tests/support/worker.py loads the app, and forgets it again.
 """
 
 import importlib
@@ -55,23 +54,6 @@ def what_it_is(declarations: Any, functions: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def what_it_does(project: Path) -> dict[str, Any]:
-    """Index an app with the settings that it comes with, and call its first function.
-
-    Its secrets get values of this machine only, as its example says.
-    """
-    settings = json.loads((project / "src/local.settings.json").read_text("utf-8"))["Values"]
-    example = json.loads((project / "secrets.local.example.json").read_text("utf-8"))
-    values = {name: f"value of {name}" for name in example}
-    (project / "secrets.local.json").write_text(json.dumps(values), "utf-8")
-    declarations, functions = load(settings)
-    app = what_it_is(declarations, functions)
-    first = next(one["function"] for one in app["declared"] if one["type"] == "keyVault")
-    worker = importlib.import_module("support.worker")
-    answer = json.loads(worker.call(functions[first]).get_body())
-    return app | {"names_its_secrets": answer == {"arrived": [*values]}}
-
-
 def main() -> None:
     """Answer until stdin ends."""
     for variable in IN_AZURE:
@@ -84,8 +66,7 @@ def main() -> None:
         project = Path(asked["project"])
         sys.path[:0] = [str(project / "src"), str(project / "tests")]
         try:
-            settings = asked["settings"]
-            answer = what_it_does(project) if settings is None else what_it_is(*load(settings))
+            answer = what_it_is(*load(asked["settings"]))
         except BaseException:  # SystemExit too: this process stays
             answer = {"error": traceback.format_exc()}
         finally:

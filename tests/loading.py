@@ -29,21 +29,16 @@ class Loader:
         """End it."""
         self._process.communicate()
 
-    def ask(self, project: Path, settings: dict[str, str] | None = None) -> dict[str, Any]:
-        """Load a project's app; without settings, with those that it comes with, and call it."""
-        assert self._process.stdin and self._process.stdout
-        asked = {"project": str(project), "settings": settings}
-        self._process.stdin.write(json.dumps(asked) + "\n")
-        self._process.stdin.flush()
-        found: dict[str, Any] = json.loads(self._process.stdout.readline())
-        assert "error" not in found, found["error"]
-        return found
-
     def load(self, project: Path, settings: dict[str, str]) -> App:
         """Load a project's app with the settings that its deployment writes."""
         # What only Azure knows is an expression: here the suffix of the cloud, which has a default.
         known = {name: value for name, value in settings.items() if not value.startswith("[")}
-        found = self.ask(project, known)
+        assert self._process.stdin and self._process.stdout
+        asked = json.dumps({"project": str(project), "settings": known})
+        self._process.stdin.write(f"{asked}\n")
+        self._process.stdin.flush()
+        found: dict[str, Any] = json.loads(self._process.stdout.readline())
+        assert "error" not in found, found["error"]
         declared = {
             Declared(*(one[field] for field in Declared._fields)) for one in found["declared"]
         }

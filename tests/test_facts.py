@@ -102,15 +102,6 @@ def test_parameters_are_unique() -> None:
     assert [secret.parameter for secret in secrets] == ["a_b", "a_b_2", "a_b_3", "a_b_2_2"]
 
 
-def test_the_functions_that_options_bring() -> None:
-    assert facts().samples == ()
-    assert facts(key="k", api_scope="api://a/.default", services="service-bus").samples == (
-        "call_api",
-        "ship_order",
-        "sign_document",
-    )
-
-
 TEXT = 'It\'s "quoted" \\ {{ 7*7 }} %d $HOME ${x} <b> é 日本 \U0001f600\n\ttwo'
 
 
@@ -138,40 +129,6 @@ def test_a_text_arrives_intact_in_four_languages() -> None:
 )
 def test_a_description_hides_nothing_of_the_readme(description: str, written: str | None) -> None:
     assert facts(description=description).description_in_markdown == (written or description)
-
-
-@pytest.mark.parametrize(
-    ("answers", "true"),
-    [
-        ({}, {"new_vault"}),
-        ({"vault_source": "existing", "vault": "my-kv"}, set()),
-        ({"network": "private", "identity": "user"}, {"new_vault", "private"}),
-        (
-            {"identity": "user", "identity_id": "%MY_ID%"},
-            {"new_vault", "identity_exists", "identity_by_setting"},
-        ),
-        ({"identity": "user", "identity_id": IDENTITY_ID}, {"new_vault", "identity_exists"}),
-    ],
-)
-def test_what_templates_ask(answers: dict[str, str], true: set[str]) -> None:
-    asked = ("new_vault", "private", "identity_exists", "identity_by_setting")
-
-    assert {name for name in asked if getattr(facts(**answers), name)} == true
-
-
-@pytest.mark.parametrize(
-    ("answers", "variables"),
-    [
-        ({}, ("SECRET_SETTER_OBJECT_ID", "ALERT_ACTION_GROUP_ID")),
-        ({"vault_source": "existing", "vault": "my-kv"}, ("ALERT_ACTION_GROUP_ID",)),
-        (
-            {"identity": "user", "identity_id": "%MY_ID%", "api_scope": "api://x/.default"},
-            ("MY_ID", "API_URL", "SECRET_SETTER_OBJECT_ID", "ALERT_ACTION_GROUP_ID"),
-        ),
-    ],
-)
-def test_what_a_deployment_reads(answers: dict[str, str], variables: tuple[str, ...]) -> None:
-    assert facts(**answers).deployment_variables == variables
 
 
 FREE_TEXT = {"project_name", "description", "description_in_markdown", "project_name_quoted"}

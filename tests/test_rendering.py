@@ -272,29 +272,6 @@ def test_the_declaration_is_the_published_one(bake: Bake) -> None:
     assert json.loads(declared.read_text("utf-8")) == PUBLISHED
 
 
-def test_a_secret_is_declared_and_received(bake: Bake, answers: dict[str, str]) -> None:
-    project = bake(**answers)
-    name = answers.get("function_name", "read_secret")
-    by_decorators = answers.get("programming_model") == "decorators"
-    folder = project / "src/functions" / name
-    source = project / "src/function_app.py" if by_decorators else folder / "__init__.py"
-
-    (handler,) = (
-        node
-        for node in ast.parse(source.read_text("utf-8")).body
-        if isinstance(node, ast.FunctionDef) and node.name == (name if by_decorators else "main")
-    )
-    if by_decorators:
-        calls = [call for call in handler.decorator_list if isinstance(call, ast.Call)]
-        assert {ast.unparse(call.func) for call in calls[1:]} == {"key_vault_secret"}
-        declared = [ast.literal_eval(call.args[0]) for call in calls[1:]]
-    else:
-        bindings = json.loads((folder / "function.json").read_text("utf-8"))["bindings"]
-        declared = [binding["name"] for binding in bindings if binding["type"] == "keyVault"]
-    assert [argument.arg for argument in handler.args.args] == ["req", *declared]
-    assert len(declared) == answers.get("secrets", "my-application-secret").count(",") + 1
-
-
 @pytest.mark.parametrize("name", ["src/local.settings.json", "local.settings.example.json"])
 def test_local_settings_name_what_the_declarations_need(
     bake: Bake, answers: dict[str, str], name: str

@@ -1,6 +1,5 @@
 """The declaration as a decorator, for functions of the v2 programming model."""
 
-import functools
 import os
 import re
 from collections.abc import Callable
@@ -10,10 +9,10 @@ from .errors import Problem
 from .grammar import PropertyProblem, declare, is_parameter
 from .host_adapter import handler_of, is_registered, set_handler, unfillable
 from .indexing import described, watch
-from .injection import injections_for, wrong_secrets
-from .report import Declared, attach, declared_of, refusal, report
-from .signatures import Handler, module_of, name_of, present, signature_of, without
-from .wrappers import by_name, inject
+from .injection import wrong_secrets
+from .report import Declared, declared_of, refusal, report
+from .signatures import Handler, module_of, name_of, signature_of
+from .wrappers import by_name, with_values
 
 
 def key_vault_secret(
@@ -77,16 +76,8 @@ def declared(kind: str, arguments: dict[str, str]) -> Callable[[Handler], Handle
         new = [Problem(f"{module_of(handler)}.{shown}", *one) for one in found]
         report.add_problems(shown, new)
         known = replace(known, hidden=known.hidden | {name}, problems=(*known.problems, *new))
-        if not new:
-            injections = injections_for(shown, [binding], known.handler)
-            known = replace(known, injections=(*known.injections, *injections))
-            report.injections += injections
-        filled = not known.problems and inject(known.handler, known.injections)
-        answer = filled or refusal(shown, known.problems)
-        visible = without(signature_of(known.handler), known.hidden)
-        wrapped = present(functools.wraps(known.handler)(answer), visible)
+        wrapped = with_values(known, shown, [] if new else [binding])
         wrapped.__name__ = shown
-        attach(wrapped, known)
         report.begin()
         if is_registered(function):
             # The worker must not see the parameter: it would refuse the whole app.

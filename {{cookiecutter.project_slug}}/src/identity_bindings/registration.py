@@ -19,10 +19,9 @@ from .errors import Problem, logger
 from .grammar import direction
 from .host_adapter import Bindings, durable_from, durable_function
 from .indexing import described, harmless, import_problem, watch
-from .injection import injections_for
 from .report import Declared, attach, refusal, report
-from .signatures import Handler, present, signature_of, signature_with, without
-from .wrappers import bounded, by_name, inject
+from .signatures import Handler, present, signature_of, signature_with
+from .wrappers import by_name, with_values
 
 _GENERIC = ("name", "type", "direction", "dataType")
 
@@ -72,15 +71,12 @@ def _register(app: func.FunctionApp, function: FunctionDeclaration, handler: Han
         # What `create` of Durable Functions got is what takes the declared parameters.
         inner = by_name(durable_function(handler))
         ours = frozenset(binding.name for binding in function.declared)
-        visible = without(signature_of(inner), ours)
-        injections = injections_for(function.name, function.declared, inner)
-        filled = present(inject(inner, injections) if injections else bounded(inner), visible)
-        known = Declared(inner, (*injections,), ours, (), function.file, str(function.folder))
-        registered = durable_from(handler, attach(filled, known))
+        known = Declared(inner, (), ours, (), function.file, str(function.folder))
+        filled = with_values(known, function.name, function.declared)
+        registered = durable_from(handler, filled)
         names = signature_of(registered).parameters
         bindings = [_as_worker_sees(binding, names) for binding in function.bindings]
         _decorate(app, function, registered, bindings)
-        report.injections += injections
 
 
 def _refuse(app: func.FunctionApp, function: FunctionDeclaration) -> None:

@@ -2,13 +2,15 @@
 
 import functools
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from inspect import Parameter, Signature, iscoroutinefunction, isfunction, isgenerator
 from time import monotonic
 from typing import Any
 
-from .injection import Injection
+from .injection import Injection, injections_for
 from .masking import without_secrets
-from .signatures import Handler, name_of, present, signature_of
+from .report import Declared, attach, refusal, report
+from .signatures import Handler, name_of, present, signature_of, without
 from .sources import Flight, Patience
 
 
@@ -31,6 +33,20 @@ def by_name(handler: Handler) -> Handler:
         for one in parameters
     ]
     return present(made, signature.replace(parameters=named))
+
+
+def with_values(known: Declared, function: str, declared: Sequence[Any]) -> Handler:
+    """Return what takes a handler's place, with the values of `declared` beside those before."""
+    injections = injections_for(function, declared, known.handler)
+    report.injections += injections
+    known = replace(known, injections=(*known.injections, *injections))
+    outer = bounded(known.handler)
+    if known.problems:
+        outer = functools.wraps(known.handler)(refusal(function, known.problems))
+    elif known.injections:
+        outer = inject(known.handler, known.injections)
+    visible = without(signature_of(known.handler), known.hidden)
+    return attach(present(outer, visible), known)
 
 
 def inject(handler: Handler, values: Sequence[Injection], outermost: bool = False) -> Handler:

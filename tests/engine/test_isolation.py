@@ -70,7 +70,7 @@ NAMES = {
         "function name: 'b\\ud800d': a text without lone surrogates",
     ),
     "surrogate_secret": (
-        '@app.route("r{0}")\n@key_vault_secret("k", secret_name="s", vault_name="contoso",'
+        '@app.route("r{0}")\n@key_vault_secret("k", secret_name="api-key", vault_name="contoso",'
         ' identity="system")\ndef other(req, k): return ""\n'
         "other._function._func.__name__ = other._function._name = 'b\\udcffd'\n",
         "function name: 'b\\udcffd': a text without lone surrogates",

@@ -56,11 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _use_local_settings(file: Path) -> None:
     """Set the app settings that ``func start`` would set, unless they are set."""
     try:
-        settings = read_json(file) if file.exists() else None
+        values = read_json(file).get("Values") if file.exists() else None
     except ValueError as error:
         print(f"{file.name}: {error}", file=sys.stderr)
         return
-    values = settings.get("Values") if isinstance(settings, dict) else None
     for name, value in values.items() if isinstance(values, dict) else ():
         os.environ.setdefault(name, value if isinstance(value, str) else json.dumps(value))
 

@@ -65,7 +65,6 @@ def is_trigger(binding: Mapping[str, Any]) -> bool:
 
 def _read(file: Path, settings: Mapping[str, str]) -> FunctionDeclaration:
     name, problems = file.parent.name, list[PropertyProblem]()
-    content: Any = None
     properties: dict[str, Any] = {}
     if not _NAME.fullmatch(name) or name.lower() == "host":
         problems.append((FOLDER, name, "a letter, then letters, digits, _ and -; not 'host'"))
@@ -73,7 +72,7 @@ def _read(file: Path, settings: Mapping[str, str]) -> FunctionDeclaration:
         content = read_json(file)
     except ValueError as error:
         problems.append(("file", file.name, f"JSON is expected: {error}"))
-    if isinstance(content, dict):
+    else:
         bindings = content.get("bindings")
         if not isinstance(bindings, list) or not all(isinstance(b, dict) for b in bindings):
             problems.append(("bindings", bindings, "a list of objects is expected"))
@@ -88,8 +87,6 @@ def _read(file: Path, settings: Mapping[str, str]) -> FunctionDeclaration:
         properties["declared"] = tuple(own for own, found in declared if not found)
         properties["settings"] = content
         properties["disabled"] = content.get("disabled") is True
-    elif not problems:
-        problems.append(("file", file.name, "a JSON object with 'bindings' is expected"))
     function = FunctionDeclaration(name, file.parent, **properties)
     function.problems.extend(Problem(function.file, *problem) for problem in problems)
     return function
@@ -149,11 +146,11 @@ def _retry_problems(retry: Any) -> Iterator[PropertyProblem]:
             yield f"retry.{name}", retry.get(name), "a time as 'hh:mm:ss'"
 
 
-def read_json(file: Path) -> Any:
-    """Read a JSON file as the host does: leniently.
+def read_json(file: Path) -> dict[str, Any]:
+    """Read the JSON object in a file as the host does: leniently.
 
     Raises:
-        ValueError: It cannot be read. Its text says why, and shows nothing of the file.
+        ValueError: There is none. Its text says why, and shows nothing of the file.
 
     Source: HostFunctionMetadataProvider in github.com/Azure/azure-functions-host.
     """
@@ -164,7 +161,10 @@ def read_json(file: Path) -> Any:
         # Line breaks stay, so that an error names the right line.
         text = _STRING_OR_COMMENT.sub(lambda m: m[1] or " " + "\n" * m[0].count("\n"), text)
         text = _STRING_OR_COMMA.sub(lambda match: match[1] or "", text)
-        return json.loads(text, strict=False)
+        content = json.loads(text, strict=False)
+        if isinstance(content, dict):
+            return content
+        reason = "it is not a JSON object"
     except json.JSONDecodeError as error:
         reason = f"line {error.lineno} is not valid JSON: {error.msg}"
     except OSError as error:

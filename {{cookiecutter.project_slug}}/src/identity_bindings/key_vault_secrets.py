@@ -117,8 +117,6 @@ def local_value(file: Path, vault: str, secret: str) -> str | None:
         return None
     try:
         entries = read_json(file)
-        if not isinstance(entries, dict):
-            raise ValueError('it is not a JSON object such as {"secret-name": "its value"}')
         for name, value in entries.items():
             if not isinstance(value, str | dict):
                 text = file.read_text("utf-8", "replace")

@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from importlib.machinery import PathFinder
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,10 @@ IMPORTS: dict[str, Files] = {
         "helper.py": SHARED,
     },
     "of_a_neighbour": {"__init__.py": f"from ..own_helper import helper{USES_HELPER}"},
+    "named_as_in_azure": {
+        "__init__.py": "def main(req, mySecret):\n    assert __name__ == '__app__.named_as_in_azure'\n"
+        "    return '%d characters' % len(mySecret)\n",
+    },
     "while_called": {
         "__init__.py": "def main(req, mySecret):\n    from . import helper\n"
         "    return helper.measure(mySecret)\n",
@@ -585,10 +590,9 @@ def test_nothing_of_a_folder_hides_a_library(project: Project) -> None:
 
     project.load()
 
-    import secrets
-
-    import requests
-
-    for module in (secrets, requests, json, sys.modules["azure.functions"]):
-        assert str(project.folder) not in str(module.__file__)
+    for name in ("secrets", "requests", "json", "typing", "certifi"):  # imported from now on
+        found = PathFinder.find_spec(name, sys.path)
+        assert found is not None
+        places = [str(found.origin), *(found.submodule_search_locations or ())]
+        assert not any(place.startswith(str(project.folder)) for place in places), name
     assert Path(str(sys.modules["identity_bindings"].__file__)).is_relative_to(worker.PROJECT)

@@ -445,6 +445,7 @@ def project(project: Project) -> Iterator[Project]:
 
 
 @needs_runtime
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("name", APPS)
 def test_an_unusual_app(
     project: Project,

@@ -313,6 +313,13 @@ def test_a_class_that_cannot_be_read_shows_nothing(without_secrets: Boundary) ->
         assert (str(clean), clean.__context__) == ("<exception str() failed>", None)
 
 
+def test_a_header_of_an_http_exception_is_masked(without_secrets: Boundary) -> None:
+    clean = without_secrets(fastapi.HTTPException(401, "no", {"X-Key": VALUE}))
+
+    assert isinstance(clean, starlette.exceptions.HTTPException)
+    assert clean.headers == {"X-Key": "***"}
+
+
 def test_a_long_chain_and_one_that_ends_in_itself(without_secrets: Boundary) -> None:
     long: BaseException = ValueError(VALUE)
     for _ in range(5_000):

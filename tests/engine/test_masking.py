@@ -273,6 +273,28 @@ def test_an_argument_keeps_its_type_where_it_can(record: Log, value: Any, masked
     assert (type(found), found) == (type(masked), masked)
 
 
+def test_what_a_formatter_makes_of_an_exception_is_masked_for_later_handlers(masking: Any) -> None:
+    class Adds(logging.Formatter):
+        def formatException(self, ei: Any) -> str:
+            return f"locals: {VALUE}"
+
+    class Reads(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            texts.append(record.exc_text)
+
+    texts: list[str | None] = []
+    masking.register(VALUE)
+    masking.install()
+    log = logging.Logger("of.two.handlers")
+    log.addHandler(first := logging.StreamHandler(io.StringIO()))
+    first.setFormatter(Adds())
+    log.addHandler(Reads())
+
+    log.error("failed", exc_info=ValueError("no"))
+
+    assert texts == ["locals: ***"]
+
+
 class Token(Exception):
     """An exception that holds what the program needs, and does not show it."""
 

@@ -313,7 +313,7 @@ def test_an_import_that_fails_is_one_event(
         assert (file, prop) == (f"functions/{name}/__init__.py", "import")
         assert shown[1:].startswith(error)
         assert "the module must load" in shown
-        assert ("requirements.txt" in shown) is (name == "missing")
+        assert ("the app's dependencies" in shown) is (name == "missing")
         assert call(functions[name]).status_code == 500
     assert sum(record.exc_info is not None for record in caplog.records) == len(IMPORTS)
     assert call(functions["good"]) == VALUE

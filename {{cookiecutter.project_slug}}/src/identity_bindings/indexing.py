@@ -192,7 +192,7 @@ def described(error: BaseException) -> str:
 def import_problem(file: str, error: BaseException) -> Problem:
     """Return the problem of a module whose import raised `error`."""
     is_missing = isinstance(error, ModuleNotFoundError)
-    missing = "; add the package to requirements.txt" if is_missing else ""
+    missing = "; add its package to the app's dependencies" if is_missing else ""
     return Problem(file, "import", described(error), f"the module must load{missing}", error)
 
 

@@ -157,7 +157,9 @@ class World(FaultyKeyVault):
         self.vault(vault).secrets = shown
 
     def _note(self, event: Event, kind: str) -> None:
-        for name in [event.only] if event.only else secrets_of(event.where):
+        # A denial is that secret's. Whatever else fails counts for the vault as a whole.
+        alone = event.only and event.row and event.row.denied
+        for name in [event.only] if alone else secrets_of(event.where):
             self.histories[name].states.append((time.monotonic(), kind))
 
     def _strike(self, event: Event) -> None:

@@ -242,6 +242,9 @@ GITHUB = pytest.mark.skipif(not (bicep.INFRA / "github.bicep").exists(), reason=
 RETURNED = ("keys", "secrets", "token")  # by a read of a type that ends so: what-if goes without
 # What what-if does besides reading the resources themselves.
 ALSO = {
+{%- if facts.key %}
+    "Microsoft.KeyVault/vaults/keys/read",  # the public half
+{%- endif %}
 {%- if facts.granted %}
     "Microsoft.KeyVault/vaults/read",
 {%- endif %}

@@ -164,7 +164,9 @@ param apiUrl string = ''
 @description('Resource id of the existing identity that the app runs as.')
 param identityId string
 {%- endif %}
-{%- if not facts.vault_setting %}
+{%- if facts.vault_setting %}
+{# A blank line. #}
+{%- else %}
 
 var vaultName = '{{ facts.vault_name }}'
 {%- endif %}

@@ -481,7 +481,7 @@ def test_the_real_azure_cli_changes_no_byte(
     text = azure.script.read_text("utf-8")
     port = vault_server.port
     (tmp_path / "set_secrets.py").write_text(
-        text.replace("https://{self.host}/", f"http://{{self.host}}:{port}/"), "utf-8"
+        text.replace("https://{host}/", f"http://{{host}}:{port}/"), "utf-8"
     )
     environment = {
         **os.environ,

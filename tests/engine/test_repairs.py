@@ -260,11 +260,11 @@ print("/subscriptions/1/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv
         if command.startswith("az ")
     }
 
+    parsed, wrong = tmp_path / "parsed", tmp_path / "wrong"
     for command in sorted(found):
+        parsed.unlink(missing_ok=True)
         subprocess.run(["sh", "-uc", command], env=environment, check=False, capture_output=True)
+        assert len(parsed.read_text("utf-8").splitlines()) >= command.count("az "), command
 
-    wrong = tmp_path / "wrong"
     assert not wrong.exists(), wrong.read_text("utf-8")
-    parsed = set((tmp_path / "parsed").read_text("utf-8").splitlines())
-    assert len(parsed) >= len(found)
     record_testsuite_property("repairs.parsed", len(found))

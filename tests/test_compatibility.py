@@ -77,7 +77,7 @@ def test_the_engine_in_microsofts_runtime(bake: Bake) -> None:
         pytest.skip("it is tested in tests/engine, or there is no Python 3.13 on this machine")
     made = environment(python, DEFAULT, bake(**EVERYTHING))
 
-    modules = ("test_host_adapter", "test_published_shapes")
+    modules = ("test_host_adapter", "test_published")
     run([made, *PYTEST, *(f"tests/engine/{name}.py" for name in modules)], TEMPLATE)
 
 

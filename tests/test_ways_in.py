@@ -377,6 +377,7 @@ def test_an_answer_from_python_arrives(desk: Desk) -> None:
         ({"secrets": ["one", "two"]}, r"secrets: \['one', 'two'\] is a list"),
         ({"description": {"a": "b"}}, r"description: .* is not text"),
         ({"description": True}, "description: True is not text"),
+        ({"project_name": {"a": "b"}}, r"project_name: .* is not text"),  # of which the slug is made
         ({"__check": "passed", "vault": "my_vault"}, "vault: 'my_vault' is not a vault name"),
     ],
 )

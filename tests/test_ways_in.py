@@ -120,6 +120,7 @@ CONFIGURED: list[tuple[str, Answers]] = [
     ("{full_name: Ann Example, email: a@b.example, secrets: later}", {"secrets": "later"}),
 ]  # fmt: skip
 CONFIGURED_WRONG = [
+    ("{project_name: {a: b}}", [r"project_name: \{'a': 'b'\} is not text"]),
     ("{identity: nobody, secrets: later}", ["identity: 'nobody' .* accepted: system, user"]),
     ("{python_version: 3.10}", ["python_version: '3.10' .* accepted: 3.13"]),
     ("{ci: perhaps, secrets: a_b}", ["secrets: 'a_b' .* digits", "ci: 'perhaps' .* github, none"]),
@@ -377,7 +378,7 @@ def test_an_answer_from_python_arrives(desk: Desk) -> None:
         ({"secrets": ["one", "two"]}, r"secrets: \['one', 'two'\] is a list"),
         ({"description": {"a": "b"}}, r"description: .* is not text"),
         ({"description": True}, "description: True is not text"),
-        ({"project_name": {"a": "b"}}, r"project_name: .* is not text"),  # of which the slug is made
+        ({"project_name": {"a": "b"}}, r"project_name: .* is not text"),
         ({"__check": "passed", "vault": "my_vault"}, "vault: 'my_vault' is not a vault name"),
     ],
 )

@@ -475,7 +475,9 @@ def test_a_refresh_obeys_retry_after_for_one_interval(
     wait_for(lambda: call(functions["f7"]) == "the-new-value")
 
 
-@pytest.mark.parametrize("expires", ["1", "100000000000000000000", str(int(time.time()) - 60)])
+@pytest.mark.parametrize(
+    "expires", ["1", "100000000000000000000", str(int(time.time()) - 60)], ids=["1", "far", "over"]
+)
 def test_a_token_whose_end_cannot_be_true_is_used_for_5_minutes(
     fake_key_vault: FaultyKeyVault, monkeypatch: pytest.MonkeyPatch, expires: str
 ) -> None:

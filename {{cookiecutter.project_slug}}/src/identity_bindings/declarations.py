@@ -50,7 +50,7 @@ def read_declarations(folder: Path, settings: Mapping[str, str]) -> list[Functio
 
     Args:
         folder: The folder of the functions. A folder in it without function.json is no function.
-        settings: The app settings that ``%NAME%`` stands for, usually ``os.environ``.
+        settings: The app settings that ``%NAME%`` names, usually ``os.environ``.
 
     Returns:
         Every function, in the order of names, with its problems.

@@ -82,7 +82,7 @@ def declare(
 ) -> tuple[Any, list[PropertyProblem]]:
     """Check the properties of one binding of this package, and make it.
 
-    `settings` are the app settings that ``%NAME%`` stands for.
+    `settings` are the app settings that ``%NAME%`` names.
 
     Returns:
         The binding, or None where there are problems; and the problems.

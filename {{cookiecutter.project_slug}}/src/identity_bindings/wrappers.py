@@ -110,17 +110,18 @@ def _filled(
     visible: Sequence[str],
     by_position: Sequence[str] = (),
 ) -> Handler:
-    """Pass every argument by its name, those `by_position` excepted, and fill in the values."""
+    """Pass every argument by its name, those `by_position` excepted, and fill in the values.
 
-    def late(kwargs: dict[str, Any]) -> list[Flight | None]:
-        """The reads to wait for. A test may pass values of its own."""
-        now, missing = monotonic(), [one for one in values if one.binding.name not in kwargs]
-        return [one.source.join() for one in missing if one.source.current[0] <= now]
+    A test may pass values of its own: these are not read.
+    """
+
+    def late(missing: list[Injection]) -> list[Flight | None]:
+        """The reads to wait for."""
+        return [one.source.join() for one in missing if one.source.current[0] <= monotonic()]
 
     def arguments(
-        args: tuple[Any, ...], kwargs: dict[str, Any], patience: Patience
+        args: tuple[Any, ...], kwargs: dict[str, Any], missing: list[Injection], patience: Patience
     ) -> tuple[list[Any], dict[str, Any]]:
-        missing = [one for one in values if one.binding.name not in kwargs]
         for one in missing:
             one.settle()
         # What comes from one source is of one version, such as the user and the password.
@@ -133,16 +134,16 @@ def _filled(
 
     @functools.wraps(handler)
     def call(*args: Any, **kwargs: Any) -> Any:
-        patience = Patience()
-        patience.wait(late(kwargs))
-        first, named = arguments(args, kwargs, patience)
+        patience, missing = Patience(), [one for one in values if one.binding.name not in kwargs]
+        patience.wait(late(missing))
+        first, named = arguments(args, kwargs, missing, patience)
         return handler(*first, **named)
 
     @functools.wraps(handler)
     async def call_async(*args: Any, **kwargs: Any) -> Any:
-        patience = Patience()
-        await patience.wait_async(late(kwargs))
-        first, named = arguments(args, kwargs, patience)
+        patience, missing = Patience(), [one for one in values if one.binding.name not in kwargs]
+        await patience.wait_async(late(missing))
+        first, named = arguments(args, kwargs, missing, patience)
         return await handler(*first, **named)
 
     is_async = any(map(iscoroutinefunction, (handler, type(handler).__call__)))

@@ -410,7 +410,7 @@ def test_a_name_that_the_certificate_does_not_have_is_refused(
 
     host = "a.b.vault.azure.net"  # the certificate is for one label
     fake_key_vault.vault(host)
-    session = importlib.import_module("identity_bindings.transport").new_session(proxied=False)
+    session = importlib.import_module("identity_bindings.transport").new_session(proxied=True)
     with pytest.raises(Exception, match=r"CERTIFICATE_VERIFY_FAILED|Hostname mismatch"):
         session.get(f"https://{host}/", timeout=5)
 
@@ -481,25 +481,27 @@ def test_a_refresh_obeys_retry_after_for_one_interval(
 def test_a_token_whose_end_cannot_be_true_is_used_for_5_minutes(
     fake_key_vault: FaultyKeyVault, monkeypatch: pytest.MonkeyPatch, expires: str
 ) -> None:
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
+    accepted = (None, "https://vault.azure.net", time.time() + 3600)
+    fake_key_vault.tokens["the-first-token"] = accepted
     credentials = importlib.import_module("identity_bindings.credentials")
-    credential = credentials.Credential(credentials.Identity())
+    vaults = importlib.import_module("identity_bindings.vaults")
+    vault = vaults.Vault("https://contoso.vault.azure.net", credentials.Identity())
     body = {"access_token": "the-first-token", "expires_on": expires, "token_type": "Bearer"}
     body |= {"resource": "https://vault.azure.net", "client_id": TENANT}
     fake_key_vault.fail("identity", body=json.dumps(body).encode(), times=1)
-    scope = "https://vault.azure.net/.default"
-    clock = time.monotonic()
-    monkeypatch.setattr(credentials, "monotonic", lambda: clock)
 
-    info = credential.get_token_info(scope)
+    def tokens_after(seconds: float) -> int:
+        """How many tokens have been asked for after a read at that time of the SDK's clock."""
+        with monkeypatch.context() as patch:
+            now = time.time() + seconds
+            patch.setattr(time, "time", lambda: now)
+            assert vault.read_secret("api-key", None).value == VALUE
+        return [one.endpoint for one in fake_key_vault.requests].count("identity")
 
-    assert info.token == "the-first-token"
-    assert info.expires_on - time.time() == pytest.approx(300, abs=30)
-    clock += 299
-    assert credential.get_token_info(scope, options={"enable_cae": True}).token == info.token
-    assert len(fake_key_vault.requests) == 1
-    clock += 2
-    assert credential.get_token_info(scope).token in fake_key_vault.tokens
-    assert len(fake_key_vault.requests) == 2
+    assert tokens_after(0) == 1
+    assert tokens_after(290) == 1
+    assert tokens_after(302) == 2
 
 
 def test_secrets_are_read_with_such_a_token(fake_key_vault: FaultyKeyVault, many: App) -> None:

@@ -2,11 +2,10 @@
 
 import os
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from shlex import quote
-from threading import Lock
-from time import monotonic, time
+from time import time
 from typing import Any
 
 from .errors import Failure, ReadError
@@ -28,7 +27,7 @@ _SIGN_IN = (
 )
 _RESTART = "the next read tries again; if it lasts, restart the app"
 _LONGEST_LIFE = 86_400 + 300  # of a managed identity's token, and some minutes for the clocks
-_DOUBTFUL_SECONDS = 300  # how long a token with an impossible end is used
+_DOUBTFUL_LIFE = 600  # of one with an impossible end: the SDK renews it 300 s before
 
 
 @dataclass(frozen=True)
@@ -66,36 +65,29 @@ def is_emulator(url: str) -> bool:
 
 
 class Credential:
-    """The tokens of one identity, for every Azure SDK client. Thread-safe, one request at a time.
+    """The tokens of one identity, for every Azure SDK client. Thread-safe.
 
     In Azure it is exactly the declared managed identity, never a chain that falls back to another.
     """
 
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
-        self._lock = Lock()
         self._gate = Gate(_no_token("it did not answer in time"))
         self._source: Any = None
-        self._doubtful: dict[Hashable, tuple[float, AccessTokenInfo]] = {}
 
     def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
         """Get a token, or raise ReadError: its failure says why, and what repairs it."""
-        with self._lock:
-            good_until, info = self._doubtful.get(scopes, (0.0, None))
-            if info is not None and monotonic() < good_until and not (options or {}).get("claims"):
-                return info
-            with self._gate.turn(), budget.of_read():
-                budget.answer = None
-                try:
-                    with making:
-                        self._source = self._source or self._open()
-                    info = self._source.get_token_info(*scopes, options=options)
-                    return self._with_true_end(scopes, info)
-                except Exception as error:
-                    # The SDK remembers a bad answer for a while. A new credential asks again.
-                    self._source = None
-                    failed = error.failure if isinstance(error, ReadError) else self._failure(error)
-                raise ReadError(failed)
+        with self._gate.turn(), budget.of_read():
+            budget.answer = None
+            try:
+                with making:
+                    source = self._source = self._source or self._open()
+                return self._with_true_end(source.get_token_info(*scopes, options=options))
+            except Exception as error:
+                # The SDK remembers a bad answer for a while. A new credential asks again.
+                self._source = None
+                failed = error.failure if isinstance(error, ReadError) else self._failure(error)
+            raise ReadError(failed)
 
     @property
     def show_principal(self) -> str:
@@ -108,18 +100,14 @@ class Credential:
 
     def forget(self) -> None:
         """Drop the tokens that are held, so that the next one is new."""
-        with self._lock:
-            self._source = None
-            self._doubtful.clear()
+        self._source = None
 
-    def _with_true_end(self, scopes: Hashable, info: AccessTokenInfo) -> AccessTokenInfo:
-        """The token; one whose end is over, or too far away to be true, ends in 5 minutes."""
+    def _with_true_end(self, info: AccessTokenInfo) -> AccessTokenInfo:
+        """Return the token; one whose end is over, or too far away to be true, ends soon."""
         if not in_azure() or 0 < info.expires_on - time() <= _LONGEST_LIFE:
             return info
         self._source = None  # it would hand the token out until its end
-        doubtful = type(info)(info.token, int(time()) + _DOUBTFUL_SECONDS)
-        self._doubtful[scopes] = (monotonic() + _DOUBTFUL_SECONDS, doubtful)
-        return doubtful
+        return type(info)(info.token, int(time()) + _DOUBTFUL_LIFE)
 
     def _open(self) -> Any:
         if in_azure() and not has_endpoint():

@@ -7,7 +7,6 @@ not read: requests would replace the bearer token with what it finds there.
 """
 
 import logging
-import os
 import re
 import socket
 import ssl
@@ -16,7 +15,6 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.utils import get_environ_proxies
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
@@ -76,10 +74,9 @@ _LIMITED = {HTTPConnection: _Connection, HTTPSConnection: _TlsConnection}
 
 
 class _Adapter(HTTPAdapter):
-    """What sends a session's requests; with `proxied`, by HTTPS_PROXY and NO_PROXY."""
+    """What sends a session's requests, within the limits of the read that makes them."""
 
-    def __init__(self, proxied: bool) -> None:
-        self._proxied = proxied
+    def __init__(self) -> None:
         self._context = create_urllib3_context()
         self._context.sslsocket_class = _TlsSocket
         super().__init__(max_retries=Retry(total=False, redirect=False, raise_on_status=False))
@@ -99,17 +96,11 @@ class _Adapter(HTTPAdapter):
         pool.ConnectionCls = _LIMITED.get(pool.ConnectionCls, pool.ConnectionCls)
         return pool
 
-    def send(
-        self, request: requests.PreparedRequest, *_: Any, timeout: Any = None, **__: Any
-    ) -> requests.Response:
+    def send(self, *args: Any, **options: Any) -> requests.Response:
         """Send a request and read its answer, both within the limits of the read."""
         with budget.of_read():
             budget.answer = None
-            request.headers["Accept-Encoding"] = "identity"
-            proxies = get_environ_proxies(request.url or "") if self._proxied else {}
-            named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-            options = {"timeout": timeout, "verify": named or True, "proxies": proxies}
-            with super().send(request, stream=True, **options) as response:
+            with super().send(*args, **options) as response:
                 if 300 <= response.status_code < 400:
                     raise AnswerRefused("it redirects to another address")
                 if response.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -120,11 +111,13 @@ class _Adapter(HTTPAdapter):
 
 
 def new_session(proxied: bool) -> requests.Session:
-    """A session that follows this policy; with `proxied`, by HTTPS_PROXY and NO_PROXY."""
+    """Make a session that follows this policy; with `proxied`, HTTPS_PROXY and NO_PROXY too."""
     session = requests.Session()
-    session.trust_env = False
+    session.trust_env = proxied  # these, and REQUESTS_CA_BUNDLE
+    session.auth = lambda request: request  # the SDK has set the token: not what .netrc names
+    session.headers["Accept-Encoding"] = "identity"
     for scheme in ("http://", "https://"):
-        session.mount(scheme, _Adapter(proxied))
+        session.mount(scheme, _Adapter())
     return session
 
 

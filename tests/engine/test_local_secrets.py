@@ -20,7 +20,8 @@ def local() -> Any:
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("../secrets.local.json", VALUE), (" ", None), (None, None)]
+    ("setting", "value"),
+    [("../secrets.local.json", VALUE), ("../missing.json", None), (" ", None), (None, None)],
 )
 def test_its_place_is_relative_to_the_folder_of_host_json(
     local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str | None, value: Any
@@ -53,10 +54,6 @@ def test_comments_and_trailing_commas_are_accepted(local: Any, tmp_path: Path) -
     file.write_text('{\n// mine\n"api-key": "a // b /* c */,}", /* two\nlines */\n}')
 
     assert local.local_value(file, "contoso", "api-key") == "a // b /* c */,}"
-
-
-def test_a_missing_file_has_no_values(local: Any, tmp_path: Path) -> None:
-    assert local.local_value(tmp_path / "missing.json", "contoso", "api-key") is None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from types import SimpleNamespace, UnionType
 from typing import Any, get_args, get_origin
 
 from .credentials import in_azure, is_emulator
-from .errors import BindingUnavailableError, Failure, ReadError
+from .errors import BindingUnavailableError, Failure
 from .grammar import PropertyProblem
 from .signatures import Handler, signature_of
 from .sources import Flight, Patience, Source, pool
@@ -87,26 +87,22 @@ class Injection:
 
     def give(self, reading: Any, patience: Any = None) -> Any:
         """Make what the handler receives, or raise BindingUnavailableError: there is no such field."""
-        found = reading.field(self.json_field) if self.json_field else reading.value
-        if isinstance(found, Failure):
-            raise self._unavailable(found)
+        found = self._checked(reading.field(self.json_field) if self.json_field else reading.value)
         return Secret(found, self, patience) if self.is_secret else found
 
     def settle(self) -> Any:
         """Return the value, or raise BindingUnavailableError: none may be served."""
-        try:
-            return self.source.settle()
-        except ReadError as error:
-            failure = error.failure
-        raise self._unavailable(failure)
+        return self._checked(self.source.settle())
 
-    def _unavailable(self, failure: Failure) -> BindingUnavailableError:
+    def _checked(self, found: Any) -> Any:
+        if not isinstance(found, Failure):
+            return found
         error = BindingUnavailableError(
             f"Function '{self.function}', binding '{self.binding.name}': {self.binding} cannot be read"
-            f" by {self.reader}: {failure.reason}. Repair: {failure.repair}"
+            f" by {self.reader}: {found.reason}. Repair: {found.repair}"
         )
         error.own = True
-        return error
+        raise error
 
     @property
     def reader(self) -> str:

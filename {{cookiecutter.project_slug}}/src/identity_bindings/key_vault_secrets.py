@@ -56,27 +56,28 @@ class SecretBinding:
 
     def read(self) -> Reading:
         """Read it, in the local secrets file first if there is one, or raise ReadError."""
-        if not in_azure():
-            value = self._local_value()
-            if value is not None:
-                return Reading(value, origin="the local secrets file")
+        value = None if in_azure() else self._local_value()
+        if value is not None:
+            return Reading(value, origin="the local secrets file")
         vault: Vault = _open_vault(self.vault_url, self.identity)
         return vault.read_secret(self.secret_name, self.secret_version)
 
     def _local_value(self) -> str | None:
         """Return the local value; None if the vault or an emulator is read."""
         named = os.environ.get(SETTING, "").strip()
-        file = APP_ROOT / named if named else None
-        value = local_value(file, vault_name(self.vault_url), self.secret_name) if file else None
-        if value is None and file and not file.exists():
+        file = APP_ROOT / named
+        if named and not file.exists():
             say_once(_MISSING, file)
-        if value is not None:
-            say_once("Secrets are read from the local secrets file %s.", file)
-        elif is_emulator(self.vault_url):
+        elif named:
+            value = local_value(file, vault_name(self.vault_url), self.secret_name)
+            if value is not None:
+                say_once("Secrets are read from the local secrets file %s.", file)
+                return value
+        if is_emulator(self.vault_url):
             say_once("Secrets are read from the emulator %s.", self.vault_url)
         else:
             say_once(_BY_LOGIN)
-        return value
+        return None
 
 
 _PROPERTIES = {
@@ -113,8 +114,6 @@ def local_value(file: Path, vault: str, secret: str) -> str | None:
     Raises:
         ReadError: The file is not a JSON object of strings and objects. No value is shown.
     """
-    if not file.exists():
-        return None
     try:
         entries = read_json(file)
         for name, value in entries.items():

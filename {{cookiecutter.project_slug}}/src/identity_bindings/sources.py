@@ -117,11 +117,9 @@ class Source:
         self._wake()
 
     def settle(self) -> Any:
-        """Return the value, or raise ReadError: none may be served."""
+        """Return the value, or the Failure: none may be served."""
         good_until, value = self.current
-        if monotonic() < good_until:
-            return value
-        raise ReadError(self.failure or NO_ANSWER)
+        return value if monotonic() < good_until else self.failure or NO_ANSWER
 
     def _start(self) -> None:
         flight = Flight()

@@ -84,6 +84,23 @@ def test_one_secret_in_every_spelling_is_read_once(
     assert answers == ["of-the-file"] * len(SPELLINGS)
 
 
+def test_one_identity_in_every_spelling_has_one_token(
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
+) -> None:
+    """Resource ids have no case. The endpoint gets the one that is declared first."""
+    fake_key_vault.identities = {IDENTITY}
+    fake_key_vault.vault("contoso").set("api-key", "the-value")
+    for number, spelling in enumerate((IDENTITY, IDENTITY.upper(), IDENTITY.lower())):
+        entry = key_vault(identity="user", identityId=spelling)
+        declare(tmp_path, f"f{number}", ECHO, entry)
+
+    answers = [handler(req=None) for handler in handlers(app()).values()]
+
+    assert answers == ["the-value"] * 3
+    assert [request.endpoint for request in fake_key_vault.requests].count("identity") == 1
+    assert len(fake_key_vault.requests) == 3
+
+
 def test_a_denied_read_is_shared_too(
     fake_key_vault: FakeKeyVault, both: dict[str, Callable[..., Any]]
 ) -> None:

@@ -27,14 +27,15 @@ RETRY = {
 """The retry strategies: the library's name of each, and its times."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class FunctionDeclaration:
     """One function as its ``function.json`` declares it."""
 
     name: str
     folder: Path
-    bindings: tuple[dict[str, Any], ...] = ()  # the platform's own; in error, without a trigger
-    declared: tuple[Any, ...] = ()  # the bindings that this package provides
+    # The platform's own; of a function in error, perhaps without a trigger.
+    bindings: list[dict[str, Any]] = field(default_factory=list)
+    declared: list[Any] = field(default_factory=list)  # the bindings that this package provides
     settings: Mapping[str, Any] = field(default_factory=dict)  # at the top, such as scriptFile
     disabled: bool = False
     problems: list[Problem] = field(default_factory=list)
@@ -64,55 +65,46 @@ def is_trigger(binding: Mapping[str, Any]) -> bool:
 
 
 def _read(file: Path, settings: Mapping[str, str]) -> FunctionDeclaration:
-    name, problems = file.parent.name, list[PropertyProblem]()
-    properties: dict[str, Any] = {}
-    if not _NAME.fullmatch(name) or name.lower() == "host":
-        problems.append((FOLDER, name, "a letter, then letters, digits, _ and -; not 'host'"))
-    try:
-        content = read_json(file)
-    except ValueError as error:
-        problems.append(("file", file.name, f"JSON is expected: {error}"))
-    else:
-        bindings = content.get("bindings")
-        if not isinstance(bindings, list) or not all(isinstance(b, dict) for b in bindings):
-            problems.append(("bindings", bindings, "a list of objects is expected"))
-            bindings = []
-        elif sum(map(is_trigger, bindings)) != 1:
-            triggers = [binding["type"] for binding in bindings if is_trigger(binding)]
-            problems.append(("bindings", triggers, "exactly one trigger is expected"))
-        problems += _problems_of(content, bindings, name)
-        declared = [declare(binding, settings) for binding in bindings if is_ours(binding)]
-        problems += [problem for _, found in declared for problem in found]
-        properties["bindings"] = tuple(one for one in bindings if not is_ours(one))
-        properties["declared"] = tuple(own for own, found in declared if not found)
-        properties["settings"] = content
-        properties["disabled"] = content.get("disabled") is True
-    function = FunctionDeclaration(name, file.parent, **properties)
-    function.problems.extend(Problem(function.file, *problem) for problem in problems)
+    function = FunctionDeclaration(file.parent.name, file.parent)
+    function.problems += [Problem(function.file, *one) for one in _fill(function, settings)]
     return function
 
 
-def _problems_of(
-    content: Mapping[str, Any], bindings: list[Any], function: str
-) -> Iterator[PropertyProblem]:
-    """What is wrong with a function's bindings of the platform, and with its other properties."""
+def _fill(function: FunctionDeclaration, settings: Mapping[str, str]) -> Iterator[PropertyProblem]:
+    """Fill in what the file declares, and yield what is wrong with it."""
+    if not _NAME.fullmatch(function.name) or function.name.lower() == "host":
+        yield FOLDER, function.name, "a letter, then letters, digits, _ and -; not 'host'"
+    try:
+        content = function.settings = read_json(function.folder / FILE)
+    except ValueError as error:
+        yield "file", FILE, f"JSON is expected: {error}"
+        return
+    bindings = content.get("bindings")
+    if not isinstance(bindings, list) or not all(isinstance(b, dict) for b in bindings):
+        yield "bindings", bindings, "a list of objects is expected"
+        bindings = []
+    elif sum(map(is_trigger, bindings)) != 1:
+        triggers = [binding["type"] for binding in bindings if is_trigger(binding)]
+        yield "bindings", triggers, "exactly one trigger is expected"
     for binding in bindings:
-        if not is_ours(binding):
-            yield from _binding_problems(binding)
-        if str(binding.get("type")).lower() == "httptrigger":
-            route = binding.get("route") or function
-            if str(route).lower().startswith("admin"):
-                yield "httpTrigger.route", route, "no route of the host's own, which start 'admin'"
+        if is_ours(binding):
+            own, problems = declare(binding, settings)
+            function.declared += [] if problems else [own]
+            yield from problems
+        else:
+            function.bindings.append(binding)
+            yield from _binding_problems(binding, function.name)
     names = [name for binding in bindings if isinstance(name := binding.get("name"), str)]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield "name", name, "names of bindings must differ"
     if not isinstance(disabled := content.get("disabled"), bool | None):
         yield "disabled", disabled, "true or false"
+    function.disabled = disabled is True
     if (retry := content.get("retry")) is not None:
         yield from _retry_problems(retry)
 
 
-def _binding_problems(binding: Mapping[str, Any]) -> Iterator[PropertyProblem]:
+def _binding_problems(binding: Mapping[str, Any], function: str) -> Iterator[PropertyProblem]:
     kind, name, way = binding.get("type"), binding.get("name"), direction(binding)
     if not isinstance(kind, str) or not re.fullmatch(r"[A-Za-z][\w.-]*", kind, re.ASCII):
         yield "type", kind, "the binding's type, such as 'httpTrigger' or 'keyVault'"
@@ -128,9 +120,13 @@ def _binding_problems(binding: Mapping[str, Any]) -> Iterator[PropertyProblem]:
     data_type = binding.get("dataType")
     if data_type is not None and str(data_type).lower() not in ("string", "binary", "stream"):
         yield f"{kind}.dataType", data_type, "'string', 'binary' or 'stream'"
-    level = str(binding.get("authLevel") or "function").lower()
-    if kind.lower() == "httptrigger" and level not in ("function", "anonymous", "admin"):
-        yield f"{kind}.authLevel", binding["authLevel"], "'function', 'anonymous' or 'admin'"
+    if kind.lower() == "httptrigger":
+        level = str(binding.get("authLevel") or "function").lower()
+        if level not in ("function", "anonymous", "admin"):
+            yield f"{kind}.authLevel", binding["authLevel"], "'function', 'anonymous' or 'admin'"
+        route = binding.get("route") or function
+        if str(route).lower().startswith("admin"):
+            yield "httpTrigger.route", route, "no route of the host's own, which start 'admin'"
 
 
 def _retry_problems(retry: Any) -> Iterator[PropertyProblem]:

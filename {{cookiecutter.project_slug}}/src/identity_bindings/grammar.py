@@ -18,6 +18,7 @@ PropertyProblem = tuple[str, object, str]
 
 _MODULES = (".key_vault_secrets", ".keys", ".access_tokens")
 _SETTING = re.compile(r"%([^%]*)%")
+_identities: dict[str, Identity] = {}  # by their ids in lower case
 _COMMON = ("name", "type", "direction", "dataType", "identity", "identityId")
 
 
@@ -101,7 +102,9 @@ def declare(
     if problems:
         where = kind.type if problems[0][0] == "name" else name
         return None, [(f"{where}.{prop}", value, allowed) for prop, value, allowed in problems]
-    identity = Identity(values.pop("identityId", None))
+    resource_id = values.pop("identityId", None)
+    # Resource ids have no case: in every spelling it is one identity, with one token.
+    identity = _identities.setdefault(str(resource_id).lower(), Identity(resource_id))
     return kind.make(name, *values.values(), identity), []
 
 

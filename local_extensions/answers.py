@@ -1,5 +1,6 @@
 """What is wrong with a set of answers: every problem at once, each with what is accepted."""
 
+import builtins
 import json
 import keyword
 import re
@@ -8,6 +9,8 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from cookiecutter.exceptions import FailedHookException
 
 from .paths import SERVICES
 
@@ -54,17 +57,34 @@ SWITCH = {"no": False, "off": False, "false": False, "yes": True, "on": True, "t
 RESERVED_BEGINNINGS = (
     *("AZUREWEBJOBS", "AZUREFUNCTIONSJOBHOST", "AZURE_", "WEBSITE_", "WEBSITES_", "FUNCTIONS_"),
     *("APPLICATIONINSIGHTS_", "APPINSIGHTS_", "APPSETTING_", "IDENTITY_", "MSI_", "SCM_"),
-    *("CONTAINER_", "PYTHON", "GITHUB_", "RUNNER_", "BASH"),
+    *("CONTAINER_", "PYTHON", "DOTNET_", "OTEL_", "AZD_", "GITHUB_", "RUNNER_"),
+    *("BASH", "LC_", "LD_"),
     *(f"{connection}__" for connection in CONNECTIONS),
 )
 RESERVED_SETTINGS = frozenset(
     (
         *("SECRET_REFRESH_SECONDS", "SECRET_GRACE_SECONDS", "SECRET_SETTER_OBJECT_ID"),
-        *("KEY_VAULT_DNS_SUFFIX", "RECOVER_VAULT", "ALERT_ACTION_GROUP_ID"),
+        *("KEY_VAULT_DNS_SUFFIX", "LOCAL_SECRETS_FILE", "RECOVER_VAULT", "ALERT_ACTION_GROUP_ID"),
+        *(
+            "APP_IDENTITY_ID",
+            "APP_PRINCIPAL_IDS",
+            "ASSIGN_ELSEWHERE",
+            "BICEP",
+            "CI_OUTPUT",
+            "GH_TOKEN",
+            "RUN_ID",
+        ),
         *("REVIEWER", "SUBJECT_PREFIX", "API_URL", *CONNECTIONS),
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
+        *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"),
         *("PATH", "HOME", "PORT", "USER", "HOSTNAME", "LANG", "PWD", "OLDPWD", "IFS", "UID"),
-        *("EUID", "PPID", "GROUPS", "RANDOM", "SECONDS", "SHELLOPTS"),
+        *("EUID", "PPID", "GROUPS", "RANDOM", "SECONDS", "SHELL", "SHELLOPTS", "ENV", "TERM"),
+        *("TMPDIR", "TEMP", "TMP", "CI"),
     )
+)
+# The commands of the project's README.md set these, beside the variable that names an identity.
+README_VARIABLES = frozenset(
+    {"GROUP", "APP", "URL", "VAULT", "PRINCIPAL", "KEY", "API", "SCOPE", "URI", "TOKEN", "ROLE"}
 )
 WINDOWS_DEVICE = "(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])"
 # Azure refuses these in the name of anything that has a public address.
@@ -78,7 +98,8 @@ TAKEN_MODULES = sys.stdlib_module_names | {
     "tests",
 }
 # Names that function_app.py uses, where the first function is in it.
-TAKEN_NAMES = {"app", "func", "key_vault_secret", "blueprints", "bytes", "dict", "str"}
+TAKEN_NAMES = {"app", "func", "key_vault_secret", "isolated", "blueprints", "blueprint"}
+TAKEN_NAMES |= set(dir(builtins))
 # Characters that change the direction of text, and tags, which no screen shows.
 MISLEADING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e0fff]")
 # Characters without a glyph that Unicode counts as letters, marks and symbols.
@@ -99,6 +120,11 @@ class Problem(NamedTuple):
         """Say in one line which answer is wrong, why, and what is accepted."""
         name = self.prompt if self.prompt in QUESTIONS else ascii(self.prompt)[1:-1]
         return f"{_short(name)}: {_short(shown(self.value))} {self.what}"
+
+
+def refusal(found: list[Problem]) -> FailedHookException:
+    """List what is wrong, a line for each answer."""
+    return FailedHookException("\n  ".join(["Some answers are not valid:", *map(str, found)]))
 
 
 def shown(value: Any) -> str:
@@ -192,7 +218,7 @@ def _wrong_pairs(answers: Answers) -> Iterator[Problem]:
         what = f"includes {', '.join(public)}, which is accepted only with network=public"
         yield Problem("services", services, what, partner="network")
     if answers.get("programming_model") == "decorators" and function_name in TAKEN_NAMES:
-        what = "is a name that function_app.py uses; accepted: another identifier"
+        what = "is a name that function_app.py uses, or a builtin; accepted: another identifier"
         yield Problem("function_name", function_name, what, partner="programming_model")
 
 
@@ -221,8 +247,8 @@ def _project_name(value: str) -> str:
 
 
 def _description(value: str) -> str:
-    if not 1 <= len(value.strip()) <= 1000:
-        return "must be 1 to 1000 characters"
+    if not 1 <= len(value.strip()) <= 1000 or not any(map(_is_visible, value.strip())):
+        return "must be 1 to 1000 characters, some of them visible"
     return _free_text(value)
 
 
@@ -277,6 +303,8 @@ def _identity_id(value: str) -> str:
     value = value.strip()
     if not value or re.fullmatch(IDENTITY_ID, value):
         return ""
+    if value.strip("%").upper() in README_VARIABLES:
+        return "is a variable of the README's commands; accepted: another name, as in %MY_ID%"
     if value.startswith("%"):
         return _setting(value)
     return (

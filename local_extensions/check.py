@@ -11,11 +11,13 @@ from cookiecutter.prompt import read_user_choice, read_user_variable
 from jinja2 import pass_context
 from jinja2.runtime import Context
 
-from .answers import CONFIGURATION, QUESTIONS, Problem, as_text, problems, shown
+from .answers import CONFIGURATION, QUESTIONS, Problem, as_text, problems, refusal, shown
 from .facts import Facts, facts_of
 from .given import Call, current_call, rendered, unknown_names
 
 PROMPTS = CONFIGURATION["__prompts__"]
+# How cookiecutter renders. A replay has its own, perhaps of an earlier version of the template.
+SETTINGS = {name: value for name, value in CONFIGURATION.items() if name[:2].count("_") == 1}
 
 
 def before_the_prompts() -> None:
@@ -23,14 +25,15 @@ def before_the_prompts() -> None:
     call = current_call()
     if call is None:
         return
-    if call.params["accept_hooks"] == "no":
+    if (hooks := call.params["accept_hooks"]) != "yes":
         raise FailedHookException(
-            "--accept-hooks no: this template needs its hooks, which remove the files of other"
-            " answers; accepted: yes"
+            f"--accept-hooks {hooks}: this template needs its hooks, which remove the files of"
+            " other answers; accepted: yes"
         )
-    if found := call.problems():
+    answers = call.answers()
+    if found := call.refused():
         named = {problem.prompt for problem in found}
-        others = [] if call.asks else problems(call.answers())
+        others = [] if call.asks else problems(answers)
         raise refusal(found + [problem for problem in others if problem.prompt not in named])
     if not click.get_current_context().meta.setdefault(f"{__name__}.warned", False):
         click.get_current_context().meta[f"{__name__}.warned"] = True
@@ -65,6 +68,7 @@ def checked(answers: MutableMapping[str, Any]) -> Facts:
 def folder(context: Context, answers: MutableMapping[str, Any]) -> str:
     """Check the answers, name the project's folder, and refuse to lose files that are in it."""
     facts = checked(answers)
+    answers.update(SETTINGS)
     if current_call() is None and (lost := _lists(context.get("_cookiecutter") or {}, answers)):
         raise refusal(lost)
     project = Path(answers.get("_output_dir", "."), facts.project_slug)
@@ -85,11 +89,6 @@ def _lists(given: Mapping[str, Any], answers: Mapping[str, Any]) -> list[Problem
         if prompt in QUESTIONS and not isinstance(QUESTIONS[prompt], list)
         if isinstance(value, list) and as_text(prompt, value) != answers[prompt]
     ]
-
-
-def refusal(found: list[Problem]) -> FailedHookException:
-    """List what is wrong, a line for each answer."""
-    return FailedHookException("\n  ".join(["Some answers are not valid:", *map(str, found)]))
 
 
 def _has_terminal(call: Call) -> bool:

@@ -17,7 +17,7 @@ from .answers import (
 from .paths import left_out
 
 # Names that the parameter of a secret cannot have, because a handler uses them otherwise.
-TAKEN_PARAMETERS = frozenset({"req", "res", "context", "func"})
+TAKEN_PARAMETERS = frozenset({"req", "res", "context", "func", "json", "secrets", "arrived"})
 
 # Markdown that could hide the text after it: a fence, some HTML, a link's definition.
 HIDING = re.compile(

@@ -4,6 +4,7 @@ cookiecutter 2.7.1 ignores arguments that are no prompt. From the config it take
 a number by its value, and nothing after the first entry that it does not understand.
 """
 
+import json
 import os
 import warnings
 from collections.abc import Mapping
@@ -16,19 +17,26 @@ import click
 import yaml
 from cookiecutter.cli import main as cookiecutter_command
 from cookiecutter.config import USER_CONFIG_PATH, get_user_config
-from cookiecutter.exceptions import FailedHookException
 from cookiecutter.generate import generate_context
 from cookiecutter.prompt import render_variable
 from cookiecutter.utils import create_env_with_context
-from jinja2 import TemplateError
 
-from .answers import CONFIGURATION, CONFIGURATION_FILE, QUESTIONS, Problem, as_text, shown
+from .answers import (
+    CONFIGURATION,
+    CONFIGURATION_FILE,
+    QUESTIONS,
+    Problem,
+    as_text,
+    problems,
+    refusal,
+    shown,
+)
 
-KEPT_TAGS = ("tag:yaml.org,2002:null", "tag:yaml.org,2002:merge")
+KEPT_TAGS = tuple(f"tag:yaml.org,2002:{kept}" for kept in ("null", "merge", "timestamp"))
 
 
 class AsWritten(yaml.SafeLoader):
-    """Reads each scalar but null as the text that is written: 3.10 stays 3.10, off stays off."""
+    """Reads numbers and booleans as the text that is written: 3.10 stays 3.10, off stays off."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML declares it
         first: [(tag, pattern) for tag, pattern in known if tag in KEPT_TAGS]
@@ -84,7 +92,7 @@ class Call:
                 lost[prompt] = rendered(prompt, value, answers)
         return lost
 
-    def problems(self) -> list[Problem]:
+    def refused(self) -> list[Problem]:
         """List what is wrong whatever is answered at the prompts."""
         private = CONFIGURATION.keys() - QUESTIONS | {n for n in self.arguments if n[:1] == "_"}
         return [
@@ -95,10 +103,12 @@ class Call:
             ),
             *unknown_names(self.arguments),
             *(
-                Problem(prompt, value, "is not accepted; accepted: '', or a list of names")
+                Problem(prompt, str(value), "is not text in YAML; accepted: it in quotes")
                 for prompt, value in self.given.items()
-                if value == []  # cookiecutter raises a ValueError
+                if not _has_json(value)  # cookiecutter could not keep it for a replay
             ),
+            # Of an empty list cookiecutter raises a ValueError.
+            *(problem for problem in problems(self.given) if problem.value == []),
         ]
 
     def near_misses(self) -> dict[str, str]:
@@ -133,10 +143,17 @@ def rendered(prompt: str, value: Any, answers: Mapping[str, Any]) -> Any:
     """Render a value that cookiecutter would have rendered, and write it as text where it can be."""
     try:
         value = render_variable(create_env_with_context({}), value, dict(answers))
-    except TemplateError as error:
-        what = f"{prompt}: {shown(value)} cannot be rendered by Jinja: {error}"
-        raise FailedHookException(what) from None
+    except Exception as error:  # an expression can raise anything
+        what = f"cannot be rendered by Jinja ({shown(str(error))[1:-1]}); accepted: "
+        raise refusal([Problem(prompt, value, what + "text without {{, {% and {#")]) from None
     return as_text(prompt, value)
+
+
+def _has_json(value: Any) -> bool:
+    try:
+        return bool(json.dumps(value))
+    except TypeError:
+        return False
 
 
 def one_edit_apart(name: str, other: str) -> bool:

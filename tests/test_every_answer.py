@@ -143,13 +143,7 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
 
 
 def check_refusal(output: str) -> set[str]:
-    """Expect a line for each wrong answer; return the prompts that are named.
-
-    An answer that Jinja cannot render ends it by itself: nothing can be said of the others.
-    """
-    if unrendered := re.fullmatch(r"(\w+): .+ cannot be rendered by Jinja: .+\n", output):
-        assert output.removesuffix("\n").isprintable(), output
-        return {unrendered[1]}
+    """Expect a line for each wrong answer; return the prompts that are named."""
     _, found, lines = output.partition(REFUSED)
     assert found, output
     prompts = []
@@ -293,6 +287,7 @@ def check_ending(room: Room, given: AnswerSet, result: Result) -> Path | None:
         return project
     assert result.exit_code == 1
     named_prompts = check_refusal(result.output)
+    # An answer that Jinja cannot render is named alone: the others are not rendered yet.
     assert wrong <= named_prompts or "cannot be rendered by Jinja" in result.output
     for prompt in named_prompts - given.hostile:
         assert any(prompt in group and group & given.hostile for group in RELATED), prompt

@@ -15,6 +15,7 @@ from answers import DEFAULTS, EVERYTHING, IDENTITY_ID, PAIRS
 from baking import TEMPLATE, Bake, run, tracked
 
 from local_extensions.answers import problems
+from local_extensions.facts import parameter_name
 from local_extensions.paths import OPTIONAL
 
 COPIED = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))["_copy_without_render"]
@@ -117,6 +118,53 @@ def test_no_function_has_the_name_of_a_file_of_the_template() -> None:
     for name in tracked(PROJECT):
         if taken := re.match(r"(?:tests/test_|src/functions/|src/blueprints/)(\w+)[/.]", name):
             assert problems(DEFAULTS | {"function_name": taken[1]}), name
+
+
+# How the project's files name a variable: they read it, or set it.
+VARIABLE = r"""(?mx) readEnvironmentVariable\('([A-Z_]+) | environ(?:\.get\(|\[)"([A-Z_]+)
+               | ^\s*(?:export\ )?([A-Z][A-Z_]+)= | ^\ {6,}([A-Z][A-Z_]+):\ """
+
+
+def test_no_setting_has_the_name_of_a_variable_of_the_project() -> None:
+    found = {
+        "".join(names)
+        for name in tracked(PROJECT)
+        if not name.startswith("tests/support/") and not name.endswith("requirements.txt")
+        for names in re.findall(VARIABLE, (PROJECT / name).read_text("utf-8"))
+    }
+
+    found |= {"LOCAL_SECRETS_FILE"}  # key_vault_secrets.py names it in a constant
+    assert {"RUN_ID", "GROUP", "API_URL", "WEBSITE_SITE_NAME"} <= found
+    for name in found:
+        assert problems(DEFAULTS | {"identity": "user", "identity_id": f"%{name}%"}), name
+
+
+def names_in(node: ast.AST) -> set[str]:
+    """The names that a piece of code uses outside of its comprehensions."""
+    inside = {
+        one
+        for found in ast.walk(node)
+        if isinstance(found, ast.ListComp)
+        for one in ast.walk(found)
+    }
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and one not in inside}
+
+
+@pytest.mark.parametrize("model", ["function.json", "decorators"])
+def test_neither_a_secret_nor_a_function_takes_a_name_of_the_code(bake: Bake, model: str) -> None:
+    project = bake(programming_model=model, **EVERYTHING)
+    file = "function_app.py" if model == "decorators" else "functions/read_secret/__init__.py"
+    tree = ast.parse((project / "src" / file).read_text("utf-8"))
+    (handler,) = (node for node in tree.body if isinstance(node, ast.FunctionDef))
+    used = names_in(ast.Module(handler.body, [])) - {one.arg for one in handler.args.args}
+
+    assert {"func", "json"} <= used
+    for name in used:
+        assert parameter_name(name) != name, name
+    handler.body.clear()
+    imported = {one.asname or one.name for n in ast.walk(tree) for one in getattr(n, "names", ())}
+    for name in names_in(tree) | imported if model == "decorators" else ():
+        assert problems(DEFAULTS | {"programming_model": model, "function_name": name}), name
 
 
 def test_what_is_copied_holds_no_fact() -> None:

@@ -247,7 +247,7 @@ def _project_name(value: str) -> str:
 
 
 def _description(value: str) -> str:
-    if not 1 <= len(value.strip()) <= 1000 or not any(map(_is_visible, value.strip())):
+    if not 1 <= len(value.strip()) <= 1000 or not any(map(_is_visible, "".join(value.split()))):
         return "must be 1 to 1000 characters, some of them visible"
     return _free_text(value)
 

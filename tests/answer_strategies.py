@@ -245,6 +245,12 @@ def misleads(character: str) -> bool:
     return (control and character not in "\n\t") or mark or embeds or tag
 
 
+def _shows(character: str) -> bool:
+    """Whether a character has a glyph of its own."""
+    blank = re.search("FILLER|BLANK", unicodedata.name(character, ""))
+    return unicodedata.category(character)[0] in "LNPS" and not blank
+
+
 def _shows_nothing(character: str) -> bool:
     """Whether a character has no glyph; in a description some of them join letters."""
     return unicodedata.category(character) == "Cf" or "FILLER" in unicodedata.name(character, "")
@@ -258,6 +264,7 @@ DESCRIPTIONS = (
     st.lists(st.text(PLAIN, min_size=1, max_size=12) | ANY_PAYLOAD, min_size=1, max_size=4)
     .map(" ".join)
     .filter(lambda text: "\uffff" not in text and not surely_wrong("description", text))
+    .filter(lambda text: any(map(_shows, text)))
 )
 NAMES = DESCRIPTIONS.map(lambda text: " ".join(text.split())).filter(
     lambda name: not surely_wrong("project_name", name) and not any(map(_shows_nothing, name))

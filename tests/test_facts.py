@@ -90,6 +90,7 @@ def test_where_an_existing_vault_stands(answer: str, subscription: str, group: s
         ("res", "res_secret"),
         ("context", "context_secret"),
         ("func", "func_secret"),
+        ("json", "json_secret"),
     ],
 )
 def test_a_parameter(secret: str, parameter: str) -> None:

@@ -225,7 +225,7 @@ class FakeKeyVault:
             return refusal(403, "ForbiddenByPolicy")
         if other := self.others.get(f"{request.endpoint}/{request.path.split('/')[1]}"):
             return other(request)
-        version = request.path.rstrip("/").partition(f"/{request.secret}/")[2]
+        version = "".join(request.path.split("/")[3:])  # /secrets/NAME/VERSION
         if not (found := vault.find(request.secret, version)):
             return refusal(404, "SecretNotFound")
         name, version, value, attributes = found[-1]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from apps import FUNCTION_APP, HTTP, RES, VALUE, Project, logged, needs_runtime
+from apps import AZURE, FUNCTION_APP, HTTP, RES, VALUE, Project, logged, needs_runtime
 from folders import call, key_vault
 
 SECRET = """
@@ -168,73 +168,50 @@ def test_the_directory_of_the_context_is_the_functions(project: Project) -> None
         assert call(functions[name], context=context) == f"{folder}7", name
 
 
-CALLABLES = """
-class Handler:
-    def __call__(self, req, mySecret): return mySecret
-class Later:
-    async def __call__(self, req, mySecret): return mySecret
-def positional(req, mySecret, /): return mySecret
-async def positional_async(mySecret, req, /): return mySecret
-def partly(prefix, req, mySecret): return mySecret
-async def keywords(*, mySecret, req): return mySecret
-def wrapped(function):
-    @functools.wraps(function)
-    def call(*args, **kwargs): return function(*args, **kwargs)
-    return call
-CASES = {
-    "object": Handler(), "later": Later(), "method": Handler().__call__, "positional": positional,
-    "positional_async": positional_async, "partial": functools.partial(partly, "x"),
-    "partial_object": functools.partial(Handler()), "keywords": keywords,
-    "wrapped": wrapped(wrapped(positional)), "lambda": lambda mySecret, req: mySecret,
-    "partial_named": functools.partial(partly, prefix="x"),
-}
-"""
-NAMES = ("object", "later", "method", "positional", "positional_async", "partial", "lambda")
-NAMES += ("partial_object", "keywords", "partial_named")
+# Core Tools, and Azure where no identity is assigned.
+HOSTS = ("AZURE_FUNCTIONS_ENVIRONMENT", "WEBSITE_SITE_NAME")
 
 
-def test_callables_of_every_kind(project: Project, caplog: pytest.LogCaptureFixture) -> None:
-    text = [CALLABLES]
-    for name in NAMES:
-        source = f"import functools\n{CALLABLES}\nmain = CASES['{name}']\n"
-        project.function(f"declared_{name}", HTTP, RES, key_vault(), source=source)
-        text.append(
-            f"main = secret('mySecret')(CASES['{name}'])\n"
-            f"app.function_name('decorated_{name}')(app.route('decorated_{name}')(main))\n"
-        )
-    write(project, *text)
-
-    functions = project.load()
-
-    assert logged(caplog) == []
-    assert len(functions) == 2 * len(NAMES)
-    for name, function in functions.items():
-        handler = function.get_user_function()
-        assert inspect.isfunction(handler)
-        assert {*inspect.signature(handler).parameters} == {"req"}
-        assert call(function) == VALUE, name
-
-
-def test_one_event_is_one_line(
+@pytest.mark.parametrize("variable", ["", *HOSTS])
+def test_what_is_logged_while_the_app_loads_reaches_the_host(
     project: Project,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
+    variable: str,
 ) -> None:
-    """The host keeps the records of a call, and what is on stderr: each line is to be in one of them."""
-    monkeypatch.setenv("AZURE_FUNCTIONS_ENVIRONMENT", "Production")
-    caplog.set_level(logging.ERROR)
-    wrong = RAISES.format("wrong", "@secret(vault='no vault')", "", ", api_key: str", "return ''")
-    write(project, wrong)
+    """The host keeps what is on stderr, and the records of a call: each line is in one of them."""
+    for name in (*AZURE, *HOSTS, "IDENTITY_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    if variable:
+        monkeypatch.setenv(variable, "Development")
+        monkeypatch.setenv("WEBSITE_SKU", "FlexConsumption")
+    project.function("declared", HTTP, RES, key_vault(vaultName="no vault"))
+    write(
+        project, RAISES.format("wrong", "@secret(vault='no vault')", "", ", api_key: str", "pass")
+    )
 
     functions = project.load()
 
-    # While the app loads the host keeps what is on stderr only.
-    assert capsys.readouterr().err.count("function_app.wrong: api_key.vaultName") == 1
+    lines = capsys.readouterr().err.splitlines()
+    for place in ("functions/declared/function.json: mySecret", "function_app.wrong: api_key"):
+        head = f"ERROR identity_bindings: {place}.vaultName: 'no vault': "
+        assert sum(line.startswith(head) for line in lines) == int(bool(variable)), lines
     caplog.clear()
     assert call(functions["wrong"]).status_code == 500
     assert len(logged(caplog)) == 1
     assert capsys.readouterr().err == ""
     thread = logging.makeLogRecord({"name": "x", "threadName": "identity-read", "msg": "later"})
-    (handler,) = logging.getLogger("identity_bindings").handlers
-    assert handler.filter(thread)
+    assert all(one.filter(thread) for one in logging.getLogger("identity_bindings").handlers)
+
+
+def test_an_exception_in_a_filter_of_the_app_does_not_reach_the_engine(project: Project) -> None:
+    refuse: Any = lambda record: 1 / 0  # noqa: E731
+    logger = logging.getLogger("identity_bindings")
+    logger.addFilter(refuse)
+    try:
+        project.function("wrong", HTTP, RES, key_vault(vaultName="no_vault!"))
+
+        assert project.load().keys() == {"wrong"}
+    finally:
+        logger.removeFilter(refuse)

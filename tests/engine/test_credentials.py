@@ -6,7 +6,6 @@ import importlib
 import json
 import logging
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +21,6 @@ SCOPE = "https://vault.azure.net/.default"
 @pytest.fixture
 def credentials() -> Any:
     return importlib.import_module("identity_bindings.credentials")
-
-
-@pytest.fixture
-def loggers() -> Iterator[dict[str, logging.Logger]]:
-    """The SDK's loggers, without a level, as a new process has them."""
-    loggers = {name: logging.getLogger(name) for name in ("azure.core", "azure.identity")}
-    before = {name: one.level for name, one in loggers.items()}
-    for one in loggers.values():
-        one.setLevel(logging.NOTSET)
-    yield loggers
-    for name, one in loggers.items():
-        one.setLevel(before[name])
 
 
 def refusal(credential: Any) -> Any:
@@ -60,44 +47,6 @@ def test_azure_or_a_developers_machine(credentials: Any) -> None:
     ):
         assert credentials.has_endpoint(environment) is endpoint, environment
         assert credentials.in_azure(environment) is azure, environment
-
-
-def test_in_azure_without_an_endpoint_no_identity_is_assigned(
-    credentials: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in (*ENDPOINT, *SITE):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("WEBSITE_SITE_NAME", "my-app")
-    monkeypatch.setenv("WEBSITE_SKU", "FlexConsumption")
-
-    failure = refusal(credentials.Credential(credentials.Identity()))
-
-    assert failure.kind == "denied"
-    assert failure.reason == (
-        "no identity is assigned: the app does not have the system-assigned identity;"
-        " WEBSITE_SITE_NAME and WEBSITE_SKU say that this is Azure: unset them elsewhere"
-    )
-    assert failure.repair.startswith("az functionapp identity assign --name my-app ")
-    user = refusal(credentials.Credential(credentials.Identity(IDENTITY)))
-    assert user.repair == f"{failure.repair} --identities {IDENTITY}"
-
-
-def test_a_token_is_that_of_exactly_the_declared_identity(
-    credentials: Any, fake_key_vault: FakeKeyVault, loggers: dict[str, logging.Logger]
-) -> None:
-    fake_key_vault.identities = {None, IDENTITY}
-
-    for resource_id in (None, IDENTITY):
-        credential = credentials.Credential(credentials.Identity(resource_id))
-        info = credential.get_token_info(SCOPE)
-
-        assert fake_key_vault.tokens[info.token][0] == resource_id
-        assert info.token not in str(vars(credential))  # it is kept by the SDK alone
-        assert credential.get_token_info(SCOPE).token == info.token  # the SDK's cache holds it
-        credential.forget()
-        assert credential.get_token_info(SCOPE).token != info.token
-        assert credential.get_token_info(SCOPE, options={"enable_cae": True}).token
-    assert {one.level for one in loggers.values()} == {logging.NOTSET}  # they are the app's
 
 
 def test_the_sdk_logs_nothing_of_the_engine_and_all_of_the_app(
@@ -147,18 +96,6 @@ def test_each_answer_of_the_endpoint_has_its_reason(
         assert failure.reason == f"the identity endpoint gave no token ({said})"
         assert failure.repair == "the next read tries again; if it lasts, restart the app"
         assert failure.shared
-
-
-def test_after_a_bad_answer_the_endpoint_is_asked_again(
-    credentials: Any, fake_key_vault: FakeKeyVault
-) -> None:
-    credential = credentials.Credential(credentials.Identity())
-    fake_key_vault.fail("identity", body=b"<html>identity</html>")
-    time.sleep(refusal(credential).retry_after)
-
-    fake_key_vault.heal()
-
-    assert credential.get_token_info(SCOPE).token  # the SDK would remember the bad answer
 
 
 @pytest.mark.parametrize("program", ["az", "azd"])

@@ -30,6 +30,17 @@ REFRESH, GRACE = 0.8, 2.5
 FAULTY = 5.0  # seconds that the fault lasts at refresh: longer than the grace and one refresh
 
 
+REASONS = {
+    "no-policy": "no access policy of the vault allows the identity to read secrets (HTTP 403"
+    " ForbiddenByPolicy)",
+    "no-role": "the identity has no role for the vault's secrets (HTTP 403 ForbiddenByRbac)",
+    "firewall": "the vault's firewall denies the app's network (HTTP 403 ForbiddenByFirewall)",
+    "missing": "the vault has no such secret or version (HTTP 404 SecretNotFound)",
+    "disabled": "the secret is disabled (HTTP 403 SecretDisabled)",
+    "closed": "the vault accepts connections through its private endpoints only"
+    " (HTTP 403 ForbiddenByConnection)",
+}
+
 each_row = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 
 
@@ -110,7 +121,8 @@ def test_cold_it_fails_in_time_with_the_repair(cold: dict[str, Seen], row: Row) 
 
     assert seen.cold_seconds <= LONGEST_COLD_CALL
     assert any(words in seen.cold for words in row.says.split("|")), seen.cold
-    for part in (row.function, "mySecret", f"https://{row.name}.vault.azure.net", row.identity):
+    parts = (row.function, "mySecret", f"https://{row.name}.vault.azure.net", row.identity)
+    for part in (*parts, REASONS.get(row.name, "")):
         assert part in seen.cold
     assert "value-of" not in seen.cold
     assert "half-a-sec" not in seen.cold

@@ -4,54 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import time
+import re
 from pathlib import Path
 from typing import Any
 
-import bicep
 import pytest
+from apps import ECHO
 from folders import IDENTITY, call, declare, key_vault, load_folder
 from support.fake_key_vault import FakeKeyVault
 
 VALUE = "p4ss-w0rd-of-tests"
-ECHO = """
-import azure.functions as func
-
-def main(req: func.HttpRequest, mySecret: str) -> func.HttpResponse:
-    return func.HttpResponse(mySecret)
-"""
-ASYNC_ECHO = ECHO.replace("def main", "async def main")
 
 
-def answer(functions: Path, name: str = "echo") -> str:
-    """Load the folder and return what its function answers."""
-    return call(load_folder(functions)[name]).get_body().decode()
+def test_the_package_is_these_names_and_a_version() -> None:
+    engine: Any = importlib.import_module("identity_bindings")
+    offered: dict[str, Any] = {}
 
+    exec("from identity_bindings import *", offered)
 
-@pytest.mark.parametrize("source", [ECHO, ASYNC_ECHO], ids=["sync", "async"])
-@pytest.mark.parametrize(
-    ("vault", "host"),
-    [
-        ("contoso", "contoso.vault.azure.net"),
-        ("https://contoso.vault.azure.net/", "contoso.vault.azure.net"),
-        ("https://contoso.vault.azure.cn", "contoso.vault.azure.cn"),
-        ("%VAULT%", "fabrikam.vault.azure.net"),
-    ],
-)
-def test_a_secret_arrives(
-    fake_key_vault: FakeKeyVault,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    source: str,
-    vault: str,
-    host: str,
-) -> None:
-    monkeypatch.setenv("VAULT", "https://fabrikam.vault.azure.net/")
-    fake_key_vault.vault(host).set("api-key", VALUE)
-    declare(tmp_path, "echo", source, key_vault(vaultName=vault))
-
-    assert answer(tmp_path) == VALUE
-    assert {request.endpoint for request in fake_key_vault.requests} == {host, "identity"}
+    names = {"BindingUnavailableError", "Secret", "isolated", "key_vault_secret"}
+    assert offered.keys() - {"__builtins__"} == names | {"refresh_secret", "register_functions"}
+    assert re.fullmatch(r"\d+\.\d+\.\d+", engine.__version__)
 
 
 PASSED = """
@@ -107,65 +80,26 @@ def test_without_a_value_the_call_fails_in_one_line(
     assert caught.value.__cause__ is caught.value.__context__ is None
 
 
-@pytest.mark.parametrize("declared", [IDENTITY, "%IDENTITY%"])
 def test_a_user_assigned_identity_reads_by_its_resource_id(
-    fake_key_vault: FakeKeyVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declared: str
+    fake_key_vault: FakeKeyVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """In a function of several secrets, vaults, clouds and identities."""
     monkeypatch.setenv("IDENTITY", IDENTITY)
-    fake_key_vault.identities = {IDENTITY}
-    fake_key_vault.vault("contoso").set("api-key", VALUE)
-    declare(tmp_path, "echo", ECHO, key_vault(identity="user", identityId=declared))
-
-    assert answer(tmp_path) == VALUE
-    (asked,) = (request for request in fake_key_vault.requests if request.endpoint == "identity")
-    assert asked.query["mi_res_id"] == IDENTITY
-
-
-def test_one_function_reads_several_secrets_vaults_and_identities(
-    fake_key_vault: FakeKeyVault, tmp_path: Path
-) -> None:
     fake_key_vault.identities.add(IDENTITY)
-    for vault, reader, secret in (
-        ("contoso", None, "api-key"),
-        ("contoso", None, "other-key"),
-        ("fabrikam", IDENTITY, "api-key"),
+    user = {"identity": "user", "identityId": "%IDENTITY%"}
+    entries = []
+    for name, vault, secret, who in (
+        ("a", "contoso.vault.azure.net", "api-key", {}),
+        ("b", "contoso.vault.azure.net", "other-key", {}),
+        ("c", "fabrikam.vault.azure.cn", "api-key", user),
     ):
-        fake_key_vault.vault(vault).readers = {reader}
-        fake_key_vault.vault(vault).set(secret, f"{vault}-{secret}")
-    source = ECHO.replace("mySecret: str", "a: str, b: str, c: str").replace(
-        "(mySecret)", "(' '.join([a, b, c]))"
-    )
-    declare(
-        *(tmp_path, "echo", source, key_vault("a"), key_vault("b", secretName="other-key")),
-        key_vault("c", vaultName="fabrikam", identity="user", identityId=IDENTITY),
-    )
+        fake_key_vault.vault(vault).readers = {IDENTITY if who else None}
+        fake_key_vault.vault(vault).set(secret, f"the-value-of-{name}")
+        entries.append(key_vault(name, vaultName=f"https://{vault}", secretName=secret, **who))
+    declare(tmp_path, "three", "def main(req, a, b, c): return [a, b, c]\n", *entries)
 
-    assert answer(tmp_path) == "contoso-api-key contoso-other-key fabrikam-api-key"
+    answer = call(load_folder(tmp_path)["three"])
 
-
-def test_the_alert_finds_a_denial_and_no_outage(
-    fake_key_vault: FakeKeyVault,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """What the host finds on stderr is what the alert in infra/ searches."""
-    monkeypatch.setenv("SECRET_REFRESH_SECONDS", "0.1")
-    for vault in ("contoso", "fabrikam"):
-        fake_key_vault.vault(vault).set("api-key", VALUE)
-        declare(tmp_path, vault, ECHO, key_vault(vaultName=vault))
-    functions = load_folder(tmp_path)
-    assert {call(function).get_body() for function in functions.values()} == {VALUE.encode()}
-
-    fake_key_vault.vault("contoso").readers = set()
-    fake_key_vault.fail("fabrikam", status=503)
-
-    log, deadline = "", time.monotonic() + 20
-    while log.count("The last value is kept") < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
-        log += capsys.readouterr().err
-    sources: Any = importlib.import_module("identity_bindings.sources")
-    assert bicep.alert_words() == sources.ALERT_TEXT
-    (alert,) = (line for line in log.splitlines() if sources.ALERT_TEXT in line)
-    assert alert.startswith("WARNING identity_bindings: secret 'api-key' of vault 'https://contoso")
-    assert "Repair: az keyvault show --name contoso" in alert
+    assert answer == ["the-value-of-a", "the-value-of-b", "the-value-of-c"]
+    asked = {one.query.get("mi_res_id") for one in fake_key_vault.requests if one.query}
+    assert IDENTITY in asked

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import HTTP, RES, VALUE, Project, body, logged, needs_runtime
+from apps import FUNCTION_APP, HTTP, RES, VALUE, Project, body, logged, needs_runtime
 from folders import call, key_vault
 from runtime import Message
 from support import worker
@@ -207,12 +207,24 @@ HANDLERS: dict[str, str] = {
     "main = Main().run\n",
     "class_method": "class Main:\n    @classmethod\n    def run(cls, req, mySecret):\n"
     f"        return {TEXT}\nmain = Main.run\n",
+    "positional": f"def main(req, mySecret, /):\n    return {TEXT}\n",
+    "positional_async": f"async def main(mySecret, req, /):\n    return {TEXT}\n",
+    "partial_named": "import functools\n"
+    f"def run(a, req, mySecret):\n    return {TEXT}\nmain = functools.partial(run, a='x')\n",
+    "partial_object": "import functools\nclass Main:\n    def __call__(self, req, mySecret):\n"
+    f"        return {TEXT}\nmain = functools.partial(Main())\n",
     "lambda_": f"main = lambda req, mySecret: {TEXT}\n",
     "cached": f"import functools\n@functools.cache\n{PLAIN}",
     "wrapping_instance": "import functools\nclass deco:\n    def __init__(self, f):\n"
     "        functools.update_wrapper(self, f)\n        self.f = f\n"
     f"    def __call__(self, *a, **k):\n        return self.f(*a, **k)\n@deco\n{PLAIN}",
 }
+# The same handler, with the decorator.
+DECORATED = """
+from __app__.{0} import main
+secret = key_vault_secret("mySecret", secret_name="api-key", vault_name="contoso", identity="system")
+app.function_name("decorated_{0}")(app.route("decorated_{0}")(secret(main)))
+"""
 # Named like modules of the standard library, of packages, or of the app itself.
 NAMED_LIKE = ("secrets", "requests", "json", "logging", "typing", "azure", "identity_bindings")
 NAMED_LIKE_TOO = ("function_app", "tests", "site", "functions", "certifi", "msal", "with-hyphens")
@@ -226,14 +238,16 @@ def test_every_shape_answers(project: Project, caplog: pytest.LogCaptureFixture)
     assert logged(caplog) == []
     assert set(functions) == set(names)
     for name in names:
-        taken = {}
-        if "res" in worker.bindings(functions[name]):
-            taken["res"] = Out()
-        answer = call(functions[name], **taken)
-        assert body(taken["res"].value if taken else answer) == MEASURED, name
-        sent = worker.bindings(functions[name])
+        sent, res = worker.bindings(functions[name]), worker.Output()
+        answer = call(functions[name], **({"res": res} if "res" in sent else {}))
+        assert body(res.get() or answer) == MEASURED, name
         assert {one["type"] for one in sent.values()} == {"httpTrigger", "http"}
         assert sent["req"]["authLevel"].lower() == "function"
+    for name in ("secrets", "requests", "json", "typing", "certifi"):  # imported from now on
+        found = PathFinder.find_spec(name, sys.path)
+        assert found is not None
+        places = [str(found.origin), *(found.submodule_search_locations or ())]
+        assert not any(place.startswith(str(project.folder)) for place in places), name
 
 
 @needs_runtime
@@ -258,14 +272,10 @@ def write_all(project: Project) -> list[str]:
         project.function(name, HTTP, RES, key_vault(), source=None, **top)
         for file, content in files.items():
             project.write(f"functions/{name}/{file}", content)
-    return list(written)
-
-
-class Out:
-    value: Any = None
-
-    def set(self, value: Any) -> None:
-        self.value = value
+    decorated = [name for name in HANDLERS if not name.startswith("res_")]
+    texts = [DECORATED.format(name) for name in decorated]
+    project.write("function_app.py", "\n".join([FUNCTION_APP, *texts]))
+    return [*written, *(f"decorated_{name}" for name in decorated)]
 
 
 @needs_runtime
@@ -582,17 +592,3 @@ def test_retries_reach_the_host(project: Project) -> None:
             for key, value in vars(sent[name]).items()
         }
         assert got == expected
-
-
-def test_nothing_of_a_folder_hides_a_library(project: Project) -> None:
-    for name in (*NAMED_LIKE, *NAMED_LIKE_TOO):
-        project.function(name, HTTP, RES, key_vault(), source=PLAIN)
-
-    project.load()
-
-    for name in ("secrets", "requests", "json", "typing", "certifi"):  # imported from now on
-        found = PathFinder.find_spec(name, sys.path)
-        assert found is not None
-        places = [str(found.origin), *(found.submodule_search_locations or ())]
-        assert not any(place.startswith(str(project.folder)) for place in places), name
-    assert Path(str(sys.modules["identity_bindings"].__file__)).is_relative_to(worker.PROJECT)

@@ -187,36 +187,6 @@ def test_where_the_read_fails_the_last_value_is_returned(
     assert len(fake_key_vault.requests) <= before + 2  # the refresh in the background may follow
 
 
-def test_a_denial_without_grace_is_an_error_with_its_repair(
-    rotation: Rotation, app: App, tmp_path: Path, fake_key_vault: FakeKeyVault
-) -> None:
-    declare(tmp_path, "sync", SYNC.format(file=str(rotation.file)), key_vault())
-    call = app(grace=0)["sync"].get_user_function()
-    assert call(req=None) == "connected"
-    rotation.rotate("second-value")
-    fake_key_vault.vault("contoso").readers = set()
-
-    with pytest.raises(Exception, match="accessPolicies") as caught:
-        call(req=None)
-
-    assert type(caught.value).__name__ == "BindingUnavailableError"
-
-
-def test_a_pinned_version_is_not_read_again(
-    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
-) -> None:
-    fake_key_vault.vault("contoso").set("api-key", "first-value", version="0123456789abcdef")
-    source = "from identity_bindings import Secret\ndef main(req, mySecret: Secret): return mySecret.newest()"
-    declare(tmp_path, "pinned", source, key_vault(secretVersion="0123456789abcdef"))
-    call = app()["pinned"].get_user_function()
-
-    assert [call(req=None) for _ in range(3)] == ["first-value"] * 3
-    assert (
-        sum(request.status == 200 and request.secret != "" for request in fake_key_vault.requests)
-        == 1
-    )
-
-
 def test_other_parameters_stay_plain_strings(
     fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
 ) -> None:
@@ -361,42 +331,6 @@ def test_the_engines_own_error_passes_microsofts_runtime(failing: Project) -> No
             assert status == "exception"
             assert text.startswith(f"BindingUnavailableError: Function '{name}', binding 'key': ")
             assert reason in text
-
-
-def test_a_coroutine_that_waits_does_not_block_the_event_loop(
-    rotation: Rotation, handlers: dict[str, Callable[..., Any]], fake_key_vault: FakeKeyVault
-) -> None:
-    rotation.rotate("second-value")
-    fake_key_vault.latency = 0.5
-
-    async def run() -> int:
-        waiting, turns = asyncio.ensure_future(handlers["other"](req=None)), 0
-        while not waiting.done():
-            await asyncio.sleep(0.01)
-            turns += 1
-        assert await waiting == "connected"
-        return turns
-
-    assert asyncio.run(run()) > 10
-
-
-def test_the_decorator_supports_secret_too(
-    rotation: Rotation, fake_key_vault: FakeKeyVault
-) -> None:
-    import azure.functions as func
-    from identity_bindings import Secret, key_vault_secret
-
-    app = func.FunctionApp()
-
-    @app.route("orders")
-    @key_vault_secret("password", secret_name="api-key", vault_name="contoso", identity="system")
-    def orders(req: func.HttpRequest, password: Secret) -> str:
-        rotation.rotate("second-value")
-        return f"{password.value} {password.newest()}"
-
-    call = worker.index(app)["orders"].get_user_function()
-
-    assert call(req=None) == "first-value second-value"
 
 
 def test_a_secret_made_by_a_test_keeps_its_value() -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from apps import VALUE
-from faults import CLOSED
 from support.fake_key_vault import FakeKeyVault
 
 LONGEST = 6 * 3600.0
@@ -81,59 +80,6 @@ def test_a_suffix_of_no_cloud_is_an_error(vaults: Any, suffix: str) -> None:
     with pytest.raises(ValueError, match="its URI"):
         vaults.vault_url(f"https://my-vault.{suffix.strip('.')}/", settings)
     assert vaults.vault_url("https://my-vault.vault.azure.net/", settings).endswith(PUBLIC)
-
-
-def test_what_is_read(read: Any, fake_key_vault: FakeKeyVault) -> None:
-    old = fake_key_vault.vault("contoso").set("api-key", "an-older-value")
-    fake_key_vault.vault("contoso").set("api-key", VALUE)
-
-    newest, pinned = read(), read(version=old)
-
-    assert (newest.value, newest.note, newest.expires, newest.pinned) == (VALUE, "", None, False)
-    assert (pinned.value, pinned.pinned) == ("an-older-value", True)
-    assert len(fake_key_vault.requests) == 4  # a challenge, a token, and then the values
-
-
-# How the vault refuses, and the reason; test_faults.py has the repairs.
-REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
-    "policy": (
-        {"readers": set()},
-        "no access policy of the vault allows the identity to read secrets (HTTP 403 ForbiddenByPolicy)",
-    ),
-    "role": (
-        {"readers": set(), "rbac": True},
-        "the identity has no role for the vault's secrets (HTTP 403 ForbiddenByRbac)",
-    ),
-    "firewall": (
-        {"firewall": True},
-        "the vault's firewall denies the app's network (HTTP 403 ForbiddenByFirewall)",
-    ),
-    "missing": (
-        {"secrets": []},
-        "the vault has no such secret or version (HTTP 404 SecretNotFound)",
-    ),
-    "disabled": ({}, "the secret is disabled (HTTP 403 SecretDisabled)"),
-    "closed": (
-        {},
-        "the vault accepts connections through its private endpoints only"
-        " (HTTP 403 ForbiddenByConnection)",
-    ),
-}
-
-
-@pytest.mark.parametrize("how", REFUSALS)
-def test_each_refusal_has_its_reason(read: Any, fake_key_vault: FakeKeyVault, how: str) -> None:
-    changes, reason = REFUSALS[how]
-    vars(fake_key_vault.vault("contoso")).update(changes)
-    if how == "disabled":
-        fake_key_vault.vault("contoso").secrets[-1].attributes["enabled"] = False
-    if how == "closed":
-        fake_key_vault.fail("contoso/api-key", status=403, body=CLOSED)
-
-    failure = read()
-
-    assert (failure.kind, failure.reason, failure.retry_after) == ("denied", reason, 0)
-    assert len(fake_key_vault.requests) <= 3
 
 
 def test_an_answer_without_a_value_is_no_answer(read: Any, fake_key_vault: FakeKeyVault) -> None:

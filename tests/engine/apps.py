@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import json
 import logging
 import sys
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,31 @@ class Project:
             yield host
         finally:
             host.close()
+
+    @contextmanager
+    def served(self) -> Iterator[dict[str, Callable[[], tuple[str, str]]]]:
+        """Start the app in Microsoft's runtime where Python has it, else in the projects' driver.
+
+        Yields:
+            By name, what calls an HTTP function: its status and text, or "exception" and the text.
+        """
+        if sys.version_info >= (3, 13):
+            with self.host() as host:
+                yield {name: partial(host.get, name) for name in host.index()}
+        else:
+            yield {name: partial(_get, function) for name, function in self.load().items()}
+
+
+def _get(function: Any) -> tuple[str, str]:
+    taken = inspect.signature(function.get_user_function()).parameters
+    outs = {name: worker.Output() for name in worker.bindings(function) if name in taken}
+    del outs[function.get_trigger().name]
+    try:
+        answer = worker.call(function, **outs)
+    except Exception as error:
+        return "exception", f"{type(error).__name__}: {error}"
+    answer = outs["res"].get() if "res" in outs else answer
+    return str(getattr(answer, "status_code", 200)), body(answer)
 
 
 def hasten(patch: pytest.MonkeyPatch, times: float, back_off: float) -> dict[str, float]:

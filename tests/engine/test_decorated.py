@@ -21,11 +21,9 @@ from apps import (
     Project,
     body,
     logged,
-    needs_runtime,
     wait_for,
 )
 from folders import call, key_vault
-from support import worker
 from support.fake_key_vault import FakeKeyVault
 
 OTHER_VALUE = "another-value-of-it"
@@ -87,11 +85,7 @@ checks = []
 """
 HOLDS = secret(secret_name='"%SECRET%"', vault_name='"https://contoso.vault.azure.net/"')
 FUNCTIONS = {
-    "typed": function("typed", answer="func.HttpResponse(api_key)").replace(
-        "-> str", "-> func.HttpResponse"
-    ),
     "bare": f"@app.route()\n{secret()}\ndef bare(api_key, req):\n    return str(api_key)\n",
-    "asynchronous": function("asynchronous", way="async def"),
     "several": function("several", "other: str, ", IS_RIGHT, f"{secret()}\n{OTHER}"),
     "several_async": function(
         "several_async", "other: str, ", IS_RIGHT, f"{OTHER}\n{secret()}", "async def"
@@ -103,7 +97,6 @@ FUNCTIONS = {
         "out.set('x') or api_key",
         f'@app.queue_output("out", queue_name="q", connection="C")\n{secret()}',
     ),
-    "with_context": function("with_context", "context: func.Context, "),
     "between": CHECKED
     + function(
         "between",
@@ -128,42 +121,21 @@ blueprint = func.Blueprint()
 {function("later", app="blueprint")}"""
 
 
-def all_functions(project: Project) -> None:
+def test_values_arrive(project: Project, caplog: pytest.LogCaptureFixture) -> None:
     app(project, "import functools", *FUNCTIONS.values())
     project.write("far.py", FAR)
 
-
-def test_values_arrive(project: Project, caplog: pytest.LogCaptureFixture) -> None:
-    all_functions(project)
-
-    functions = project.load()
-
-    assert logged(caplog) == []
-    assert set(functions) == {*FUNCTIONS, "declared"}
-    extra = {"other_bindings": {"out": Out()}, "with_context": {"context": None}}
-    for name, function in functions.items():
-        sent = worker.bindings(function)
-        assert not {"api_key", "other", "third", "keyVault"} & {*sent}, name
-        assert body(call(function, **extra.get(name, {}))) == VALUE, name
-
-
-class Out:
-    def set(self, value: str) -> None: ...
-
-
-@needs_runtime
-def test_values_arrive_in_microsofts_runtime(project: Project) -> None:
-    all_functions(project)
-
-    with project.host() as host:
-        assert set(host.index()) == {*FUNCTIONS, "declared"}
-        for name in host.index():
-            assert host.get(name) == ("200", VALUE), name
+    with project.served() as functions:
+        assert logged(caplog) == []
+        assert set(functions) == {*FUNCTIONS, "declared"}
+        for name, get in functions.items():
+            assert get() == ("200", VALUE), name
 
 
 HANDLER = (
     "def {name}(req: func.HttpRequest, api_key: str) -> func.HttpResponse:\n    return api_key"
 )
+IN_ERROR = "This function is in error. Its log says why."
 # A wrong decorator, the property that the line names, and a word of it. The properties are checked
 # as those of a function.json are: test_declaration_errors.py has each of them.
 ERRORS: dict[str, tuple[str, str, str]] = {
@@ -188,44 +160,44 @@ ERRORS: dict[str, tuple[str, str, str]] = {
 def test_each_error_is_logged_and_harms_no_neighbour(
     project: Project, caplog: pytest.LogCaptureFixture, way: str
 ) -> None:
-    write_errors(project, way)
-
-    functions = project.load()
-
-    lines = logged(caplog)
-    for name, (_, prop, word) in ERRORS.items():
-        own = [line for line in lines if line.startswith(f"function_app.{name}: ")]
-        assert any(line.split(": ")[1] == prop and word in line for line in own), (name, own)
-        if name in ("no_secret", "no_vault", "no_identity"):
-            assert f"{prop}: '': " in own[0]
-        assert len(own) == 1 or name in ("without_arguments", "with_none", "one_of_two")
-        caplog.clear()
-        assert call(functions[name]).status_code == 500
-        assert all(f"Function '{name}' is in error: " in line for line in logged(caplog))
-        assert len(logged(caplog)) == len(own)
-    for name in ERRORS:
-        assert f"timer_{name}" not in functions  # no message is taken and lost
-        assert f"Function 'timer_{name}' is in error, and not registered." in lines
-    without = [one for one in lines if one.startswith("function_app.without_arguments: keyVault.n")]
-    assert without[0].split(": ")[2] == "''"  # what is given is no name
-    assert functions.keys() == {*ERRORS, "good", "declared"}
-    assert body(call(functions["good"])) == VALUE
-    assert body(call(functions["declared"])) == VALUE
-    rows = importlib.import_module("identity_bindings.report").report.rows()
-    wrong = {row.function for row in rows if row.result == "wrong declaration"}
-    assert wrong == {*ERRORS, *(f"timer_{name}" for name in ERRORS)}
-
-
-def write_errors(project: Project, way: str = "def") -> None:
     texts = []
     for name, (decorator, *_) in ERRORS.items():
         handler = HANDLER.format(name=name).replace("def", way)
-        texts.append(f'@app.route("{name}")\n{decorator}\n{handler}')
         timer = handler.replace("req: func.HttpRequest", "t").replace(name, f"timer_{name}")
-        schedule = '@app.timer_trigger("t", schedule="0 0 * * * *")'
-        texts.append(f"{schedule}\n{decorator}\n{timer}")
-    good = HANDLER.format(name="good")
-    app(project, *texts, f'@app.route("good")\n{secret()}\n{good}')
+        texts.append(f'@app.route("{name}")\n{decorator}\n{handler}')
+        texts.append(f'@app.timer_trigger("t", "0 0 * * * *")\n{decorator}\n{timer}')
+    wrong_order = f'{secret()}\n@app.route("orders")\n{HANDLER.format(name="orders")}'
+    between = f'@app.function_name("between")\n{secret()}\n@app.route("between")\n'
+    good = f'@app.route("good")\n{secret()}\n{HANDLER.format(name="good")}'
+    app(project, *texts, wrong_order, between + HANDLER.format(name="between"), good)
+
+    with project.served() as functions:
+        lines = logged(caplog)
+        assert functions.keys() == {*ERRORS, "orders", "between", "good", "declared"}
+        assert functions["good"]() == functions["declared"]() == ("200", VALUE)
+        for name, (_, prop, word) in ERRORS.items():
+            own = [line for line in lines if line.startswith(f"function_app.{name}: ")]
+            assert any(line.split(": ")[1] == prop and word in line for line in own), (name, own)
+            if name in ("no_secret", "no_vault", "no_identity"):
+                assert f"{prop}: '': " in own[0]
+            assert len(own) == 1 or name in ("without_arguments", "with_none", "one_of_two")
+            # No message is taken and lost.
+            assert f"Function 'timer_{name}' is in error, and not registered." in lines
+            caplog.clear()
+            assert functions[name]() == ("500", IN_ERROR)
+            assert all(f"Function '{name}' is in error: " in line for line in logged(caplog))
+            assert len(logged(caplog)) == len(own)
+        for name in ("orders", "between"):
+            (line,) = (one for one in lines if one.startswith(f"function_app.{name}: "))
+            assert line.startswith(f"function_app.{name}: order of decorators: ")
+            assert f"put it below @app.…, next to 'def {name}'" in line
+            assert functions[name]() == ("500", IN_ERROR)
+        # What is given is no name.
+        assert any("function_app.without_arguments: keyVault.name: '': " in one for one in lines)
+        rows = importlib.import_module("identity_bindings.report").report.rows()
+    wrong = {row.function for row in rows if row.result == "wrong declaration"}
+    timers = {f"timer_{name}" for name in ERRORS}
+    assert wrong == {*ERRORS, *timers, "orders", "between"}
 
 
 def test_a_stream_that_the_app_replaces_is_masked(
@@ -301,37 +273,6 @@ def test_a_handler_that_raises_during_indexing_harms_no_other(project: Project) 
     assert body(call(functions["good"])) == VALUE
 
 
-@needs_runtime
-def test_no_error_takes_the_app_down(project: Project) -> None:
-    write_errors(project)
-    text = (project.folder / "function_app.py").read_text()
-    between = f'@app.function_name("between")\n{secret()}\n@app.route("between")\n'
-    wrong_order = f'{secret()}\n@app.route("orders")\n{HANDLER.format(name="orders")}'
-    text = "\n".join([text, wrong_order, between + HANDLER.format(name="between")])
-    project.write("function_app.py", text)
-    names = {*ERRORS, "orders", "between"}
-
-    with project.host() as host:
-        assert host.index().keys() == {*names, "good", "declared"}
-        assert {host.get(name)[0] for name in names} == {"500"}
-        assert host.get("good") == host.get("declared") == ("200", VALUE)
-
-
-def test_a_wrong_order_shows_the_right_one(
-    project: Project, caplog: pytest.LogCaptureFixture
-) -> None:
-    handler = HANDLER.format(name="orders")
-    app(project, f'{secret()}\n@app.route("orders")\n{handler}')
-
-    functions = project.load()
-
-    (line,) = logged(caplog)
-    assert line.startswith("function_app.orders: order of decorators: ")
-    assert "put it below @app.…, next to 'def orders'" in line
-    assert call(functions["orders"]).status_code == 500
-    assert body(call(functions["declared"])) == VALUE
-
-
 def test_a_function_without_an_app_logs_the_same(
     project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -352,27 +293,6 @@ def test_a_function_without_an_app_logs_the_same(
         assert first.startswith(f"{__name__}.{name}: api_key.")
         assert all(line.startswith(f"Function '{name}' is in error: ") for line in logged(caplog))
         assert len(logged(caplog)) == 2  # vault and identity
-
-
-def test_an_error_below_another_decorator_stays_one(project: Project) -> None:
-    app(
-        project,
-        "import functools",
-        FUNCTIONS["between"],
-        f"""
-@app.route("above")
-{secret()}
-@checked
-{secret('"other"', identity=None)}
-def above(req: func.HttpRequest, api_key: str, other: str) -> str:
-    return api_key
-""",
-    )
-
-    functions = project.load()
-
-    assert call(functions["above"]).status_code == 500
-    assert body(call(functions["between"])) == VALUE
 
 
 def test_a_parameter_without_a_binding_is_logged_under_the_functions_name(
@@ -459,19 +379,3 @@ def test_in_azure_without_an_identity_the_start_logs_it(
     for line in lines:
         assert "no identity is assigned" in line
         assert "az functionapp identity assign --name func-tests" in line
-
-
-def test_neither_model_weakens_the_other(project: Project) -> None:
-    anonymous = FUNCTION_APP.replace("FunctionApp()", "FunctionApp(func.AuthLevel.ANONYMOUS)")
-    text = f'@app.route("open")\n{secret()}\n{HANDLER.format(name="open_one")}'
-    bare = {"type": "httpTrigger", "name": "req"}
-    project.function("without_level", bare, RES, key_vault())
-    project.write("function_app.py", f"{anonymous}\n{text}")
-
-    functions: dict[str, Any] = project.load()
-
-    levels = {
-        name: worker.bindings(function)["req"]["authLevel"].lower()
-        for name, function in functions.items()
-    }
-    assert levels == {"declared": "function", "without_level": "function", "open_one": "anonymous"}

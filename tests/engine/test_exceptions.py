@@ -13,7 +13,6 @@ import sys
 import traceback
 from collections import namedtuple
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -113,16 +112,8 @@ def called_process(text: str) -> None:
     subprocess.run([sys.executable, "-c", "raise SystemExit(3)", text], check=True)
 
 
-def os_error(text: str) -> None:
-    Path("/no-such-folder", text).read_text()
-
-
 def group(text: str) -> None:
     raise ExceptionGroup("two", [KeyError("a"), ValueError(text)])
-
-
-def group_of_many(text: str) -> None:
-    raise ExceptionGroup("many", [*(KeyError(n) for n in range(40)), ValueError(text)])
 
 
 Pair = namedtuple("Pair", "name value")
@@ -190,9 +181,7 @@ CASES: dict[str, tuple[Callable[[str], None], bool]] = {
     "UnicodeDecodeError": (unicode_decode, False),
     "KeyError": (key_error, True),
     "subprocess.CalledProcessError": (called_process, True),
-    "FileNotFoundError": (os_error, True),
     "ExceptionGroup": (group, True),
-    "ExceptionGroup of many": (group_of_many, True),
     "a named tuple in args": (named_tuple, True),
     "__str__ raises": (unspeakable, False),
     "a note": (noted, True),
@@ -211,16 +200,11 @@ def raised(case: str, text: str) -> Exception:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_without_a_secret_the_same_object_leaves(case: str, without_secrets: Boundary) -> None:
-    error = raised(case, "harmless")
-
-    assert without_secrets(error) is error
-
-
-@pytest.mark.parametrize("case", CASES)
 def test_with_a_secret_nothing_leaks_and_the_original_is_untouched(
     case: str, without_secrets: Boundary
 ) -> None:
+    harmless = raised(case, "harmless")
+    assert without_secrets(harmless) is harmless
     error = raised(case, VALUE)
     before = (rendered(error), repr(error.args), repr(vars(error)), error.__traceback__)
 
@@ -311,13 +295,6 @@ def test_a_class_that_cannot_be_read_shows_nothing(without_secrets: Boundary) ->
         clean = without_secrets(error)
         assert clean is not error
         assert (str(clean), clean.__context__) == ("<exception str() failed>", None)
-
-
-def test_a_header_of_an_http_exception_is_masked(without_secrets: Boundary) -> None:
-    clean = without_secrets(fastapi.HTTPException(401, "no", {"X-Key": VALUE}))
-
-    assert isinstance(clean, starlette.exceptions.HTTPException)
-    assert clean.headers == {"X-Key": "***"}
 
 
 def test_a_long_chain_and_one_that_ends_in_itself(without_secrets: Boundary) -> None:

@@ -56,45 +56,6 @@ def it(req: func.HttpRequest, key: str) -> str:
 """,
         OK,
     ),
-    "param_spec": (
-        """
-P = typing.ParamSpec("P")
-R = typing.TypeVar("R")
-
-def timed(function: typing.Callable[P, R]) -> typing.Callable[P, R]:
-    @functools.wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        log.info("with %s %s", args, kwargs)
-        return function(*args, **kwargs)
-    return call
-
-@app.route("it")
-@timed
-@secret("key")
-@timed
-def it(req: func.HttpRequest, key: str) -> str:
-    return str(len(key))
-""",
-        OK,
-    ),
-    "async_generator": (
-        """
-async def parts(key):
-    for part in (key[:5], key[5:]):
-        yield part
-        await asyncio.sleep(0)
-
-@app.route("it")
-@secret("key")
-async def it(req: func.HttpRequest, key: str) -> str:
-    found = [part async for part in parts(key)]
-    async with contextlib.aclosing(parts(key)) as more:
-        async for part in more:
-            break
-    return str(sum(map(len, found)))
-""",
-        OK,
-    ),
     "pydantic": (
         """
 import pydantic
@@ -122,23 +83,6 @@ def it(req: func.HttpRequest, key: str) -> str:
         """
 from shop.orders import blueprint
 app.register_functions(blueprint)
-""",
-        OK,
-    ),
-    "handler_of_another_module": (
-        """
-from shop.handlers import it as handler
-it = app.function_name("it")(app.route("it")(handler))
-""",
-        OK,
-    ),
-    "two_functions_of_one_handler": (
-        """
-def shared(req: func.HttpRequest, key: str) -> str:
-    return str(len(key))
-
-app.function_name("other")(app.route("other")(secret("key")(shared)))
-app.function_name("it")(app.route("it")(secret("key")(shared)))
 """,
         OK,
     ),
@@ -188,20 +132,6 @@ def it(req: func.HttpRequest, key: str) -> str:
         raise
 """,
         ("exception", "Refused: 7: ***"),
-    ),
-    "same_exception_again": (
-        """
-error = RuntimeError("shared")
-
-@app.route("it")
-@secret("key")
-def it(req: func.HttpRequest, key: str) -> str:
-    try:
-        raise KeyError(key)
-    except KeyError:
-        raise error
-""",
-        ("exception", "RuntimeError: shared"),
     ),
     "unusual_texts": (
         """
@@ -357,51 +287,6 @@ def it(req: func.HttpRequest, key: str) -> str:
 """,
         ("exception", "Strict: ***"),
     ),
-    "context_decorator": (
-        """
-@contextlib.contextmanager
-def measured():
-    yield
-
-def adapts(function):
-    @functools.wraps(function)
-    async def call(*args, **kwargs):
-        return await asyncio.to_thread(function, *args, **kwargs)
-    return call
-
-@app.route("it")
-@adapts
-@measured()
-@secret("key")
-def it(req: "func.HttpRequest", key: "str") -> "str":
-    def inner():
-        return len(key)
-    return str(inner())
-""",
-        OK,
-    ),
-    "defaults": (
-        """
-@app.route("it")
-@secret("second")
-@secret("key")
-async def it(req: func.HttpRequest, key: str = "", *, second: typing.Optional[str] = None) -> func.HttpResponse:
-    assert key == second
-    return func.HttpResponse(str(len(key)))
-""",
-        OK,
-    ),
-    "secret_of_the_call": (
-        """
-@app.route("it")
-@secret("key")
-def it(req: func.HttpRequest, key: Secret | None = None) -> str:
-    log.error("%s %r %s", key, [key], vars(key))
-    print(key, dataclasses.asdict(key) if False else key)
-    return str(len(key.value))
-""",
-        OK,
-    ),
 }
 FILES = {
     "shop/__init__.py": "",
@@ -413,13 +298,6 @@ blueprint = func.Blueprint()
 @blueprint.route("it")
 @secret("key")
 def it(req: func.HttpRequest, key: str) -> str:
-    return str(len(key))
-""",
-    "shop/handlers/__init__.py": "from .inner import renamed as it\n",
-    "shop/handlers/inner.py": HEAD.replace("func.FunctionApp()", "None")
-    + """
-@secret("key")
-def renamed(req: func.HttpRequest, key: str) -> str:
     return str(len(key))
 """,
     "shop/logs.py": """

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from apps import FUNCTION_APP, HTTP, RES, VALUE, Project, logged, needs_runtime
+from apps import FUNCTION_APP, HTTP, RES, VALUE, Project, logged
 from folders import call, key_vault
 
 GOOD = """
@@ -159,14 +159,13 @@ def test_a_wrong_name_harms_no_other(
     assert len(lines) == 2
 
 
-@needs_runtime
 def test_microsofts_runtime_keeps_the_others(project: Project) -> None:
     write(project, *MODULES)
     text = (project.folder / "function_app.py").read_text()
     wrong = [source.format(name) for name, (source, _) in NAMES.items()]
     project.write("function_app.py", "\n".join([text, *wrong]))
 
-    with project.host() as host:
-        assert host.index().keys() == {"in_folder", "good", "last"}
-        assert host.get("good") == host.get("last") == ("200", "15")
-        assert host.get("in_folder") == ("200", VALUE)
+    with project.served() as functions:
+        assert functions.keys() == {"in_folder", "good", "last"}
+        assert functions["good"]() == functions["last"]() == ("200", "15")
+        assert functions["in_folder"]() == ("200", VALUE)

@@ -233,32 +233,16 @@ NAMED_LIKE_TOO = ("function_app", "tests", "site", "functions", "certifi", "msal
 def test_every_shape_answers(project: Project, caplog: pytest.LogCaptureFixture) -> None:
     names = write_all(project)
 
-    functions = project.load()
-
-    assert logged(caplog) == []
-    assert set(functions) == set(names)
-    for name in names:
-        sent, res = worker.bindings(functions[name]), worker.Output()
-        answer = call(functions[name], **({"res": res} if "res" in sent else {}))
-        assert body(res.get() or answer) == MEASURED, name
-        assert {one["type"] for one in sent.values()} == {"httpTrigger", "http"}
-        assert sent["req"]["authLevel"].lower() == "function"
+    with project.served() as functions:
+        assert logged(caplog) == []
+        assert set(functions) == set(names)
+        for name in names:
+            assert functions[name]() == ("200", MEASURED), name
     for name in ("secrets", "requests", "json", "typing", "certifi"):  # imported from now on
         found = PathFinder.find_spec(name, sys.path)
         assert found is not None
         places = [str(found.origin), *(found.submodule_search_locations or ())]
         assert not any(place.startswith(str(project.folder)) for place in places), name
-
-
-@needs_runtime
-def test_every_shape_answers_in_microsofts_runtime(project: Project) -> None:
-    names = write_all(project)
-
-    with project.host() as host:
-        assert set(host.index()) == set(names)
-        for name, function in host.index().items():
-            assert host.load(function.function_id).result.status == 1
-            assert host.get(name) == ("200", MEASURED), name
 
 
 def write_all(project: Project) -> list[str]:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import Project, logged, needs_runtime, storm, wait_for
+from apps import Project, logged, storm, wait_for
 from folders import declare, key_vault
-from support import worker
 from support.fake_key_vault import FakeKeyVault
 
 App = Callable[..., dict[str, Any]]
@@ -310,24 +309,10 @@ def failing(
 REASONS = {"first": "HTTP 404 SecretNotFound", "refused": "accessPolicies/add"}
 
 
-@pytest.mark.parametrize("name", REASONS)
-def test_the_engines_own_error_reaches_the_worker(failing: Project, name: str) -> None:
-    from identity_bindings import BindingUnavailableError
-
-    with pytest.raises(BindingUnavailableError) as caught:
-        worker.call(worker.load_app()[name])
-
-    error = caught.value
-    assert str(error).startswith(f"Function '{name}', binding 'key': secret '")
-    assert REASONS[name] in str(error)
-    assert error.__context__ is error.__cause__ is None
-
-
-@needs_runtime
 def test_the_engines_own_error_passes_microsofts_runtime(failing: Project) -> None:
-    with failing.host() as host:
+    with failing.served() as functions:
         for name, reason in REASONS.items():
-            status, text = host.get(name)
+            status, text = functions[name]()
             assert status == "exception"
             assert text.startswith(f"BindingUnavailableError: Function '{name}', binding 'key': ")
             assert reason in text

@@ -180,7 +180,8 @@ def test_each_error_is_logged_and_harms_no_neighbour(
             assert any(line.split(": ")[1] == prop and word in line for line in own), (name, own)
             if name in ("no_secret", "no_vault", "no_identity"):
                 assert f"{prop}: '': " in own[0]
-            assert len(own) == 1 or name in ("without_arguments", "with_none", "one_of_two")
+            more = ("without_arguments", "with_none", "one_of_two", "no_such_parameter")
+            assert len(own) == 1 or name in more
             # No message is taken and lost.
             assert f"Function 'timer_{name}' is in error, and not registered." in lines
             caplog.clear()
@@ -251,7 +252,8 @@ def cycle(req, api_key): ...
 
 @app.route("annotation")
 {secret()}
-def annotation(req: "exit()", context: Nameless, api_key: str): ...
+def annotation(req: "exit()", context: Nameless, api_key: str):
+    return api_key
 
 app.route("closed")({secret()[1:]}(Closed()))
 
@@ -267,10 +269,11 @@ def test_a_handler_that_raises_during_indexing_harms_no_other(project: Project) 
 
     functions = project.load()
 
-    hostile = {"signature", "cycle", "annotation", "Closed"}
-    assert functions.keys() == {*hostile, "good", "declared"}
+    hostile = {"signature", "cycle", "Closed"}
+    assert functions.keys() == {*hostile, "annotation", "good", "declared"}
     assert {call(functions[name]).status_code for name in hostile} == {500}
     assert body(call(functions["good"])) == VALUE
+    assert call(functions["annotation"], context=None) == VALUE
 
 
 def test_a_function_without_an_app_logs_the_same(
@@ -295,7 +298,7 @@ def test_a_function_without_an_app_logs_the_same(
         assert len(logged(caplog)) == 2  # vault and identity
 
 
-def test_a_parameter_without_a_binding_is_logged_under_the_functions_name(
+def test_a_parameter_without_a_binding_is_logged_with_its_place(
     project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     handler = HANDLER.format(name="main").replace("api_key: str", "api_key: str, more: str")
@@ -303,7 +306,8 @@ def test_a_parameter_without_a_binding_is_logged_under_the_functions_name(
 
     functions = project.load()
 
-    line = "orders: name: 'more': no binding has this name; declare one, or remove the parameter"
+    line = "function_app.main: name: 'more': no binding has this name; declare one, or remove"
+    line += " the parameter"
     assert logged(caplog) == [line]
     assert call(functions["orders"]).status_code == 500
     assert logged(caplog)[1:] == [f"Function 'orders' is in error: {line}"]

@@ -10,12 +10,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import azure.functions as func
 import folders
 import pytest
 import requests
 from azure.keyvault.keys.crypto import CryptographyClient, SignatureAlgorithm
 from azure.keyvault.keys.crypto.aio import CryptographyClient as AsyncClient
 from folders import IDENTITY
+from support import worker
 from support.fake_key_vault import FakeKeyVault
 
 DIGEST = hashlib.sha256(b"a document").digest()
@@ -277,9 +279,14 @@ def test_only_a_secret_can_have_the_type_secret(
     source = "from identity_bindings import Secret\ndef main(req, token: Secret): ...\n"
     folders.declare(tmp_path / "functions", "declared", source, {**token, "name": "token"})
 
-    @engine("access_tokens").access_token("token", scope=token["scope"], identity="system")
-    def decorated(token: package.Secret) -> None: ...
+    def decorated(req: Any, token: package.Secret) -> None: ...
 
+    decorate = engine("access_tokens").access_token(
+        "token", scope=token["scope"], identity="system"
+    )
+    app = func.FunctionApp()
+    app.route("decorated")(decorate(decorated))
+    worker.index(app)
     folders.load_folder(tmp_path / "functions")
 
     report: Any = importlib.import_module("identity_bindings.report").report

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from .errors import Problem
-from .grammar import PropertyProblem, declare, is_parameter
-from .host_adapter import handler_of, is_registered, set_handler, unfillable
+from .grammar import PropertyProblem, declare
+from .host_adapter import handler_of, is_registered, set_handler
 from .indexing import described, watch
-from .injection import wrong_secrets
 from .report import Declared, declared_of, refusal, report
-from .signatures import Handler, module_of, name_of, signature_of
+from .signatures import Handler, name_of, place_of
 from .wrappers import by_name, with_values
 
 
@@ -70,10 +69,7 @@ def declared(kind: str, arguments: dict[str, str]) -> Callable[[Handler], Handle
             found.append(("order of decorators", f"@… of {name} above @app.…", right))
         elif name in known.hidden:
             found.append(("name", name, "names of bindings must differ"))
-        elif is_parameter(name) and not unreadable:
-            found += unfillable(signature_of(known.handler), [name])
-            found += wrong_secrets([binding] if binding else [], known.handler)
-        new = [Problem(f"{module_of(handler)}.{shown}", *one) for one in found]
+        new = [Problem(known.place, *one) for one in found]
         report.add_problems(shown, new)
         known = replace(known, hidden=known.hidden | {name}, problems=(*known.problems, *new))
         wrapped = with_values(known, shown, [] if new else [binding])
@@ -97,9 +93,10 @@ def _known(handler: Handler) -> tuple[Declared, list[PropertyProblem]]:
     known = declared_of(handler)
     if known is not None and known.wrapped is handler:
         return known, []
-    problems = known.problems if known else ()  # the owner's own decorator is between
-    try:
-        return Declared(by_name(handler), problems=problems), []
+    place, problems = place_of(handler), known.problems if known else ()
+    try:  # the owner's own decorator is between, or there is none
+        return Declared(by_name(handler), problems=problems, place=place), []
     except Exception as error:
-        stand_in = refusal(name_of(handler), problems)  # the handler may let nobody read it
-        return Declared(stand_in, problems=problems), [("signature", "", described(error))]
+        stand_in = refusal(place, problems)  # the handler may let nobody read it
+        known = Declared(stand_in, problems=problems, place=place)
+        return known, [("signature", "", described(error))]

@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from http.cookies import SimpleCookie
@@ -198,7 +197,6 @@ class GramTable:
 
     def __init__(self, replacement: str) -> None:
         self._replacement = replacement.encode()
-        self._uses: Counter[bytes] = Counter()
         self._texts: dict[int, dict[int, tuple[bytes, ...]]] = {size: {} for size in _CODES}
         self.added = 0  # so many times
         self._clean = [""]  # the last line without a text in it: it may come once more
@@ -206,23 +204,19 @@ class GramTable:
     def add(self, texts: Iterable[bytes]) -> None:
         """Look for each of `texts`, which have 7 bytes or more."""
         for text in texts:
-            self._uses[text] += 1
-            if self._uses[text] == 1:
-                for known, gram in self._grams_in(text):
-                    known[gram] = (*known.get(gram, ()), text)
+            for known, gram in self._grams_in(text):
+                known[gram] = (*known.get(gram, ()), text)
         self.added += 1
         self._clean = [""]  # a new list: who still searches writes into the old one
 
     def remove(self, texts: Iterable[bytes]) -> None:
         """Look no longer for `texts`, where they were not added once more."""
         for text in texts:
-            self._uses[text] -= 1
-            if self._uses[text] == 0:
-                del self._uses[text]
-                for known, gram in self._grams_in(text):
-                    known[gram] = tuple(one for one in known[gram] if one != text)
-                    if not known[gram]:
-                        del known[gram]
+            for known, gram in self._grams_in(text):
+                at = known[gram].index(text)
+                known[gram] = known[gram][:at] + known[gram][at + 1 :]
+                if not known[gram]:
+                    del known[gram]
 
     def replace(self, line: str) -> str:
         """Return `line` with the replacement for each text in it; itself where there is none."""

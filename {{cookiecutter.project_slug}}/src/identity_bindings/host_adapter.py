@@ -7,19 +7,18 @@ compares the rules with Microsoft's own runtime.
 """
 
 import functools
-import importlib
 import os
 import sys
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from inspect import Parameter, Signature
+from inspect import Parameter, Signature, getclosurevars
 from typing import Any, cast
 
 import azure.functions as func
 from azure.functions.decorators.function_app import Function, FunctionBuilder, FunctionRegister
 
 from .grammar import PropertyProblem, direction
-from .signatures import NO_HINT, Handler, annotated, attribute, hints_of
+from .signatures import NO_HINT, Handler, annotated, attribute, hints_of, types_in
 
 Bindings = Sequence[Mapping[str, Any]]
 
@@ -28,8 +27,6 @@ STREAMS_SETTING = "PYTHON_ENABLE_INIT_INDEXING"  # without it streams hang on Py
 NO_PARAMETER = "the handler has no such parameter; add it, or remove the binding"
 NOT_BY_NAME = "the worker passes every parameter by its own name"
 _BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
-_TRACKERS = {"httpTrigger input": "RequestTrackerMeta", "http output": "ResponseTrackerMeta"}
-_PLAIN = {"input": (str, bytes), "output": (str, bytes, bytearray)}
 _registry: Any = func.get_binding_registry
 
 
@@ -60,20 +57,16 @@ def mismatches(signature: Signature, bindings: Bindings) -> Iterator[PropertyPro
     yield from unfillable(signature, names - signature.parameters.keys())
 
 
-def acceptable(signature: Signature, bindings: Bindings) -> tuple[Signature, list[str]]:
-    """Leave out the annotations that the worker would refuse. It then goes by the binding alone.
-
-    Returns:
-        The signature without them, and their names (``return`` for that of the result).
-    """
+def shown(signature: Signature, bindings: Bindings) -> Signature:
+    """Leave out the annotations that change nothing: the worker would refuse some of them."""
     by_name = {binding["name"]: binding for binding in bindings}
-    hints, output = hints_of(signature), by_name.get("$return")
-    hint = hints.pop("return")
-    refused = [name for name, hint in hints.items() if not _accepts(name, hint, by_name.get(name))]
-    fits = output and isinstance(hint, type) and _fits(output["type"], "output", hint)
-    if output and hint is not NO_HINT and not fits:
-        refused.append("return")
-    return annotated(signature, lambda name, hint: NO_HINT if name in refused else hint), refused
+
+    def counts(name: str, hint: Any) -> bool:
+        if name in by_name:
+            return _decides(hint, by_name[name])
+        return name not in ("context", "return")  # a settlement client is known by its annotation
+
+    return annotated(signature, lambda name, hint: hint if counts(name, hint) else NO_HINT)
 
 
 def worker_type(kind: str) -> str:
@@ -82,48 +75,24 @@ def worker_type(kind: str) -> str:
     return next((name for name in known if str(name).lower() == kind.lower()), kind)
 
 
-def _accepts(name: str, annotation: Any, binding: Mapping[str, Any] | None) -> bool:
-    if annotation is NO_HINT:
-        return True
-    if binding is None:  # the invocation's context, or a settlement client
-        is_context = isinstance(annotation, type) and annotation.__name__ == "Context"
-        return is_context or name != "context"
-    origin: Any = typing.get_origin(annotation) or annotation
-    is_out = isinstance(origin, type) and origin.__name__ == "Out"
-    if is_out != (direction(binding) == "out"):
-        return False
+def _decides(hint: Any, binding: Mapping[str, Any]) -> bool:
+    """Whether the worker converts what a binding carries by an annotation, not by the type alone.
+
+    It hands over, and takes, a plain text or bytes instead of the binding's own type, and hands
+    over a type of an SDK.
+    """
+    kind, is_out = binding["type"], direction(binding) == "out"
     if is_out:
-        arguments = typing.get_args(annotation)
-        annotation = arguments[0] if len(arguments) == 1 else None
-    kind, way = binding["type"], "output" if is_out else "input"
-    if not isinstance(annotation, type) and not _is_generic(annotation):
-        return False
-    has_implicit_output = getattr(_registry().get(kind), "has_implicit_output", bool)
-    as_it_comes = annotation in (str, bytes) and not has_implicit_output()
-    return as_it_comes or _fits(kind, way, annotation)
-
-
-def _fits(kind: str, way: str, annotation: Any) -> bool:
-    """Ask the converter that the worker would ask."""
-    converter, base = _registry().get(kind), _extensions()
-    tracker = _TRACKERS.get(f"{kind} {way}")
+        (hint,) = typing.get_args(hint) if typing.get_origin(hint) is func.Out else (None,)
+    if hint is str or hint is bytes:
+        return not getattr(_registry().get(kind), "has_implicit_output", bool)()
     try:
+        base: Any = None if is_out else _extensions()
         registry = base and base.get_binding_registry()
-        if registry and way == "input" and registry.check_supported_type(annotation):
-            converter = registry.get(kind)  # for a type of an SDK
-        if tracker and streams_on():
-            return bool(getattr(base, tracker).check_type(annotation))
-        if converter is None:
-            return issubclass(annotation, _PLAIN[way])
-        return bool(getattr(converter, f"check_{way}_type_annotation")(annotation))
+        of_sdk = registry and registry.check_supported_type(hint)
+        return bool(of_sdk and registry.get(kind).check_input_type_annotation(hint))
     except Exception:
         return False
-
-
-def _is_generic(annotation: Any) -> bool:
-    origin = typing.get_origin(annotation)
-    others = (None, typing.Union, typing.ClassVar, tuple, Callable)
-    return type(annotation).__module__ == "typing" and origin not in others
 
 
 def _extensions() -> Any:
@@ -154,12 +123,8 @@ def streams_hang() -> bool:
 def unfit_hints(signature: Signature) -> list[str]:
     """The parameters, and ``return``, with a type of ``func`` where HTTP is streams, or the reverse."""
     unfit = (func.HttpRequest, func.HttpResponse) if streams_on() else _stream_types()
-
-    def is_unfit(hint: Any) -> bool:
-        types = [one for one in (hint, *typing.get_args(hint)) if isinstance(one, type)]
-        return any(issubclass(one, unfit) for one in types)
-
-    return [name for name, hint in hints_of(signature).items() if is_unfit(hint)]
+    hints = hints_of(signature).items()
+    return [name for name, hint in hints if any(issubclass(one, unfit) for one in types_in(hint))]
 
 
 def _stream_types() -> tuple[Any, ...]:
@@ -254,11 +219,7 @@ def durable_kind(handler: Handler) -> str:
 
 def durable_function(handler: Handler) -> Handler:
     """The function that `handler` was created from; `handler` itself where it was not created."""
-    if not durable_kind(handler):
-        return handler
-    closure: Any = handler.__closure__
-    cells = dict(zip(handler.__code__.co_freevars, closure, strict=True))
-    return cast(Handler, cells["fn"].cell_contents)
+    return getclosurevars(handler).nonlocals["fn"] if durable_kind(handler) else handler
 
 
 def durable_from(handler: Handler, function: Handler) -> Handler:
@@ -266,7 +227,7 @@ def durable_from(handler: Handler, function: Handler) -> Handler:
     kind = durable_kind(handler)
     if not kind:
         return function
-    made: Any = getattr(importlib.import_module(handler.__module__), kind).create(function)
+    made: Any = getattr(sys.modules[handler.__module__], kind).create(function)
     made.__name__ = handler.__name__
     made._df_input_type = getattr(handler, "_df_input_type", None)
     return cast(Handler, made)

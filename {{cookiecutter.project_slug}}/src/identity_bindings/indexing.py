@@ -20,7 +20,7 @@ from .host_adapter import bindings_of, durable_function, handler_of, set_handler
 from .injection import wrong_secrets
 from .masking import mask
 from .report import Declared, declared_of, refusal, report, write_to_stderr
-from .signatures import Handler, module_of, name_of, present, signature_of, signature_with
+from .signatures import Handler, module_of, place_of, present, signature_of, signature_with
 from .wrappers import bounded, inject
 
 _EXTENSION = "azurefunctions.extensions.http.fastapi"
@@ -74,9 +74,8 @@ def _declared(function: Function) -> Declared | None:
 
 def _place(function: Function) -> str:
     """Where a function is declared, as messages show it."""
-    declared, handler = _declared(function), durable_function(handler_of(function))
-    in_module = f"{module_of(handler)}.{name_of(handler)}"
-    return (declared.file if declared else "") or in_module
+    declared = _declared(function)
+    return declared.place if declared else place_of(durable_function(handler_of(function)))
 
 
 def _is_fit(function: Function) -> bool:
@@ -109,11 +108,10 @@ def _is_fit(function: Function) -> bool:
 
 def _problems(function: Function, declared: Declared) -> list[Problem]:
     """What the worker would refuse, or do wrong, now that the whole app is known."""
-    file = declared.file or str(function.get_function_name())
     if declared.hidden and host_adapter.trigger_of(function) == "orchestrationTrigger":
         allowed = "a replay would see a rotated secret: declare it in an activity instead"
         names = sorted(declared.hidden)
-        return [Problem(file, name, "orchestrationTrigger", allowed) for name in names]
+        return [Problem(declared.place, name, "orchestrationTrigger", allowed) for name in names]
     signature, bindings = signature_of(handler_of(function)), bindings_of(function)
     found = [*host_adapter.mismatches(signature, bindings)]
     found += host_adapter.unfillable(signature_of(declared.handler), declared.hidden)
@@ -122,30 +120,24 @@ def _problems(function: Function, declared: Declared) -> list[Problem]:
         allowed = _CLASSIC if host_adapter.streams_on() else _NO_STREAMS
         unfit = host_adapter.unfit_hints(signature)
         found = [("annotation", name, allowed) for name in unfit]
-    return [Problem(file, *one) for one in found]
+    return [Problem(declared.place, *one) for one in found]
 
 
 def _bound(function: Function, declared: Declared | None) -> None:
     """Put the boundary around a function, outside of the owner's own decorators."""
     handler, bindings = handler_of(function), bindings_of(function)
-    inner, signature = durable_function(handler), signature_of(handler)
-    name, trigger = str(function.get_function_name()), host_adapter.trigger_of(function)
+    signature = signature_of(handler)
     if declared:
-        signature, refused = host_adapter.acceptable(signature, bindings)
-        for hint in refused:
-            text = "%s: the annotation of '%s' does not fit its binding, and is ignored."
-            logger.warning(text, declared.file or name, hint)
-    folder = (declared and declared.folder) or _folder(declared.handler if declared else inner)
+        signature = host_adapter.shown(signature, bindings)
+    folder = (declared and declared.folder) or _folder(durable_function(handler))
     if "context" not in signature.parameters or "context" in [one["name"] for one in bindings]:
         folder = None
-    change: Callable[[Any], Any] | None = _CHANGES.get(trigger)
+    change: Callable[[Any], Any] | None = _CHANGES.get(host_adapter.trigger_of(function))
     if function.is_http_function() and host_adapter.streams_on():
-        change = _no_classic_response(name)
+        change = _no_classic_response(str(function.get_function_name()))
     if declared and declared.injections and handler is declared.wrapped and not (folder or change):
         outer = inject(declared.handler, declared.injections, outermost=True)
     else:
-        if inner is not handler:
-            handler = host_adapter.durable_from(handler, bounded(inner))
         outer = bounded(handler, folder, change)
     set_handler(function, present(outer, signature))
 

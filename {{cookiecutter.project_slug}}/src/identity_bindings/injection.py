@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin
 from .credentials import in_azure, is_emulator
 from .errors import BindingUnavailableError, Failure
 from .grammar import PropertyProblem
-from .signatures import Handler, signature_of
+from .signatures import Handler, signature_of, types_in
 from .sources import Flight, Patience, Source, pool
 
 
@@ -146,7 +146,7 @@ def _are_secrets(handler: Handler) -> dict[str, bool]:
     for parameter in signature_of(handler, names).parameters.values():
         hint = parameter.annotation
         options = get_args(hint) if get_origin(hint) in (typing.Union, UnionType) else (hint,)
-        if _names_secret(hint):
+        if any(issubclass(one, Secret) for one in types_in(hint)):
             found[parameter.name] = Secret in options
     return found
 
@@ -158,8 +158,3 @@ class _Names(dict[str, Any]):
         if hasattr(builtins, name):
             raise KeyError(name)
         return {"Secret": Secret, **vars(typing)}.get(name) or SimpleNamespace(Secret=Secret)
-
-
-def _names_secret(hint: Any) -> bool:
-    is_one = isinstance(hint, type) and issubclass(hint, Secret)
-    return is_one or any(map(_names_secret, get_args(hint)))

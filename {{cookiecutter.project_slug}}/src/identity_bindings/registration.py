@@ -96,7 +96,7 @@ def _refuse(app: func.FunctionApp, function: FunctionDeclaration) -> None:
         bindings[0]["authLevel"] = level if level in ("anonymous", "admin") else "function"
         bindings.append({"type": "http", "name": "$return", "direction": "out"})
     answer = present(refusal(function.name, function.problems), signature_with(["req"]))
-    known = Declared(answer, file=function.file, folder=str(function.folder))
+    known = Declared(answer, place=function.file, folder=str(function.folder))
     plain = FunctionDeclaration(function.name, function.folder)
     _decorate(app, plain, attach(answer, known), bindings)
 

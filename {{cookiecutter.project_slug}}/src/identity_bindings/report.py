@@ -97,8 +97,8 @@ class Declared:
     injections: tuple[Injection, ...] = ()
     hidden: frozenset[str] = frozenset()  # the names of the declared parameters
     problems: tuple[Problem, ...] = ()
-    file: str = ""  # the function.json, and its folder; empty for a decorator
-    folder: str = ""
+    place: str = ""  # the function.json, or the module and name of what is decorated
+    folder: str = ""  # that of the function.json
     wrapped: Handler | None = None  # what takes the handler's place
 
 

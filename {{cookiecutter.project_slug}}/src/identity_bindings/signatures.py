@@ -2,7 +2,7 @@
 
 import functools
 import typing
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from inspect import Parameter, Signature, isfunction, unwrap
 from typing import Any
 
@@ -38,6 +38,11 @@ def module_of(handler: Handler) -> str:
     return str(attribute(innermost(handler), "__module__", "?"))
 
 
+def place_of(handler: Handler) -> str:
+    """Where a handler is, as messages show it."""
+    return f"{module_of(handler)}.{name_of(handler)}"
+
+
 def signature_with(names: Iterable[str]) -> Signature:
     """A signature of nothing but the parameters `names`."""
     return Signature([Parameter(n, Parameter.KEYWORD_ONLY) for n in names])
@@ -62,6 +67,14 @@ def hints_of(signature: Signature) -> dict[str, Any]:
     """The annotation of each parameter, and of the result under ``return``."""
     hints = {one.name: one.annotation for one in signature.parameters.values()}
     return {**hints, "return": signature.return_annotation}
+
+
+def types_in(hint: Any) -> Iterator[type]:
+    """A type hint, and the types inside it."""
+    if isinstance(hint, type):
+        yield hint
+    for inner in typing.get_args(hint):
+        yield from types_in(inner)
 
 
 def signature_of(handler: Handler, names: dict[str, Any] | None = None) -> Signature:

@@ -1,9 +1,9 @@
 """Functions around a handler: every argument by its name, declared values in, no secret out."""
 
 import functools
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from inspect import Parameter, Signature, iscoroutinefunction, isfunction, isgenerator
+from inspect import Parameter, Signature, iscoroutinefunction, isfunction
 from time import monotonic
 from typing import Any
 
@@ -167,8 +167,6 @@ def bounded(
         return kwargs
 
     def leave(result: Any) -> Any:
-        if isgenerator(result):
-            return _delegated(result)
         return result if change is None else change(result)
 
     @functools.wraps(handler)
@@ -190,16 +188,6 @@ def bounded(
         raise clean
 
     return call_async if iscoroutinefunction(handler) else call
-
-
-def _delegated(running: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-    """Run a generator, such as a Durable orchestrator's, with the boundary around it."""
-    try:
-        return (yield from running)
-    except Exception as error:
-        if (clean := without_secrets(error)) is error:
-            raise
-    raise clean
 
 
 class _ContextIn:

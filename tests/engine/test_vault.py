@@ -170,6 +170,7 @@ def test_of_an_answer_only_the_code_is_shown(
 def test_an_unknown_exception_is_reported_by_its_type(
     vaults: Any, read: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(vaults.Vault, "_client", property(lambda _: None, lambda *_: None), False)
     for error, reason in {
         KeyError(f"what was sent: {VALUE}"): "the connection failed: KeyError",
         ValueError("The challenge resource 'a' does not match"): (

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 import requests
+from azure.core.pipeline.transport import RequestsTransport
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import InvalidHeader
@@ -21,8 +22,10 @@ from urllib3.util import Retry
 from urllib3.util.ssl_ import create_urllib3_context
 
 from .errors import AnswerRefused
-from .process import load
 from .timing import READ, budget
+
+with suppress(ImportError):  # else the first answer imports it, and a fork would not wait
+    import azure.core.rest._requests_basic  # noqa: F401
 
 LARGEST_READ = 1 << 20
 """How many bytes the answers to one read may have; a secret has 25 kB at most."""
@@ -137,9 +140,6 @@ def quiet() -> None:
 
 def client_options(proxied: bool) -> dict[str, Any]:
     """The options of an Azure SDK client. It never retries: sources do."""
-    with suppress(ImportError):  # else the first answer imports it, and a fork would not wait
-        load("azure.core.rest._requests_basic")
-    sdk = load("azure.core.pipeline.transport")
     quiet()
-    transport = sdk.RequestsTransport(session=new_session(proxied), **TIMEOUTS)
+    transport = RequestsTransport(session=new_session(proxied), **TIMEOUTS)
     return {"transport": transport, "retry_total": 0}

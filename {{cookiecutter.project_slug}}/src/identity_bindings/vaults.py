@@ -128,10 +128,8 @@ class Vault:
             for fresh_token in (False, True):
                 try:
                     with making:
-                        client = self._client or self._open()
-                    answer = ask(client)
-                    self._client = client
-                    return answer
+                        client = self._client = self._client or self._open()
+                    return ask(client)
                 except ReadError:
                     raise
                 except Exception as error:
@@ -186,9 +184,7 @@ class Vault:
         item = f"--vault-name {vault} --name {name}"
         vault_id = f"$(az keyvault show --name {vault} --query id --output tsv)"
         reader_id = f"$({self._credential.show_principal} --output tsv)"
-        network, kind = "this machine's network", "User"
-        if in_azure():
-            network, kind = "the app's network", "ServicePrincipal"
+        network = "the app's network" if in_azure() else "this machine's network"
         join = f"{network} needs an approved private endpoint of the vault, and the vault's private"
         join += f' DNS zone: `az network private-endpoint-connection list --id "{vault_id}"`'
         admit = f"az keyvault network-rule add --name {vault} --ip-address {address}"
@@ -208,7 +204,7 @@ class Vault:
             "ForbiddenByFirewall": admit,
             "ForbiddenByRbac": f'az role assignment create --role "{self.role}"'
             f' --scope "{vault_id}" --assignee-object-id "{reader_id}"'
-            f" --assignee-principal-type {kind}",
+            f" --assignee-principal-type {'ServicePrincipal' if in_azure() else 'User'}",
             "401": "the vault and the identity must be in the same tenant; the vault's is:"
             f" `az keyvault show --name {vault} --query properties.tenantId`",
             # 'az keyvault set-policy' would replace what the identity may do with secrets.

@@ -9,8 +9,7 @@ from time import time
 from typing import Any
 
 from .errors import Failure, ReadError
-from .process import load, making, shared
-from .timing import Gate, budget
+from .timing import Gate, budget, load, making, shared
 
 AccessTokenInfo = Any  # of azure.core.credentials, which is imported at the first read
 

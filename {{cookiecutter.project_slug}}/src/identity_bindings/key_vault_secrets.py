@@ -13,8 +13,8 @@ from .credentials import Identity, in_azure, is_emulator
 from .declarations import read_json
 from .errors import Failure, ReadError, Reading, say_once
 from .grammar import Kind, matching
-from .process import shared
 from .sources import pool
+from .timing import shared
 from .vaults import VAULT_NAME, Vault, vault_name, vault_url
 
 _MISSING = "The local secrets file %s does not exist. Create it to give secrets local values."

@@ -16,8 +16,8 @@ from .credentials import Credential, Identity
 from .decorators import declared
 from .errors import Reading
 from .grammar import Kind, matching
-from .process import load, shared
 from .signatures import Handler
+from .timing import load, shared
 from .vaults import VAULT_NAME, Vault
 
 _NAME = r"[A-Za-z0-9-]{1,127}"

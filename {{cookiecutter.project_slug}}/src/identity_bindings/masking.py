@@ -20,7 +20,7 @@ from typing import Any
 
 from .errors import IdentityBindingError, logger, say_once
 from .forms import SHORTEST, GramTable, forms_of
-from .process import held_at_fork
+from .timing import held_at_fork
 
 MASK = "***"
 

@@ -24,8 +24,7 @@ from typing import Any
 from . import masking
 from .credentials import has_endpoint
 from .errors import Failure, ReadError, Reading, logger
-from .process import at_fork, held_at_fork
-from .timing import LATE, READ, WAIT, Timing, budget, jitter
+from .timing import LATE, READ, WAIT, Timing, at_fork, budget, held_at_fork, jitter
 
 ALERT_TEXT = "The last value is kept for"
 """What the log says of a denial only: the alert in infra/modules/monitoring.bicep searches for it."""
@@ -175,7 +174,7 @@ class Source:
         if before is not None and failed is not None:
             logger.info("%s can be read again.", self._what)
         if reading.note and (before is None or before.note != reading.note):
-            logger.warning("%s %s. It is served all the same.", self._what, reading.note)
+            logger.warning("%s %s. The app still receives it.", self._what, reading.note)
 
     def _fail(self, flight: Flight, failure: Failure) -> None:
         grace = self._timing.grace

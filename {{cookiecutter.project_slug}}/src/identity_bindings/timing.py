@@ -1,16 +1,22 @@
-"""How often values are read, how long they are kept, and when a service may be asked.
+"""How often values are read and how long they are kept; how the threads of a process take turns.
 
 All times are in seconds.
+
+A fork copies memory, but of the threads only the one that forks: a lock that another thread holds
+is never released in the child, and neither is Python's lock of a module that it imports.
 """
 
+import os
 import random
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib import import_module
 from math import inf
-from threading import Condition
+from threading import Condition, RLock
 from time import monotonic
 from typing import Any
 
@@ -133,15 +139,29 @@ class Gate:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Ask inside of this, or get ReadError. Whatever does not close the gate opens it."""
-        began = self._enter()
+        with self._changed:
+            while True:
+                now = monotonic()
+                left = min(self._until, self._closed_at + budget.longest_pause) - now
+                if left > 0 and not self._open:
+                    raise ReadError(replace(self._failure, retry_after=left))
+                self._inside = [began for began in self._inside if now - began < _HOLD]
+                if len(self._inside) < (self._places if self._open else 1):
+                    break
+                try:
+                    hold = self._inside[0] + _HOLD - now
+                    self._changed.wait(min(hold, budget.seconds_left()))
+                except TimeoutError:
+                    raise ReadError(replace(self._failure, retry_after=0.0)) from None
+            self._inside.append(now)
         try:
             yield
         finally:
             with self._changed:
-                if began > self._closed_at:
+                if now > self._closed_at:
                     self._open, self._failures = True, 0
-                if began in self._inside:
-                    self._inside.remove(began)
+                if now in self._inside:
+                    self._inside.remove(now)
                 self._changed.notify_all()
 
     def close(self, failure: Failure) -> Failure:
@@ -156,20 +176,36 @@ class Gate:
             self._failure = replace(failure, retry_after=self._until - now, shared=True)
             return self._failure
 
-    def _enter(self) -> float:
-        """Wait for a place, and return when it was taken."""
-        with self._changed:
-            while True:
-                now = monotonic()
-                left = min(self._until, self._closed_at + budget.longest_pause) - now
-                if left > 0 and not self._open:
-                    raise ReadError(replace(self._failure, retry_after=left))
-                self._inside = [began for began in self._inside if now - began < _HOLD]
-                if len(self._inside) < (self._places if self._open else 1):
-                    self._inside.append(now)
-                    return now
-                try:
-                    hold = self._inside[0] + _HOLD - now
-                    self._changed.wait(min(hold, budget.seconds_left()))
-                except TimeoutError:
-                    raise ReadError(replace(self._failure, retry_after=0.0)) from None
+
+def at_fork(**hooks: Callable[[], Any]) -> None:
+    """Register what happens when the process is forked, where a process can be: not on Windows."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(**hooks)
+
+
+def held_at_fork(lock: Any) -> Any:
+    """Have a fork wait for `lock`: the child finds whole what it guards, and never waits for it."""
+    at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
+    return lock
+
+
+making = held_at_fork(RLock())
+"""Held while something shared is made, such as the SDK's clients."""
+
+
+def shared(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Make one object for equal arguments, and keep it. A forked child makes its own."""
+    made = cache(make)
+    at_fork(after_in_child=made.cache_clear)
+
+    def get(*arguments: Any) -> Any:
+        with making:
+            return made(*arguments)
+
+    return get
+
+
+@shared
+def load(module: str) -> Any:
+    """Import a module at the first read, since the SDK needs as long as the app's start."""
+    return import_module(module, __package__)

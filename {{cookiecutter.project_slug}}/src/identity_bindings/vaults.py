@@ -11,8 +11,7 @@ from typing import Any
 from .credentials import EmulatorCredential, Identity, in_azure, is_emulator, open_credential
 from .errors import AnswerRefused, Failure, ReadError, Reading
 from .grammar import Property
-from .process import load, making, shared
-from .timing import Gate, budget
+from .timing import Gate, budget, load, making, shared
 
 SUFFIXES = (
     *("vault.azure.net", "vault.azure.cn", "vault.usgovcloudapi.net", "vault.sovcloud-api.fr"),

@@ -61,6 +61,13 @@ def render(template: Path, folder: Path, *arguments: str) -> Path:
     return project
 
 
+def change(file: Path, old: str, new: str) -> None:
+    """Replace a text that a file has once."""
+    text = file.read_text("utf-8")
+    assert text.count(old) == 1, f"{file}: {old!r}"
+    file.write_text(text.replace(old, new), "utf-8")
+
+
 def tracked(folder: Path = TEMPLATE) -> list[str]:
     """List the repository's files in a folder, also those that are not committed yet."""
     listed = run(["git", "ls-files", "-z", "-c", "-o", "--exclude-standard"], folder)

@@ -1,13 +1,12 @@
-"""cookiecutter in a terminal of its own."""
+"""cookiecutter in a terminal of its own, with somebody who types."""
 
+import io
 import os
-import select
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import pytest
+import pexpect
 from baking import TEMPLATE
 
 from local_extensions.answers import QUESTIONS
@@ -19,59 +18,39 @@ class Terminal:
     def __init__(
         self, *words: str, template: Path = TEMPLATE, env: Mapping[str, str] | None = None
     ) -> None:
-        pty = pytest.importorskip("pty", reason="needs a POSIX terminal")
-        ours, theirs = pty.openpty()
-        self._ours = ours
-        self.text = self.screen = ""
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "cookiecutter", str(template), *words],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env={**os.environ, "TERM": "dumb", "COLUMNS": "200", **(env or {})},
-            start_new_session=True,
+        self._screen = io.StringIO()
+        self._child = pexpect.spawn(
+            sys.executable,
+            ["-m", "cookiecutter", str(template), *words],
+            env={**os.environ, "TERM": "dumb", **(env or {})},
+            dimensions=(24, 200),
+            encoding="utf-8",
         )
-        os.close(theirs)
+        self._child.logfile_read = self._screen
+
+    @property
+    def screen(self) -> str:
+        """Everything that the screen has shown."""
+        return self._screen.getvalue()
 
     def wait_for(self, text: str) -> None:
         """Read until the screen says `text`, after what was waited for before."""
-        while text not in self.text:
-            assert self._read(), self.text
-        self.text = self.text.partition(text)[2]
+        self._child.expect_exact(text)
 
     def answer(self, prompt: str, line: str = "") -> None:
         """Wait for a prompt, and type a line."""
         self.wait_for(prompt)
-        # Where a line ends at the terminal's width, no space follows.
-        while not self.text.rstrip(" ").endswith(":"):
-            assert self._read(), self.text
-        self.text = ""
-        self.type(f"{line}\n")
-
-    def type(self, text: str) -> None:
-        """Type without waiting."""
-        os.write(self._ours, text.encode())
+        self._child.expect(": *$")  # where a line ends at the terminal's width, no space follows
+        self._child.sendline(line)
 
     def answer_all(self, **answers: str) -> None:
         """Answer cookiecutter's prompts, most of them with Enter."""
         for number, prompt in enumerate(QUESTIONS, 1):
             self.answer(f"[{number}/{len(QUESTIONS)}]", answers.get(prompt, ""))
 
-    def finish(self) -> int:
+    def finish(self) -> int | None:
         """Read to the end, and return the exit status."""
-        while self._read():
-            pass
-        os.close(self._ours)
-        return self.process.wait(timeout=30)
-
-    def _read(self) -> bytes:
-        if not select.select([self._ours], [], [], 30)[0]:
-            self.process.kill()
-            pytest.fail(f"nothing more came after: {self.text}")
-        try:
-            read = os.read(self._ours, 65536)
-        except OSError:  # the other side has closed
-            return b""
-        self.text += read.decode(errors="replace")
-        self.screen += read.decode(errors="replace")
-        return read
+        self._child.expect(pexpect.EOF)
+        self._child.close()
+        status: int | None = self._child.exitstatus
+        return status

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from answers import DOCUMENTED
-from baking import TEMPLATE, Bake, run, run_tests
+from baking import TEMPLATE, Bake, change, run, run_tests
+from pages import blocks
 
 SHELLS = ["bash", "zsh"]
 SUBSCRIPTION = "00000000-0000-0000-0000-00000000a110"
@@ -29,16 +30,9 @@ def shell(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def blocks(page: Path, language: str) -> list[str]:
-    """The code blocks of a page, in one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
-
-
-def following(page: Path, heading: str, language: str) -> str:
-    """The first code block of a language below a heading."""
-    section = page.read_text("utf-8").split(f"\n{heading}\n", 1)[1]
-    (block, *_) = re.findall(rf"^```{language}\n(.*?)^```", section, re.M | re.S)
-    return str(block)
+def following(page: Path, line: str, language: str) -> str:
+    """The first code block of a language after a line of the text."""
+    return blocks(page, language, after=line)[0]
 
 
 # How commands are written
@@ -51,6 +45,9 @@ def test_every_block_can_be_pasted(project: Path, shell: str) -> None:
 
     for block in found:
         assert not re.search(r"(^|\s)#", block), f"zsh does not accept a pasted comment: {block}"
+    for block in found + blocks(project / "README.md", "powershell"):
+        # The process list and the shell's history show arguments.
+        assert not re.search(r"--value|--header \"x-functions-key", block), block
 
 
 def test_every_shell_block_that_differs_has_a_windows_form(project: Path) -> None:
@@ -60,13 +57,6 @@ def test_every_shell_block_that_differs_has_a_windows_form(project: Path) -> Non
         for found in re.finditer(r"^```sh\n(.*?)^```", section, re.M | re.S):
             if re.search(r"^(make|cp|export|\w+=|\()|\| curl|python3", found[1], re.M):
                 assert re.search("Windows|PowerShell", section), found[1]
-
-
-def test_no_argument_holds_a_secret(project: Path) -> None:
-    """A value in an argument is visible in the process list and in the shell's history."""
-    for language in ("sh", "powershell"):
-        for block in blocks(project / "README.md", language):
-            assert not re.search(r"--value|--header \"x-functions-key", block), block
 
 
 def test_the_commands_for_windows_are_those_of_make(project: Path) -> None:
@@ -245,12 +235,8 @@ def test_every_other_command_runs(
 ) -> None:
     """What comes after the deployment, in the README's order, with the variables it sets."""
     variables = following(project / "README.md", "The commands below use these variables:", "sh")
-    after = (project / "README.md").read_text("utf-8").split("\n### Call the function\n", 1)[1]
-    rest = [
-        block
-        for block in re.findall(r"^```sh\n(.*?)^```", after, re.M | re.S)
-        if "OWNER/REPOSITORY" not in block
-    ]
+    after = blocks(project / "README.md", "sh", after="### Call the function")
+    rest = [block for block in after if "OWNER/REPOSITORY" not in block]
 
     made = calls(project, variables + "\n".join(rest))
 
@@ -310,47 +296,46 @@ def test_the_azure_cli_parses_every_command(bake: Bake, azure_cli: Path, tmp_pat
 
 # Snippets
 
+PARAMETER = "my_application_secret: str"
+ANOTHER = f"{PARAMETER}, another_secret: str"
+
 
 def declare_another_secret(project: Path, vault: str) -> None:
     """Add the documented entry to function.json, and a parameter to the handler."""
+    entry = json.loads(following(project / "README.md", "### Add a secret", "json"))
+    declare(project, ANOTHER, entry | {"vaultName": vault})
+
+
+def declare(project: Path, parameters: str, binding: dict[str, str]) -> None:
+    """Add a declaration to function.json, and a parameter to the handler."""
     folder = project / "src/functions/read_secret"
     declaration = json.loads((folder / "function.json").read_text("utf-8"))
-    entry = json.loads(following(project / "README.md", "### Add a secret", "json"))
-    declaration["bindings"].append(entry | {"vaultName": vault})
+    declaration["bindings"].append(binding)
     (folder / "function.json").write_text(json.dumps(declaration), "utf-8")
-    text = (folder / "__init__.py").read_text("utf-8")
-    parameter = "my_application_secret: str"
-    text = text.replace(parameter, f"{parameter}, another_secret: str", 1)
-    (folder / "__init__.py").write_text(text, "utf-8")
+    change(folder / "__init__.py", PARAMETER, parameters)
 
 
-MODELS = {"function.json": {}, "decorators": {"programming_model": "decorators"}}
-
-
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", ["function.json", "decorators"])
 def test_another_secret_and_a_timer_as_documented(app: Callable[..., Path], model: str) -> None:
-    project = app(**MODELS[model])
+    project = app(programming_model=model)
     readme = project / "README.md"
-    source = project / "src"
     timer = "### Add a function, for example a timer"
     if model == "decorators":
-        entry = source / "function_app.py"
-        text = entry.read_text("utf-8")
+        entry = project / "src/function_app.py"
         declaration = following(readme, "### Add a secret", "python")
-        text = text.replace("@key_vault_secret(", f"{declaration}@key_vault_secret(", 1)
-        text = text.replace(
-            "my_application_secret: str", "my_application_secret: str, another_secret: str", 1
-        )
-        entry.write_text(text + "\n\n" + following(readme, timer, "python"), "utf-8")
+        change(entry, "@key_vault_secret(", f"{declaration}@key_vault_secret(")
+        change(entry, PARAMETER, ANOTHER)
+        with entry.open("a", encoding="utf-8") as file:
+            file.write("\n\n" + following(readme, timer, "python"))
     else:
         declare_another_secret(project, "%KEY_VAULT_NAME%")
-        folder = source / "functions/nightly"
+        folder = project / "src/functions/nightly"
         folder.mkdir()
         (folder / "function.json").write_text(following(readme, timer, "json"), "utf-8")
         (folder / "__init__.py").write_text(following(readme, timer, "python"), "utf-8")
-    (project / "tests/test_nightly.py").write_text(NIGHTLY, "utf-8")
 
-    run_tests(project, "tests/test_nightly.py", "tests/contract/test_app.py")
+    run_tests(project, "tests/contract/test_app.py", CI_OUTPUT=str(project))
+    assert "nightly" in (project / "functions.txt").read_text("utf-8").split()
 
 
 @pytest.mark.parametrize(
@@ -364,34 +349,21 @@ def test_what_is_set_in_bicep_as_documented(
     app: Callable[..., Path], answers: dict[str, str]
 ) -> None:
     project = app(**answers)
-    readme = project / "README.md"
-    settings = project / "infra/modules/settings.bicep"
-    snippet = following(readme, "### Add an app setting", "bicep")
-    text, found = re.subn(
-        r"(name: 'appsettings'\n(?:  dependsOn.*\n)?  properties: \{\n)",
-        lambda begin: begin[0] + snippet,
-        settings.read_text("utf-8"),
-    )
-    assert found == 1
-    settings.write_text(text, "utf-8")
-    parameters = project / "infra/main.bicepparam"
-    text = parameters.read_text("utf-8")
+    readme, infra = project / "README.md", project / "infra"
+    settings = infra / "modules/settings.bicep"
+    begin = r"(name: 'appsettings'\n(?:  dependsOn.*\n)?  properties: \{\n)"
+    (found,) = re.findall(begin, settings.read_text("utf-8"))
+    change(settings, found, found + following(readme, "### Add an app setting", "bicep"))
+    parameters = infra / "main.bicepparam"
     for heading in (
         "### Triggers and their storage",
         "### Change the refresh interval",
         "### Use another vault",
     ):
         snippet = following(readme, heading, "bicep")
-        name = snippet.split()[1]
-        text = re.sub(rf"^param {name} = .*\n", "", text, flags=re.M) + "\n" + snippet
-    parameters.write_text(text, "utf-8")
-    connection = project / "infra/github.bicepparam"
-    text = connection.read_text("utf-8")
-    assert text.count("param otherVaults = []\n") == 1
-    snippet = following(readme, "### Use another vault", "bicep")
-    text = text.replace("param otherVaults = []\n", snippet)
-    connection.write_text(text, "utf-8")
-
+        text = re.sub(rf"(?m)^param {snippet.split()[1]} = .*\n", "", parameters.read_text("utf-8"))
+        parameters.write_text(f"{text}\n{snippet}", "utf-8")
+    change(infra / "github.bicepparam", "param otherVaults = []\n", snippet)
     declare_another_secret(project, "their-vault")
     use_another_identity(project)
 
@@ -400,51 +372,16 @@ def test_what_is_set_in_bicep_as_documented(
 
 def use_another_identity(project: Path) -> None:
     """Declare, assign and give access to an identity, as documented."""
-    readme = (project / "README.md").read_text("utf-8")
-    section = readme.split("\n### Use another identity\n")[1].split("\n## ")[0]
-    assigned, access = re.findall(r"^```bicep\n(.*?)^```", section, re.M | re.S)
-    ids = {"/ID/": f"/{SUBSCRIPTION}/", "/GROUP/": "/rg-ids/", "/NAME'": "/id-other'"}
-    for name, value in ids.items():
-        assigned = assigned.replace(name, value)
-    edits = {
-        "modules/app.bicep": ("  identity: { type: 'SystemAssigned' }\n", assigned),
-        "modules/github-access.bicep": (
-            "planActions = [",
-            "planActions = [\n  'Microsoft.ManagedIdentity/userAssignedIdentities/read'",
-        ),
-    }
-    for name, (old, new) in edits.items():
-        file = project / "infra" / name
-        text = file.read_text("utf-8")
-        assert text.count(old) == 1
-        file.write_text(text.replace(old, new), "utf-8")
+    assigned, access, *_ = blocks(project / "README.md", "bicep", after="### Use another identity")
+    for name, value in {"/ID/": f"/{SUBSCRIPTION}/", "GROUP": "rg-ids", "NAME": "id-other"}.items():
+        assigned, access = assigned.replace(name, value), access.replace(name, value)
+    modules = project / "infra/modules"
+    change(modules / "app.bicep", "  identity: { type: 'SystemAssigned' }\n", assigned)
+    right = "'Microsoft.ManagedIdentity/userAssignedIdentities/read'"
+    change(modules / "github-access.bicep", "planActions = [", f"planActions = [\n  {right}")
     with (project / "infra/main.bicep").open("a", encoding="utf-8") as main:
-        main.write("\n" + access.replace("'NAME'", "'id-other'").replace("'GROUP'", "'rg-ids'"))
+        main.write("\n" + access)
     (identity_id,) = re.findall(r"'(/subscriptions/.*)'", assigned)
-    file = project / "src/functions/read_secret/function.json"
-    content = json.loads(file.read_text("utf-8"))
-    mine = next(one for one in content["bindings"] if one["name"] == "my_application_secret")
-    other = mine | {"name": "other", "identity": "user", "identityId": identity_id}
-    content["bindings"].append(other)
-    file.write_text(json.dumps(content), "utf-8")
-    handler = file.with_name("__init__.py")
-    text = handler.read_text("utf-8")
-    handler.write_text(
-        text.replace("my_application_secret: str,", "my_application_secret: str,\n    other: str,"),
-        "utf-8",
-    )
-
-
-NIGHTLY = """
-from support import worker
-
-
-def test_both_arrived(declared):
-    functions = worker.load_app()
-
-    assert {"read_secret", "nightly"} <= functions.keys()
-    assert {name for function, name in declared.values if function == "read_secret"} == {
-        "my_application_secret", "another_secret"
-    }
-    assert ("nightly", "my_application_secret") in declared.values
-"""
+    other = {"name": "other", "type": "keyVault", "direction": "in", "secretName": "other"}
+    other |= {"vaultName": "%KEY_VAULT_NAME%", "identity": "user", "identityId": identity_id}
+    declare(project, f"{PARAMETER}, other: str", other)

@@ -522,7 +522,7 @@ def test_a_script_on_a_terminal_is_not_asked(desk: Desk) -> None:
     person = Person(desk, "--no-input", "vault=my_vault")
 
     assert person.finish() == 1
-    assert "vault: 'my_vault'" in person.text
+    assert "vault: 'my_vault'" in person.screen
     assert list(desk.out.iterdir()) == []
 
 

@@ -41,8 +41,8 @@ lint: $(VENV)/installed  ## Check style and types
 lock: $(VENV)/installed  ## Lock the newest dependencies of the projects
 	$(RUN) -m tests.lock
 
-benchmarks:  ## Measure against the peers, and write docs/benchmarks.md
-	$(PYTHON) -m benchmarks
+benchmarks: $(VENV)/installed  ## Measure against the peers, and write docs/benchmarks.md
+	$(RUN) -m benchmarks
 
 quality: $(VENV)/installed  ## Run every test, and write docs/quality.md
 	$(RUN) -m benchmarks.quality -m ""

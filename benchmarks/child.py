@@ -1,7 +1,6 @@
 """What is measured in a process of its own: a start, and a thousand callers at once.
 
     python child.py start PROJECT WAY PAUSE      WAY: direct | runtime
-    python child.py warm PROJECT
     python child.py callers PROJECT WHO          WHO: engine | sdk
 
 It imports no more than it must before the clock matters: the start of this process is measured.
@@ -18,7 +17,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 CALLERS = 1_000
-CALLS, ROUNDS = 500, 100
 VAULT_URL = "https://contoso.vault.azure.net"
 SECRET = "my-application-secret"  # noqa: S105 - its name
 _resolve = socket.getaddrinfo
@@ -60,33 +58,6 @@ def start(way: str, pause: str) -> None:
     if status != "200":
         sys.exit(f"the app answered {status}")
     print(indexed, answered)
-
-
-def warm() -> None:
-    """Print the seconds of a warm call, and those of a log line, each the best of its rounds."""
-    import logging
-
-    import azure.functions as func
-
-    (function,) = importlib.import_module("function_app").app.get_functions()
-    handler = function.get_user_function()
-    request = func.HttpRequest("POST", "https://localhost/api", body=b"amount=100")
-    handler(req=request)
-    logging.getLogger().setLevel(logging.INFO)
-
-    def best(of: Callable[[int], Any]) -> float:
-        rounds = []
-        for _ in range(ROUNDS):
-            began = time.perf_counter()
-            for number in range(CALLS):
-                of(number)
-            rounds.append((time.perf_counter() - began) / CALLS)
-        return min(rounds)
-
-    call = best(lambda _: handler(req=request))
-    print(
-        call, best(lambda number: logging.info("Order %d of %s was accepted", number, "a customer"))
-    )
 
 
 def callers(who: str) -> None:
@@ -170,7 +141,7 @@ if __name__ == "__main__":
     own = os.path.join(here, os.pardir, "tests")
     tests = (os.path.join(project, "tests"), own, os.path.join(own, "engine"))
     sys.path[:0] = [os.path.join(project, "src"), *tests]
-    measured: dict[str, Callable[..., None]] = {"start": start, "warm": warm, "callers": callers}
+    measured: dict[str, Callable[..., None]] = {"start": start, "callers": callers}
     measured[sys.argv[1]](*sys.argv[3:])
     sys.stdout.flush()
     os._exit(0)  # what comes after the last moment is not measured

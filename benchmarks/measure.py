@@ -31,8 +31,6 @@ def main(project: Path, target: Path) -> None:
             lambda: warm.measure(scratch),
             log_line.measure,
             lambda: processes.measure_starts(project, scratch),
-            lambda: processes.measure_telemetry(project, scratch),
-            lambda: processes.measure_imports(project),
             lambda: processes.measure_callers(project, scratch),
             lambda: outage.measure(scratch),
         )

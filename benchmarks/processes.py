@@ -8,14 +8,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import recipes
 from faulty_key_vault import FaultyKeyVault
 
-from .page import Section, microseconds, milliseconds, ratio
+from .page import Section, milliseconds, ratio
 
 CHILD = Path(__file__).with_name("child.py")
 VALUE, LATENCY = "the-value-of-it", 0.020
@@ -54,13 +53,6 @@ def secret() -> str:
 def read_secret(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(json.dumps({"arrived": bool(secret())}), mimetype="application/json")
 """
-# The exporter starts, and its data goes nowhere.
-TELEMETRY = {
-    "APPLICATIONINSIGHTS_CONNECTION_STRING": "InstrumentationKey="
-    "00000000-0000-0000-0000-000000000001;IngestionEndpoint=https://contoso.invalid/",
-    "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
-    "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED": "true",
-}
 
 
 def _child(*arguments: object, **settings: str) -> tuple[float, ...]:
@@ -125,51 +117,30 @@ def _variants(project: Path, scratch: Path) -> dict[str, Path]:
     return apps
 
 
-def _by_recipe(project: Path, scratch: Path) -> Path:
-    """The app with OpenTelemetry, as docs/recipes.md adds it."""
-    app = Path(shutil.copytree(project, scratch / "telemetry"))
-    for name, text in recipes.files("Send telemetry with OpenTelemetry").items():
-        (app / name).write_text(text)
-    entry = app / "src" / "function_app.py"
-    entry.write_text(f"{entry.read_text()}\n\nimport telemetry\n\ntelemetry.configure()\n")
-    return app
+Moments = dict[str, list[tuple[float, ...]]]
 
 
-Moments = list[tuple[float, ...]]
-
-
-def _in_turns(apps: dict[str, Path], *arguments: object, count: int = STARTS) -> dict[str, Moments]:
-    """Start a child for each app again and again, and return the numbers that it prints."""
-    numbers: dict[str, Moments] = {name: [] for name in apps}
+def _in_turns(apps: dict[str, Path], way: str, pause: float) -> Moments:
+    """Start each app again and again: the seconds until it was indexed, and until it answered."""
+    seconds: Moments = {name: [] for name in apps}
     with _fake_key_vault() as (_, settings):
-        settings |= TELEMETRY
-        for turn in range(count + 1):
+        for turn in range(STARTS + 1):
             for name, app in apps.items():
-                command, *rest = arguments
                 began = time.monotonic()
-                printed = _child(command, app, *rest, **settings)
+                moments = _child("start", app, way, pause, **settings)
                 if turn:  # the first one has written the byte code
-                    moments = [
-                        moment - began if command == "start" else moment for moment in printed
-                    ]
-                    numbers[name].append(tuple(moments))
-    return numbers
+                    seconds[name].append(tuple(moment - began for moment in moments))
+    return seconds
 
 
-Show = Callable[[float], str]
-
-
-def _row(
-    what: str, numbers: dict[str, Moments], which: int, show: Show = milliseconds
-) -> list[str]:
-    """The medians of one of the numbers, and the medians of its ratios to those of other apps."""
-    first, *others = numbers.values()
-    medians = [statistics.median(one[which] for one in found) for found in numbers.values()]
+def _row(what: str, seconds: Moments, which: int) -> list[str]:
+    """The medians of one of the moments, and the medians of its ratios to those of other apps."""
+    first, *others = ([one[which] for one in found] for found in seconds.values())
     ratios = [
-        statistics.median(a[which] / b[which] for a, b in zip(first, other, strict=True))
-        for other in others
+        statistics.median(a / b for a, b in zip(first, other, strict=True)) for other in others
     ]
-    return [what, *map(show, medians), *map(ratio, ratios)]
+    medians = map(statistics.median, (first, *others))
+    return [what, *map(milliseconds, medians), *map(ratio, ratios)]
 
 
 def measure_starts(project: Path, scratch: Path) -> Section:
@@ -180,10 +151,10 @@ def measure_starts(project: Path, scratch: Path) -> Section:
     for way, prefix in (("direct", ""), ("runtime", "Microsoft's runtime: ")):
         if way == "runtime" and sys.version_info < (3, 13):
             continue
-        at_once = _in_turns(apps, "start", way, 0)
+        at_once = _in_turns(apps, way, 0)
         rows.append(_row(f"{prefix}functions are indexed", at_once, 0))
         rows.append(_row(f"{prefix}first answer, asked for at once", at_once, 1))
-        rows.append(_row(f"{prefix}{later}", _in_turns(apps, "start", way, HOST_SECONDS), 1))
+        rows.append(_row(f"{prefix}{later}", _in_turns(apps, way, HOST_SECONDS), 1))
     text = (
         "From the start of the process, the median of"
         f" {STARTS} interleaved starts; ratios are medians of the starts' own ratios. The fake Key Vault"
@@ -194,49 +165,3 @@ def measure_starts(project: Path, scratch: Path) -> Section:
     )
     heads = ["Until …", *apps, "ratio to the second", "ratio to the third"]
     return Section("A start", text, heads, rows)
-
-
-def measure_telemetry(project: Path, scratch: Path) -> Section:
-    """What OpenTelemetry, with masks around its exporters, costs this app."""
-    apps = {"with OpenTelemetry": _by_recipe(project, scratch), "without": project}
-    started = _in_turns(apps, "start", "direct", HOST_SECONDS)
-    warm = _in_turns(apps, "warm", count=5)
-    rows = [
-        _row("a start, until functions are indexed", started, 0),
-        _row(f"a start, until the first answer, asked for {HOST_SECONDS:g} s later", started, 1),
-        _row("a warm call", warm, 0, microseconds),
-        _row("a log line, masked", warm, 1, microseconds),
-    ]
-    text = (
-        "The recipe of [docs/recipes.md](recipes.md) in the rendered app, against the same app without"
-        f" it, in turns: medians of {STARTS} starts and of 5 runs. No exporter reaches its service."
-        " The log line has one more handler with OpenTelemetry, which makes a record to export of it."
-    )
-    return Section("OpenTelemetry", text, ["", *apps, "ratio"], rows)
-
-
-def measure_imports(project: Path) -> Section:
-    """What a start spends on importing, by who imports it."""
-    # In the order of a start: each is charged with what those before it have not imported.
-    modules = {
-        "azure.functions": "every app",
-        "identity_bindings": "the app, before its functions are known",
-        "azure.keyvault.secrets": "the first read, in a thread of its own",
-        "azure.identity": "the first read, in a thread of its own",
-    }
-    command = [sys.executable, "-X", "importtime", "-c", f"import {', '.join(modules)}"]
-    found: dict[str, list[float]] = {name: [] for name in modules}
-    for _ in range(STARTS):
-        done = subprocess.run(
-            command, cwd=project / "src", check=True, capture_output=True, text=True
-        )
-        for line in done.stderr.splitlines():
-            _, total, name = (*line.split("|"), "", "")[:3]
-            if name.removeprefix(" ") in found:  # one more blank is an import inside another
-                found[name.strip()].append(int(total) / 1e6)
-    rows = [
-        [f"`{name}`, by {who}", milliseconds(statistics.median(found[name]))]
-        for name, who in modules.items()
-    ]
-    text = f"`python -X importtime`, which adds some time of its own; the median of {STARTS} runs."
-    return Section("What a start imports", text, ["Module", "time"], rows)

@@ -13,7 +13,7 @@ import xml.etree.ElementTree as ET
 from collections import Counter
 from pathlib import Path
 
-from .environment import ROOT
+from .__main__ import ROOT
 from .page import Section, page
 
 PAGE = ROOT / "docs" / "quality.md"

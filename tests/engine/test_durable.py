@@ -115,7 +115,7 @@ def batch(*operations: str) -> str:
 
 
 COUNTER = """
-def counter(context{}):
+def counter({}):
     if context.operation_name == "fails":
         raise ValueError("refused: " + api_key)
     context.set_result(len(api_key))
@@ -137,7 +137,8 @@ MODELS = ["function.json", "decorators"]
 
 def write(project: Project, model: str) -> None:
     """Write an app of activities, an entity and orchestrators, in one of the models."""
-    entity = COUNTER.format(", api_key")
+    # The context need not be the first parameter.
+    entity = COUNTER.format("context, api_key" if model == "decorators" else "api_key, context")
     give = "def give(order, api_key):\n    return 'token ' + str(len(api_key))\n"
     wrong = (
         "def result(order, api_key):\n    import datetime\n"
@@ -170,7 +171,7 @@ def write(project: Project, model: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_activities_and_entities_receive_the_value(
+def test_activities_and_entities_receive_the_value_and_an_orchestrator_replays(
     project: Project, running: Callable[[], Call], model: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(project, model)
@@ -185,16 +186,6 @@ def test_activities_and_entities_receive_the_value(
     results = [(one["isError"], json.loads(one["result"])) for one in state["results"]]
     assert results == [(False, 15), (True, "refused: ***"), (False, 15)]
     assert state["entityState"] == "9"
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_an_orchestrator_runs_and_replays(
-    project: Project, running: Callable[[], Call], model: str
-) -> None:
-    write(project, model)
-
-    call = running()
-
     for results, done in (((), False), (("token",), False), (("token", "more"), True)):
         ok, answer = call("orchestrator", context=history(*results))
         assert ok, answer
@@ -227,7 +218,7 @@ def test_no_exception_shows_the_value(
 
 def test_create_inside_of_a_handler(project: Project, running: Callable[[], Call]) -> None:
     """As in apps that build the entity or the orchestrator in each call."""
-    entity = COUNTER.format("")
+    entity = COUNTER.format("context")
     source = (
         f"import azure.durable_functions as df\n{RUNS}\ndef main(context, api_key):\n"
         f"    {entity.strip().replace(chr(10), chr(10) + '    ')}\n"
@@ -328,41 +319,6 @@ def test_an_orchestrator_cannot_have_a_secret(
     assert "wrong declaration" in [row.result for row in rows if row.function == "replays"]
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_a_declared_parameter_that_the_function_of_create_does_not_have(
-    project: Project, caplog: pytest.LogCaptureFixture, model: str
-) -> None:
-    if model == "decorators":
-        text = "@app.entity_trigger(context_name='context')\n@secret()\ndef counter(context): pass"
-        project.write("function_app.py", f"{V2}\n{text}\n")
-    else:
-        source = "import azure.durable_functions as df\ndef f(context): pass\n"
-        source += "main = df.Entity.create(f)\n"
-        project.function("counter", ENTITY, key_vault("api_key"), source=source)
-
-    assert "counter" not in project.load()
-
-    assert "api_key': the handler has no such parameter" in logged(caplog)[0]
-
-
-def test_the_declared_parameter_can_be_the_first(
-    project: Project, running: Callable[[], Call]
-) -> None:
-    source = "import azure.durable_functions as df\ndef f(api_key, context):\n"
-    source += "    context.set_result(context.operation_name + str(len(api_key)))\n"
-    project.function(
-        "counter", ENTITY, key_vault("api_key"), source=source + "main = df.Entity.create(f)\n"
-    )
-    text = source.partition("\n")[2].replace("def f", "def counter2")
-    text = f"{V2}\n@app.entity_trigger(context_name='context')\n@secret()\n{text}"
-    project.write("function_app.py", text)
-    call = running()
-
-    for name in ("counter", "counter2"):
-        _, answer = call(name, context=batch("adds"))
-        assert json.loads(json.loads(answer)["results"][0]["result"]) == "adds15"
-
-
 def test_a_starter_has_its_client_and_its_secret(
     project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -383,16 +339,9 @@ async def starts(req: func.HttpRequest, client: df.DurableOrchestrationClient, a
         "    return f'{type(made).__name__} {len(api_key)}'\n"
     )
     project.function("starts1", HTTP, RES, CLIENT, key_vault("api_key"), source=source)
-    client = json.dumps(
-        {
-            "taskHubName": "h",
-            "creationUrls": {},
-            "managementUrls": {"id": "x"},
-            "baseUrl": "http://localhost/",
-            "requiredQueryStringParameters": "",
-            "rpcBaseUrl": "http://localhost/",
-        }
-    )
+    urls = {"creationUrls": {}, "managementUrls": {"id": "x"}, "baseUrl": "http://localhost/"}
+    more = {"requiredQueryStringParameters": "", "rpcBaseUrl": "http://localhost/"}
+    client = json.dumps({"taskHubName": "h", **urls, **more})
     functions = project.load()
 
     assert logged(caplog) == []

@@ -43,6 +43,7 @@ def main(req: func.HttpRequest, mySecret: str) -> func.HttpResponse:
     return func.HttpResponse(f"It has {len(mySecret)} characters.")
 """
 SHARED = "def measure(text):\n    return f'{len(text)} characters'\n"
+BESIDE = {"helper.py": SHARED, "deep/er/helper.py": SHARED}
 MEASURED = f"{len(VALUE)} characters"
 USES_HELPER = "\ndef main(req, mySecret):\n    return helper.measure(mySecret)\n"
 PLAIN = "def main(req, mySecret):\n    return '%d characters' % len(mySecret)\n"
@@ -77,37 +78,20 @@ def full(signature: str, answer: str, head: str = "import azure.functions as fun
     return f"{head}def main({signature}:\n    return {answer}\n"
 
 
-IMPORTS: dict[str, Files] = {
-    "own_helper": {"__init__.py": f"from . import helper{USES_HELPER}", "helper.py": SHARED},
-    "own_name": {"__init__.py": f"from .helper import measure\n{PLAIN}", "helper.py": SHARED},
-    "below": {
-        "__init__.py": f"from .deep.er import helper{USES_HELPER}",
-        "deep/er/helper.py": SHARED,  # without __init__.py
-    },
-    "beside": {"__init__.py": f"from ..shared import helper{USES_HELPER}"},
-    "beside_below": {"__init__.py": f"from ..shared.sub import helper{USES_HELPER}"},
-    "from_package": {"__init__.py": f"from __app__.shared import helper{USES_HELPER}"},
-    "package": {
-        "__init__.py": "import __app__.shared.helper as helper" + USES_HELPER,
-    },
-    "by_name": {"__init__.py": f"from shared import helper{USES_HELPER}"},
-    "by_whole_name": {
-        "__init__.py": "import shared.helper\nfrom shared import helper" + USES_HELPER
-    },
-    "own_package": {
-        "__init__.py": f"from __app__.own_package import helper{USES_HELPER}",
-        "helper.py": SHARED,
-    },
-    "of_a_neighbour": {"__init__.py": f"from ..own_helper import helper{USES_HELPER}"},
-    "named_as_in_azure": {
-        "__init__.py": "def main(req, mySecret):\n    assert __name__ == '__app__.named_as_in_azure'\n"
-        "    return '%d characters' % len(mySecret)\n",
-    },
-    "while_called": {
-        "__init__.py": "def main(req, mySecret):\n    from . import helper\n"
-        "    return helper.measure(mySecret)\n",
-        "helper.py": SHARED,
-    },
+# How a handler's module imports a helper, which is beside it and in ../shared.
+IMPORTS = {
+    "own_helper": "from . import helper",
+    "own_name": "from . import helper\nfrom .helper import measure",
+    "below": "from .deep.er import helper",  # without __init__.py
+    "beside": "from ..shared import helper",
+    "beside_below": "from ..shared.sub import helper",
+    "from_package": "from __app__.shared import helper",
+    "package": "import __app__.shared.helper as helper",
+    "by_name": "from shared import helper",
+    "by_whole_name": "import shared.helper\nfrom shared import helper",
+    "own_package": "from __app__.own_package import helper",
+    "of_a_neighbour": "from ..own_helper import helper",
+    "named_as_in_azure": "from . import helper\nassert __name__ == '__app__.named_as_in_azure'",
 }
 SCRIPTS: dict[str, tuple[dict[str, Any], Files]] = {
     "main_file": ({"scriptFile": "main.py"}, {"main.py": PLAIN, "other.py": "raise ValueError"}),
@@ -144,6 +128,14 @@ SCRIPTS: dict[str, tuple[dict[str, Any], Files]] = {
         },
         {"__init__.py": PLAIN},
     ),
+    "while_called": (
+        {},
+        {
+            "__init__.py": "def main(req, mySecret):\n    from . import helper\n"
+            "    return helper.measure(mySecret)\n",
+            "helper.py": SHARED,
+        },
+    ),
 }
 LATER = "from __future__ import annotations\n"
 CHECKED = "import typing\nif typing.TYPE_CHECKING:\n    import azure.functions as func\n"
@@ -161,19 +153,8 @@ HANDLERS: dict[str, str] = {
         "req: 'func.HttpRequest', mySecret: 'str') -> 'Nope'", TEXT, CHECKED
     ),
     "returns_text": full("req: func.HttpRequest, mySecret: str) -> str", TEXT),
-    "returns_none_it_says": full("req: func.HttpRequest, mySecret: str) -> None", RESPONSE),
     "wrong": "def main(req: int, mySecret: bytes) -> dict:\n    return '%d characters' % len(mySecret)\n",
     "values_as_types": f"def main(req: 7, mySecret: [str]) -> {{'a': 1}}:\n    return {TEXT}\n",
-    "optional": full(
-        "req: typing.Optional[func.HttpRequest], mySecret: str | None = None) -> typing.Any",
-        RESPONSE,
-        "import typing, azure.functions as func\n",
-    ),
-    "annotated": full(
-        "req: typing.Annotated[func.HttpRequest, 1], mySecret: typing.Annotated[str, 2])",
-        RESPONSE,
-        "import typing, azure.functions as func\n",
-    ),
     "defaults": full("req: func.HttpRequest = None, mySecret: str = 'unset')", TEXT),
     "keywords_only": full("*, mySecret: str, req: func.HttpRequest)", TEXT),
     "secret_first": full("mySecret: str, req: func.HttpRequest)", TEXT),
@@ -190,8 +171,6 @@ HANDLERS: dict[str, str] = {
     "def main(req, res: func.HttpResponse, mySecret):\n"
     f"    res.set({RESPONSE})\n",
     "asynchronous": "async " + PLAIN,
-    "asynchronous_typed": "import asyncio\nimport azure.functions as func\n"
-    f"async def main({TYPED}:\n    await asyncio.sleep(0)\n    return {RESPONSE}\n",
     "decorated": "import functools\ndef deco(f):\n    @functools.wraps(f)\n"
     f"    def call(*a, **k):\n        return f(*a, **k)\n    return call\n@deco\n{PLAIN}",
     "partial": "import functools\n"
@@ -247,7 +226,10 @@ def test_every_shape_answers(project: Project, caplog: pytest.LogCaptureFixture)
 
 def write_all(project: Project) -> list[str]:
     written: dict[str, tuple[dict[str, Any], Files]] = {
-        **{name: ({}, files) for name, files in IMPORTS.items()},
+        **{
+            name: ({}, BESIDE | {"__init__.py": text + USES_HELPER})
+            for name, text in IMPORTS.items()
+        },
         **SCRIPTS,
         **{name: ({}, {"__init__.py": source}) for name, source in HANDLERS.items()},
         **{name: ({}, {"__init__.py": PLAIN}) for name in (*NAMED_LIKE, *NAMED_LIKE_TOO)},
@@ -307,24 +289,8 @@ def test_the_context_is_that_of_the_function(project: Project) -> None:
             assert host.get(name) == ("200", f"{name}|{directory}|a0b1|0")
 
 
-def test_one_handler_serves_two_functions(
-    project: Project, caplog: pytest.LogCaptureFixture
-) -> None:
-    shared = "def main(req, mySecret, context=None):\n    return mySecret + str(context)[:0]\n"
-    project.write("functions/shared/x.py", shared)
-    other = key_vault(secretName="other-key")
-    for name, secret in {"one": key_vault(), "two": other, "three": key_vault()}.items():
-        project.function(name, HTTP, RES, secret, source=None, scriptFile="../shared/x.py")
-
-    functions = project.load()
-
-    assert logged(caplog) == []
-    answers = {name: str.__str__(call(function)) for name, function in functions.items()}
-    assert answers == {"one": VALUE, "two": OTHER_VALUE, "three": VALUE}
-
-
 @needs_runtime
-def test_one_handler_serves_different_triggers(project: Project) -> None:
+def test_one_handler_serves_different_triggers_and_secrets(project: Project) -> None:
     shared = (
         "import azure.functions as func\n"
         "def main(req: func.HttpRequest, out: func.Out[str], mySecret: str) -> str:\n"
@@ -337,10 +303,12 @@ def test_one_handler_serves_different_triggers(project: Project) -> None:
     script = {"source": None, "scriptFile": "../shared/x.py"}
     project.function("by_queue", queue, result, out, key_vault(), **script)
     project.function("by_http", HTTP, RES, out, key_vault(), **script)
+    project.function("other", HTTP, RES, out, key_vault(secretName="other-key"), **script)
     project.function("without", HTTP, RES, out, key_vault("more"), **script)
 
     with project.host() as host:
         assert host.get("by_http") == ("200", MEASURED)
+        assert host.get("other") == ("200", f"{len(OTHER_VALUE)} characters")
         answer = host.invoke("by_queue", req={"string": "x"})
         assert answer.return_value.string == MEASURED
         assert answer.output_data[0].data.string == "QueueMessage"
@@ -538,10 +506,6 @@ def meaning(data: dict[str, str | bytes]) -> dict[str, Any]:
 
 
 RETRIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "fixed": (
-        {"strategy": "fixedDelay", "maxRetryCount": 4, "delayInterval": "00:00:10"},
-        {"max_retry_count": 4, "retry_strategy": "fixed_delay", "delay_interval": 10},
-    ),
     "fixed_in_another_case": (
         {"strategy": "FixedDelay", "maxRetryCount": "-1", "delayInterval": "1:2:3"},
         {"max_retry_count": -1, "retry_strategy": "fixed_delay", "delay_interval": 3723},

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from apps import AZURE, FUNCTION_APP, HTTP, RES, VALUE, Project, logged, needs_runtime
+from apps import AZURE, FUNCTION_APP, HTTP, RES, VALUE, Project, logged
 from folders import call, key_vault
 
 SECRET = """
@@ -130,19 +130,6 @@ def test_what_is_no_exception_passes_unchanged(project: Project, kind: str, way:
     import function_app
 
     assert caught.value is function_app.errors[0]
-
-
-@needs_runtime
-def test_microsofts_runtime_shows_the_stand_in(project: Project) -> None:
-    write(
-        project,
-        RAISES.format("fails", "@secret()", "", ", api_key: str", "raise KeyError(api_key)"),
-    )
-
-    with project.host() as host:
-        status, text = host.get("fails")
-
-    assert (status, text) == ("exception", "KeyError: '***'")
 
 
 def test_the_directory_of_the_context_is_the_functions(project: Project) -> None:

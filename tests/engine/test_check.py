@@ -6,7 +6,6 @@ import importlib
 import json
 import logging
 import os
-import pty
 import shutil
 import subprocess
 import sys
@@ -201,15 +200,6 @@ def test_an_app_that_cannot_be_loaded(project: Project) -> None:
         assert word in errors
 
 
-def test_another_app_on_the_path_is_not_taken(
-    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    project.function("one", HTTP, RES, key_vault())
-    (tmp_path / "site/function_app.py").write_text("raise ValueError('not this one')\n")
-
-    assert check(project)[0] == 0
-
-
 def test_the_command_line_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     main: Any = importlib.import_module("identity_bindings.__main__")
 
@@ -223,35 +213,6 @@ def test_the_command_line_explains_itself(capsys: pytest.CaptureFixture[str]) ->
     assert "print the rows as JSON" in printed.out
     for error in ("required: command", "invalid choice: 'chekc'", "unrecognized arguments: --yaml"):
         assert error in printed.err
-
-
-def test_in_a_terminal_a_line_shows_progress(project: Project) -> None:
-    project.function("one", HTTP, RES, key_vault())
-    master, terminal = pty.openpty()
-
-    done = subprocess.run(
-        [sys.executable, "-m", "identity_bindings", "check"],
-        cwd=project.folder,
-        stdout=subprocess.PIPE,
-        stderr=terminal,
-        timeout=60,
-    )
-
-    os.close(terminal)
-    shown = os.read(master, 4096).decode()
-    os.close(master)
-    assert done.returncode == 0
-    assert shown.splitlines() == ["Reading 1 values …"]
-    assert b"Reading" not in done.stdout
-
-
-def test_a_narrow_encoding_ends_nothing(project: Project) -> None:
-    project.function("one", HTTP, RES, key_vault(secretName="{größe}"))
-
-    status, table, errors = check(project, PYTHONIOENCODING="ascii")
-
-    assert (status, errors) == (1, "")
-    assert "gr\\xf6\\xdfe" in table
 
 
 def test_in_azure_without_an_identity(project: Project) -> None:
@@ -285,23 +246,6 @@ def test_on_a_developers_machine(project: Project, fake_key_vault: FakeKeyVault)
 
     assert (status, errors) == (0, ""), table
     assert fake_key_vault.requests == []
-
-
-def test_a_value_in_the_environment_comes_first(project: Project) -> None:
-    project.function("one", HTTP, RES, key_vault(vaultName="%VAULT%"))
-    project.write("local.settings.json", json.dumps({"Values": {"VAULT": "elsewhere"}}))
-    project.write("secrets.local.json", json.dumps({"contoso/api-key": VALUE}))
-
-    assert check(project, VAULT="contoso", **HOME)[0] == 0
-
-
-def test_without_a_login_the_repair_is_a_login(project: Project) -> None:
-    project.function("one", HTTP, RES, key_vault())
-
-    status, table, _ = check(project, **HOME)
-
-    assert status == 1
-    assert "run 'az login' or 'azd auth login'" in table
 
 
 ODD = ("", "[]", "{", "7", '{"Values": []}', '{"Values": null}', "{}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import ssl
@@ -111,13 +110,6 @@ def test_it_gets_no_real_token(
     assert len(token) < 40
 
 
-def test_fields_and_refusals_work_too(
-    at_home: None, emulator: Emulator, functions: Callable[..., dict[str, Any]], tmp_path: Path
-) -> None:
-    emulator.secrets["api-key"] = json.dumps({"password": "of-a-field"})
-    assert call(functions(jsonField="password")["echo"]) == "of-a-field"
-
-
 def test_a_missing_secret_is_created_in_the_emulator(
     at_home: None, emulator: Emulator, functions: Callable[..., dict[str, Any]]
 ) -> None:
@@ -145,20 +137,6 @@ def test_its_certificate_must_be_trusted(
     with pytest.raises(Exception, match=r"certificate is not trusted.*REQUESTS_CA_BUNDLE"):
         call(functions()["echo"])
     assert emulator.tokens == []
-
-
-def test_the_local_secrets_file_comes_first(
-    at_home: None,
-    emulator: Emulator,
-    functions: Callable[..., dict[str, Any]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    file = tmp_path / "secrets.local.json"
-    file.write_text(json.dumps({"api-key": "of-the-file"}))
-    monkeypatch.setenv("LOCAL_SECRETS_FILE", str(file))
-
-    assert call(functions()["echo"]) == "of-the-file"
 
 
 @pytest.mark.parametrize("endpoint", [True, False])

@@ -8,17 +8,14 @@ from __future__ import annotations
 import socket
 import urllib.error
 import urllib.request
-from typing import Any
 
 import pytest
 from azure.core.exceptions import (
-    AzureError,
     ServiceRequestError,
 )
-from azure.identity import CredentialUnavailableError, ManagedIdentityCredential
+from azure.identity import ManagedIdentityCredential
 from azure.keyvault.secrets import SecretClient
-from folders import IDENTITY
-from support.fake_key_vault import SUFFIXES, FakeKeyVault
+from support.fake_key_vault import FakeKeyVault
 
 URL = "https://contoso.vault.azure.net"
 
@@ -44,68 +41,11 @@ def test_one_read_is_a_challenge_a_token_and_an_answer(fake_key_vault: FakeKeyVa
     assert read.headers["authorization"].removeprefix("Bearer ") in fake_key_vault.tokens
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_every_cloud_passes_the_challenge_check(fake_key_vault: FakeKeyVault, suffix: str) -> None:
-    fake_key_vault.vault("contoso", suffix).set("api-key", "the-value")
-
-    assert client(url=f"https://contoso.{suffix}").get_secret("api-key").value == "the-value"
-
-    assert fake_key_vault.requests[1].query["resource"] == f"https://{suffix}"
-
-
-def test_the_identity_is_asked_for_by_its_resource_id(fake_key_vault: FakeKeyVault) -> None:
-    fake_key_vault.identities = {IDENTITY}
-    fake_key_vault.vault("contoso").set("api-key", "the-value")
-
-    assert client(IDENTITY).get_secret("api-key").value == "the-value"
-    assert fake_key_vault.requests[1].query["mi_res_id"] == IDENTITY
-    # Older releases of azure-identity report the endpoint's answer in one word.
-    with pytest.raises(CredentialUnavailableError, match=r"No Managed Identity|invalid_scope"):
-        client().get_secret("api-key")
-
-
 def test_the_identity_endpoint_wants_its_header(fake_key_vault: FakeKeyVault) -> None:
     url = f"http://127.0.0.1:{fake_key_vault.identity_port}/msi/token?api-version=2019-08-01&resource=x"
 
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(urllib.request.Request(url, headers={"X-IDENTITY-HEADER": "wrong"}))
-
-
-@pytest.mark.parametrize(
-    ("fault", "message"),
-    [
-        ({"how": "reset"}, "reset by peer|IncompleteRead"),
-        ({"how": "hang"}, "timed out"),
-        ({"delay": 5.0}, "timed out"),
-        ({"how": "refuse"}, "refused|closed connection"),
-        ({"how": "unresolved"}, "not known|closed connection"),
-        ({"how": "untrusted"}, "CERTIFICATE_VERIFY_FAILED|closed connection"),
-        ({"body": b'{"value": '}, "JSON is invalid"),
-    ],
-)
-def test_planned_failures_hit_a_connection_that_is_open_too(
-    fake_key_vault: FakeKeyVault, fault: dict[str, Any], message: str
-) -> None:
-    fake_key_vault.vault("contoso").set("api-key", "the-value")
-    secrets = client()
-    secrets.get_secret("api-key")
-    fake_key_vault.fail("contoso", **fault)
-
-    for _ in range(2):
-        with pytest.raises(AzureError, match=message):
-            secrets.get_secret("api-key")
-
-    fake_key_vault.heal()
-    assert secrets.get_secret("api-key").value == "the-value"
-
-
-def test_a_fault_can_hit_a_number_of_requests(fake_key_vault: FakeKeyVault) -> None:
-    fake_key_vault.vault("contoso").set("api-key", "the-value")
-    fake_key_vault.fail("identity", status=500, times=1)
-
-    with pytest.raises(CredentialUnavailableError):
-        client().get_secret("api-key")
-    assert client().get_secret("api-key").value == "the-value"
 
 
 def test_an_unknown_host_is_not_reached(fake_key_vault: FakeKeyVault) -> None:

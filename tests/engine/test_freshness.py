@@ -94,17 +94,6 @@ def test_no_caller_waits_for_a_refresh(fake_key_vault: FaultyKeyVault, echo: Ech
     inside.set()
 
 
-def test_a_secret_that_nobody_uses_stays_fresh_too(
-    fake_key_vault: FaultyKeyVault, app: App, tmp_path: Path
-) -> None:
-    fake_key_vault.vault("contoso").set("api-key", "first-value")
-    declare(tmp_path, "echo", ECHO, key_vault())
-
-    app(0.2)
-
-    wait_for(lambda: reads(fake_key_vault) >= 4)
-
-
 def test_refreshes_are_spread(fake_key_vault: FaultyKeyVault, app: App, tmp_path: Path) -> None:
     requests = fake_key_vault.requests = Timed()
     names = [f"key-{number}" for number in range(10)]

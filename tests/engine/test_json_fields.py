@@ -14,7 +14,7 @@ from typing import Any
 import azure.functions as func
 import pytest
 from apps import ECHO, VALUE
-from folders import call, declare, key_vault, load_folder
+from folders import call, declare, key_vault
 from support import worker
 from support.fake_key_vault import FakeKeyVault
 
@@ -200,46 +200,3 @@ def main(req, user: Secret, password: Secret):
 
     assert call(function) == ["user-1", "password-2"]
     assert reads(fake_key_vault) == before + 1
-
-
-def test_the_local_secrets_file_gives_fields_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, app: App
-) -> None:
-    file = tmp_path / "secrets.local.json"
-    file.write_text(
-        '{"api-key": "{\\"password\\": \\"one\\"}",\n"other": {"password": "two", "port": 5432}}'
-    )
-    monkeypatch.setenv("LOCAL_SECRETS_FILE", str(file))
-    monkeypatch.delenv("IDENTITY_ENDPOINT", raising=False)
-    declare(tmp_path / "functions", "text", ECHO, key_vault(jsonField="password"))
-    declare(
-        tmp_path / "functions",
-        "json",
-        "def main(req, password, port): return password + ' ' + port",
-        key_vault("password", secretName="other", jsonField="password"),
-        key_vault("port", secretName="other", jsonField="port"),
-    )
-    functions = load_folder(tmp_path / "functions")
-
-    assert call(functions["text"]) == "one"
-    assert call(functions["json"]) == "two 5432"
-
-
-@pytest.mark.parametrize("field", [None, "user"])
-def test_the_whole_value_and_every_text_field_are_masked(
-    fake_key_vault: FakeKeyVault,
-    app: App,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    field: str | None,
-) -> None:
-    value = {"user": "an-administrator", "nested": [{"password": VALUE}], "port": 5432}
-    fake_key_vault.vault("contoso").set("api-key", json.dumps(value))
-    declare(tmp_path, "echo", ECHO, key_vault(jsonField=field))
-    call(app()["echo"])
-
-    print(json.dumps(value), json.dumps(value, indent=1), "an-administrator", VALUE)
-
-    printed = capsys.readouterr().out
-    assert "an-administrator" not in printed
-    assert VALUE not in printed

@@ -49,13 +49,6 @@ def test_names_have_no_case_and_a_vaults_own_entry_comes_first(local: Any, tmp_p
     assert local.local_value(file, "fabrikam", "other") is None
 
 
-def test_comments_and_trailing_commas_are_accepted(local: Any, tmp_path: Path) -> None:
-    file = tmp_path / "secrets.local.json"
-    file.write_text('{\n// mine\n"api-key": "a // b /* c */,}", /* two\nlines */\n}')
-
-    assert local.local_value(file, "contoso", "api-key") == "a // b /* c */,}"
-
-
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

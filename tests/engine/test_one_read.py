@@ -101,31 +101,6 @@ def test_one_identity_in_every_spelling_has_one_token(
     assert len(fake_key_vault.requests) == 3
 
 
-def test_a_denied_read_is_shared_too(
-    fake_key_vault: FakeKeyVault, both: dict[str, Callable[..., Any]]
-) -> None:
-    fake_key_vault.vault("contoso").readers = set()
-
-    answers = storm(both["sync"], both["other"], 100)
-
-    assert {type(answer).__name__ for answer in answers} == {"BindingUnavailableError"}
-    assert [request.status for request in fake_key_vault.requests] == [401, 200, 403]
-
-
-def test_an_outage_is_not_stormed(
-    fake_key_vault: FakeKeyVault,
-    both: dict[str, Callable[..., Any]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    hasten(monkeypatch, 8, back_off=5.0)
-    fake_key_vault.fail("contoso", status=503)
-
-    answers = storm(both["sync"], both["other"], 100)
-
-    assert {type(answer).__name__ for answer in answers} == {"BindingUnavailableError"}
-    assert len(fake_key_vault.requests) <= 5
-
-
 def test_a_hundred_secrets_share_challenge_and_token(
     fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
 ) -> None:
@@ -143,22 +118,6 @@ def test_a_hundred_secrets_share_challenge_and_token(
         ("identity", 200): 1,
         ("contoso.vault.azure.net", 200): 100,
     }
-
-
-def test_vaults_of_one_identity_share_its_token(
-    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
-) -> None:
-    fake_key_vault.identities = {IDENTITY}
-    for number in range(5):
-        fake_key_vault.vault(f"vault-{number}").set("api-key", "the-value")
-        entry = key_vault(vaultName=f"vault-{number}", identity="user", identityId=IDENTITY)
-        declare(tmp_path, f"f{number}", ECHO, entry)
-    functions = handlers(app())
-
-    with ThreadPoolExecutor(5) as threads:
-        assert set(threads.map(lambda n: functions[f"f{n}"](req=None), range(5))) == {"the-value"}
-
-    assert sum(request.endpoint == "identity" for request in fake_key_vault.requests) == 1
 
 
 def test_a_cancelled_caller_cancels_only_itself(

@@ -6,12 +6,9 @@ import asyncio
 import hashlib
 import importlib
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import azure.functions as func
-import folders
 import pytest
 import requests
 from azure.keyvault.keys.crypto import CryptographyClient, SignatureAlgorithm
@@ -269,29 +266,3 @@ def test_a_function_gets_a_key_by_a_decorator(keys: Any, fake_key_vault: FakeKey
         ["key.keyName", "''"],
         ["key.vaultName", "None"],
     ]
-
-
-def test_only_a_secret_can_have_the_type_secret(
-    engine: Callable[[str], Any], tmp_path: Path
-) -> None:
-    package: Any = importlib.import_module("identity_bindings")
-    token = {"type": "accessToken", "scope": "api://x/.default", "identity": "system"}
-    source = "from identity_bindings import Secret\ndef main(req, token: Secret): ...\n"
-    folders.declare(tmp_path / "functions", "declared", source, {**token, "name": "token"})
-
-    def decorated(req: Any, token: package.Secret) -> None: ...
-
-    decorate = engine("access_tokens").access_token(
-        "token", scope=token["scope"], identity="system"
-    )
-    app = func.FunctionApp()
-    app.route("decorated")(decorate(decorated))
-    worker.index(app)
-    folders.load_folder(tmp_path / "functions")
-
-    report: Any = importlib.import_module("identity_bindings.report").report
-    allowed = "only the value of 'keyVault' is a Secret, annotated 'Secret' or 'Secret | None';"
-    allowed += " annotate another type"
-    for name in ("declared", "decorated"):
-        (problem,) = report.problems[name]
-        assert (problem.property, problem.value, problem.allowed) == ("name", "token", allowed)

@@ -12,24 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import ECHO, engine_threads, hasten, wait_for
+from apps import ECHO, engine_threads, hasten
 from folders import declare, key_vault
 from support import worker
 from support.fake_key_vault import FakeKeyVault
 
 App = Callable[..., dict[str, Any]]
-
-
-def test_a_restart_leaves_no_thread(fake_key_vault: FakeKeyVault, app: App, tmp_path: Path) -> None:
-    fake_key_vault.vault("contoso").set("api-key", "the-value")
-    declare(tmp_path, "echo", ECHO, key_vault())
-
-    for _ in range(5):
-        assert app(0.1)["echo"].get_user_function()(req=None) == "the-value"
-        assert engine_threads()
-        worker.restart()
-
-    wait_for(lambda: engine_threads() == [])
 
 
 def test_loading_starts_nothing_where_there_is_no_identity(

@@ -13,8 +13,6 @@ import io
 import json
 import logging
 import random
-import sys
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from logging.handlers import QueueHandler
@@ -263,33 +261,6 @@ def test_no_channel_carries_a_value(
     assert leaks(text, values) == []
     assert leaks("".join(outs), values) == []
     assert not any(token in text for token in fake_key_vault.tokens)
-
-
-def test_earlier_values_and_other_threads_are_masked(
-    fake_key_vault: FakeKeyVault,
-    echo: Echo,
-    shown: Callable[[], str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    generations = [f"generation-{number}-of-it" for number in range(4)]
-    handler = echo(0.1, value=generations[0])
-    for value in generations:
-        fake_key_vault.vault("contoso").set("api-key", value)
-        while handler(req=None) != value:
-            threading.Event().wait(0.01)
-
-    def run() -> None:
-        raise ValueError("".join(generations))
-
-    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)  # not pytest's
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join()
-    logging.getLogger("later").addHandler(late := logging.StreamHandler(sys.stderr))
-    logging.getLogger("later").error("all of %s", generations)
-    logging.getLogger("later").removeHandler(late)
-
-    assert leaks(shown(), generations) == []
 
 
 def test_the_last_32_values_of_a_secret_are_masked() -> None:

@@ -158,14 +158,6 @@ def test_it_is_read_again_when_it_is_due_and_not_before(
     assert logged(caplog, level=logging.INFO) == []
 
 
-def test_a_pinned_version_is_never_due(source: Any, vault: Vault, clock: Clock) -> None:
-    vault.answers = [{"value": "first-value", "pinned": True}]
-
-    refresh(source)
-
-    assert (source.due, source.current) == (inf, (inf, "first-value"))
-
-
 def test_a_short_lived_value_is_due_at_half_its_life(
     source: Any, vault: Vault, clock: Clock
 ) -> None:
@@ -268,17 +260,6 @@ def test_a_success_ends_a_denial(source: Any, vault: Vault, clock: Clock) -> Non
         refresh(source)
 
     assert source.current == (source.due + LATE, "second-value")
-
-
-def test_a_cold_read_is_three_attempts(
-    source: Any, vault: Vault, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
-    vault.answers = [AWAY, AWAY, "first-value"]
-
-    assert call(source) == "first-value"
-
-    assert (vault.reads, clock.slept) == (3, [0.5, 1.0])
-    assert logged(caplog, level=logging.WARNING) == []
 
 
 def test_cold_three_failures_fail_the_call(

@@ -502,19 +502,3 @@ def test_a_token_whose_end_cannot_be_true_is_used_for_5_minutes(
     assert tokens_after(0) == 1
     assert tokens_after(290) == 1
     assert tokens_after(302) == 2
-
-
-def test_secrets_are_read_with_such_a_token(fake_key_vault: FaultyKeyVault, many: App) -> None:
-    fake_key_vault.token_life = 10 * 86_400
-
-    assert texts(at_once(many())) == RIGHT
-    assert [one.endpoint for one in fake_key_vault.requests].count("identity") == 1
-
-
-def test_just_after_a_deployment_the_identity_endpoint_is_asked_again(
-    fake_key_vault: FaultyKeyVault, read: Read
-) -> None:
-    """It answers 403 with an empty body for some seconds."""
-    fake_key_vault.fail("identity", status=403, body=b"", times=1)
-
-    assert read() == VALUE

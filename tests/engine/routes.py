@@ -18,11 +18,9 @@ import logging
 import logging.config
 import logging.handlers
 import os
-import queue
 import subprocess
 import sys
 import threading
-import traceback
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -38,29 +36,6 @@ def _handler(text: str = "%(message)s") -> logging.Handler:
     handler.setFormatter(logging.Formatter(text))
     log.addHandler(handler)
     return handler
-
-
-def log_message(value: str) -> None:
-    _handler()
-    log.error(f"it is {value}")
-
-
-def log_arguments(value: str) -> None:
-    _handler()
-    log.error("%s %r %s", value, value, {"a": [value]})
-
-
-def log_extra(value: str) -> None:
-    _handler("%(message)s %(key)s")
-    log.error("it is", extra={"key": value})
-
-
-def log_exception(value: str) -> None:
-    _handler()
-    try:
-        raise ValueError(value)
-    except ValueError:
-        log.exception("failed")
 
 
 def log_stack(value: str) -> None:
@@ -94,25 +69,6 @@ def log_formatter_unpacks(value: str) -> None:
     log.error("%s %d %s", "GET", 200, value)
 
 
-def log_handler_reads_record(value: str) -> None:
-    class Ships(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            os.write(1, json.dumps(vars(record), default=str).encode())
-
-    log.addHandler(Ships())
-    log.error("it is %s", value, extra={"key": [value]})
-
-
-def log_queue(value: str) -> None:
-    records: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    log.addHandler(logging.handlers.QueueHandler(records))
-    listener = logging.handlers.QueueListener(records, _handler())
-    log.removeHandler(listener.handlers[0])
-    listener.start()
-    log.error("it is %s", value)
-    listener.stop()
-
-
 def log_last_resort(value: str) -> None:
     logging.getLogger("without.handlers").error("it is %s", value)
 
@@ -128,32 +84,13 @@ def log_captured_warning(value: str) -> None:
     warnings.warn(value, stacklevel=1)
 
 
-def print_value(value: str) -> None:
-    print("it is", value, [value])
-
-
-def print_to_stderr(value: str) -> None:
-    print(value, file=sys.stderr)
-
-
 def print_to_original(value: str) -> None:
     print(value, file=sys.__stdout__)
     print(value, file=sys.__stderr__)
 
 
-def writelines(value: str) -> None:
-    sys.stdout.writelines([value, "\n"])
-
-
 def warning(value: str) -> None:
     warnings.warn(value, stacklevel=1)
-
-
-def print_traceback(value: str) -> None:
-    try:
-        raise ValueError(value)
-    except ValueError:
-        traceback.print_exc()
 
 
 def thread_dies(value: str) -> None:

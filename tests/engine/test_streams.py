@@ -6,16 +6,75 @@ what the engine decides.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import re
 import sys
+import uuid
 from collections.abc import Iterator
 from itertools import product
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import httpx
 import pytest
 from apps import HTTP, RES, VALUE, Project, logged, needs_runtime
 from folders import key_vault
-from streams import Answer, Streams
+from runtime import Host
+
+
+class Answer(NamedTuple):
+    """What the caller gets, and whether the worker reports a failure to the host."""
+
+    status: int
+    body: str
+    failed: bool
+
+
+class Streams(Host):
+    """The runtime, with the HTTP server that it starts for streams."""
+
+    def load_app(self, project: Path) -> set[str]:
+        """Start the worker with an app, and return the functions that the host is given."""
+        answer = self.start(project)
+        assert answer.result.status == answer.result.Success, answer.result.exception
+        self._uri = dict(answer.capabilities).get("HttpUri", "")
+        self._functions = {name: one.function_id for name, one in self.index().items()}
+        return {*self._functions}
+
+    def close(self) -> None:
+        """End its server, its threads and its loop."""
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self.run(asyncio.sleep(0.05))
+        super().close()
+
+    def request(self, name: str) -> Answer:
+        """Call an HTTP function as the host does; without streams it answers for the worker."""
+        return self.run(self._request(name))
+
+    async def _request(self, name: str) -> Answer:
+        invocation = str(uuid.uuid4())
+        called = self.calling(self._functions[name], "req", invocation=invocation)
+        call = asyncio.ensure_future(called)
+        if not self._uri:
+            answer = await asyncio.wait_for(call, 30)
+            http = answer.return_value.http
+            return Answer(int(http.status_code), http.body.bytes.decode(), False)
+        response = await self._by_http(name, invocation)
+        answer = await asyncio.wait_for(call, 30)
+        failed = answer.result.status != answer.result.Success
+        return Answer(response.status_code, response.text, failed)
+
+    async def _by_http(self, name: str, invocation: str) -> Any:
+        headers = {"x-ms-invocation-id": invocation}
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+            while True:
+                try:
+                    return await client.get(f"{self._uri}/api/{name}", headers=headers)
+                except httpx.ConnectError:  # it is starting
+                    await asyncio.sleep(0.05)
+
 
 SETTING = "PYTHON_ENABLE_INIT_INDEXING"
 IMPORT = (
@@ -119,14 +178,7 @@ def write(project: Project, model: str, names: list[str]) -> None:
             f'@key_vault_secret("api_key", secret_name="api-key", vault_name="{vault}",'
             ' identity="system")\n'
         )
-        module = source.replace("async def main", "def main").replace(
-            "def main", f"{decorators}def main"
-        )
-        module = (
-            module
-            if "async def main" not in source
-            else module.replace("\ndef main", "\nasync def main")
-        )
+        module = re.sub(r"^(async )?def main", rf"{decorators}\g<0>", source, flags=re.M)
         head = "import azure.functions as func\nfrom identity_bindings import key_vault_secret\n"
         project.write(f"{place}_module.py", f"{head}blueprint = func.Blueprint()\n{module}")
         text += f"with isolated('{place}_module.py'):\n    from {place}_module import blueprint\n"

@@ -1,0 +1,132 @@
+"""What projects test with: the fake Key Vault speaks as Azure does, the driver as the worker does."""
+
+from __future__ import annotations
+
+import socket
+import urllib.error
+import urllib.request
+from typing import Any
+
+import pytest
+from apps import HTTP, Project, needs_runtime
+from azure.core.exceptions import ServiceRequestError
+from azure.identity import ManagedIdentityCredential
+from azure.keyvault.secrets import SecretClient
+from runtime import Message
+from support import worker
+from support.fake_key_vault import FakeKeyVault
+
+
+def client(url: str = "https://contoso.vault.azure.net") -> SecretClient:
+    return SecretClient(url, ManagedIdentityCredential(retry_total=0), retry_total=0)
+
+
+def test_one_read_is_a_challenge_a_token_and_an_answer(fake_key_vault: FakeKeyVault) -> None:
+    version = fake_key_vault.vault("contoso").set("api-key", "the-value")
+
+    secret = client().get_secret("api-key")
+
+    assert (secret.value, secret.properties.version) == ("the-value", version)
+    challenge, token, read = fake_key_vault.requests
+    assert (challenge.endpoint, challenge.status) == ("contoso.vault.azure.net", 401)
+    assert "authorization" not in challenge.headers
+    assert (token.endpoint, token.status) == ("identity", 200)
+    assert token.query == {"api-version": "2019-08-01", "resource": "https://vault.azure.net"}
+    assert (read.secret, read.status) == ("api-key", 200)
+    assert read.headers["authorization"].removeprefix("Bearer ") in fake_key_vault.tokens
+    url = f"http://127.0.0.1:{fake_key_vault.identity_port}/msi/token?resource=x"
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(urllib.request.Request(url, headers={"X-IDENTITY-HEADER": "wrong"}))
+
+
+def test_an_unknown_host_is_not_reached(fake_key_vault: FakeKeyVault) -> None:
+    with pytest.raises(ServiceRequestError, match="Name or service not known"):
+        client().get_secret("api-key")
+    with pytest.raises(ServiceRequestError, match="no test leaves this machine"):
+        client("https://example.com").get_secret("api-key")
+
+    assert fake_key_vault.strays == ["example.com"]
+    fake_key_vault.strays.clear()
+    # A late read of an earlier test asks the identity endpoint of that test, which has ended.
+    with FakeKeyVault() as earlier:
+        port = earlier.identity_port
+    with pytest.raises(ConnectionRefusedError):
+        fake_key_vault.connect(socket.create_connection, ("127.0.0.1", port))
+    assert fake_key_vault.strays == []
+
+
+OUT = {"name": "out", "type": "queue", "direction": "out", "queueName": "q", "connection": "C"}
+SENT = {
+    **{"method": "PUT", "url": "https://localhost/api?a=b+c", "query": {"a": "b c"}},
+    **{"params": {"id": "7"}, "headers": {"x-colour": "red"}, "body": Message(bytes=b"body")},
+}
+URI = "https://account.blob.core.windows.net/documents/a.txt"
+# A trigger, what the handler looks at, what a project's test sends, and what the host sends: the
+# data, and its metadata as JSON.
+CASES: list[tuple[str, str, Any, dict[str, Any], dict[str, str]]] = [
+    (
+        "httpTrigger",
+        "sent.method, sent.params['a'], sent.route_params, sent.headers['X-Colour'], sent.get_body()",
+        worker.http_request(
+            "PUT", b"body", query={"a": "b c"}, route={"id": "7"}, headers={"x-colour": "red"}
+        ),
+        *({"http": Message(**SENT)}, {}),
+    ),
+    (
+        "timerTrigger",
+        "sent.past_due, sent.schedule_status",
+        worker.timer(past_due=True),
+        {"json": '{"IsPastDue": true}'},
+        {},
+    ),
+    (
+        "queueTrigger",
+        "sent.get_body(), sent.id, sent.dequeue_count",
+        worker.queue_message("Stühle", id="4711", dequeue_count=3),
+        {"string": "Stühle"},
+        {"Id": '"4711"', "DequeueCount": "3"},
+    ),
+    (
+        "queueTrigger",
+        "sent.get_body(), sent.id",
+        worker.queue_message(b"\x00\xff"),
+        {"bytes": b"\x00\xff"},
+        {"Id": '"1"'},
+    ),
+    (
+        "blobTrigger",
+        "sent.read(), sent.name, sent.length, sent.uri",
+        worker.blob(b"content", "documents/a.txt"),
+        {"bytes": b"content"},
+        {
+            "BlobTrigger": '"documents/a.txt"',
+            "Uri": f'"{URI}"',
+            "Properties": '{"ContentLength": 7}',
+        },
+    ),
+    ("mcpToolTrigger", "sent,", "text", {"string": "text"}, {}),
+]
+
+
+@needs_runtime
+def test_the_driver_converts_as_microsofts_runtime_does(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"f{number}" for number in range(len(CASES))]
+    for name, (kind, look, *_) in zip(names, CASES, strict=True):
+        trigger = {**HTTP, "route": "orders/{id}"} if kind == "httpTrigger" else {"type": kind}
+        trigger |= {"name": "sent", "connection": "C"}
+        source = f"def main(sent, out):\n    out.set(repr(({look})))\n"
+        project.function(name, trigger, OUT, source=source)
+    driven = []
+    for function, (_, _, sent, *_) in zip(project.load().values(), CASES, strict=True):
+        worker.call(function, sent, out=(out := worker.Output()))
+        driven.append(out.get())
+    project.forget()
+
+    with project.host() as host:
+        for name, by_driver, (*_, inputs, metadata) in zip(names, driven, CASES, strict=True):
+            answer = host.invoke(name, metadata, sent=inputs)
+
+            assert answer.result.status == answer.result.Success, answer.result
+            assert answer.output_data[0].data.string == by_driver

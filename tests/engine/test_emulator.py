@@ -18,6 +18,7 @@ from apps import ECHO, hasten
 from folders import call, declare, key_vault, load_folder
 from support.fake_key_vault import FakeKeyVault, Request
 
+App = Callable[..., dict[str, Any]]
 ADDRESS = "https://localhost:4997"
 
 
@@ -68,7 +69,7 @@ def emulator(fake_key_vault: FakeKeyVault) -> Emulator:
 
 
 @pytest.fixture
-def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
     def load(address: str = ADDRESS, **entry: Any) -> dict[str, Any]:
         monkeypatch.setenv("KEY_VAULT_NAME", address)
         declare(tmp_path, "echo", ECHO, key_vault(vaultName="%KEY_VAULT_NAME%", **entry))
@@ -81,7 +82,7 @@ def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 def test_a_secret_is_read_from_it_without_a_login(
     at_home: None,
     emulator: Emulator,
-    functions: Callable[..., dict[str, Any]],
+    functions: App,
     caplog: pytest.LogCaptureFixture,
     address: str,
 ) -> None:
@@ -93,7 +94,7 @@ def test_a_secret_is_read_from_it_without_a_login(
 def test_it_gets_no_real_token(
     at_home: None,
     emulator: Emulator,
-    functions: Callable[..., dict[str, Any]],
+    functions: App,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
@@ -111,7 +112,7 @@ def test_it_gets_no_real_token(
 
 
 def test_a_missing_secret_is_created_in_the_emulator(
-    at_home: None, emulator: Emulator, functions: Callable[..., dict[str, Any]]
+    at_home: None, emulator: Emulator, functions: App
 ) -> None:
     with pytest.raises(Exception) as caught:
         call(functions(secretName="other")["echo"])
@@ -126,10 +127,7 @@ def test_a_missing_secret_is_created_in_the_emulator(
 
 
 def test_its_certificate_must_be_trusted(
-    at_home: None,
-    emulator: Emulator,
-    functions: Callable[..., dict[str, Any]],
-    monkeypatch: pytest.MonkeyPatch,
+    at_home: None, emulator: Emulator, functions: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hasten(monkeypatch, 3, back_off=5.0)
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
@@ -142,7 +140,7 @@ def test_its_certificate_must_be_trusted(
 @pytest.mark.parametrize("endpoint", [True, False])
 def test_in_azure_it_is_refused(
     emulator: Emulator,
-    functions: Callable[..., dict[str, Any]],
+    functions: App,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     endpoint: bool,
@@ -156,7 +154,7 @@ def test_in_azure_it_is_refused(
 
 
 def test_nothing_else_is_an_emulator(
-    at_home: None, functions: Callable[..., dict[str, Any]], caplog: pytest.LogCaptureFixture
+    at_home: None, functions: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     for address in (
         *("http://localhost:4997", "https://localhost:4997/secrets", "localhost:4997"),
@@ -170,7 +168,7 @@ def test_nothing_else_is_an_emulator(
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
 def test_the_documented_certificate_is_trusted(
-    functions: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    functions: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The commands of docs/recipes.md make a certificate that the SDK accepts for localhost."""
     blocks = re.findall(r"^   ```sh\n(.*?)^   ```", recipes.PAGE.read_text("utf-8"), re.M | re.S)

@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections import namedtuple
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -59,17 +60,20 @@ def rendered(error: BaseException) -> str:
     return text + "".join(traceback.format_exception(error))
 
 
-# Each raises an exception of a library as the library does, with a text that it may show.
+# An exception of a library, raised as the library does, with a text that it may show.
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError(self.args[0])
+
+
+Pair = namedtuple("Pair", "name value")
+
+
 def aiohttp_response(text: str) -> None:
     url = URL("https://api.example/").with_query(key=text)
     headers = {"Authorization": f"Bearer {text}"}
     info = aiohttp.RequestInfo(url, "GET", headers, url)  # type: ignore[arg-type]
     raise aiohttp.ClientResponseError(info, (), status=403, message="no", headers=headers)  # type: ignore[arg-type]
-
-
-def httpx_status(text: str) -> None:
-    request = httpx.Request("GET", f"https://api.example/?key={text}")
-    httpx.Response(403, request=request).raise_for_status()
 
 
 def requests_http(text: str) -> None:
@@ -78,118 +82,72 @@ def requests_http(text: str) -> None:
     response.raise_for_status()
 
 
-def azure_response(text: str) -> None:
-    raise azure.core.exceptions.HttpResponseError(f"refused: {text}")
-
-
-def psycopg_connection(text: str) -> None:
-    psycopg.connect(text)  # a connection string that is none: libpq shows it
-
-
 def sqlalchemy_statement(text: str) -> None:
-    engine = sqlalchemy.create_engine("sqlite://")
-    with engine.connect() as connection:
+    with sqlalchemy.create_engine("sqlite://").connect() as connection:
         connection.execute(sqlalchemy.text("SELECT no_such WHERE 1 = :key"), {"key": text})
 
 
-def pydantic_validation(text: str) -> None:
-    pydantic.TypeAdapter(int).validate_python(text)
-
-
-def json_decode(text: str) -> None:
-    json.loads("{" + text)
-
-
-def unicode_decode(text: str) -> None:
-    text.encode("utf-16").decode("utf-8")
-
-
-def key_error(text: str) -> None:
-    dict[str, str]()[text]
-
-
-def called_process(text: str) -> None:
-    subprocess.run([sys.executable, "-c", "raise SystemExit(3)", text], check=True)
-
-
-def group(text: str) -> None:
-    raise ExceptionGroup("two", [KeyError("a"), ValueError(text)])
-
-
-Pair = namedtuple("Pair", "name value")
-
-
-def named_tuple(text: str) -> None:
-    raise ValueError(Pair("key", text))
-
-
-class Unspeakable(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError(self.args[0])
-
-
-def unspeakable(text: str) -> None:
-    raise Unspeakable(text)
-
-
-def noted(text: str) -> None:
-    error = ValueError("no")
-    error.add_note(f"the key was {text}")
-    raise error
-
-
-def caused(text: str) -> None:
+def chained(text: str, *, cause: bool = False, hidden: bool = False) -> None:
     try:
         raise KeyError(text)
     except KeyError as error:
-        raise LookupError("outer") from error
-
-
-def handled(text: str) -> None:
-    try:
-        raise KeyError(text)
-    except KeyError:
+        if cause or hidden:
+            raise LookupError("outer") from (error if cause else None)
         int("not a number")
 
 
-def hidden_context(text: str) -> None:
-    try:
-        raise KeyError(text)
-    except KeyError:
-        raise LookupError("outer") from None
+def raise_(error: BaseException, note: str = "") -> None:
+    if note:
+        error.add_note(note)
+    raise error
 
 
-def http_exception(text: str) -> None:
-    raise fastapi.HTTPException(403, f"not with {text}", {"X-Key": text})
-
-
-def slotted(text: str) -> None:
-    members = {"__slots__": (), "__str__": lambda self: f"it is {text}"}
-    raise type("Sealed", (Exception,), members)()
+def sealed(text: str) -> Exception:
+    return type("Sealed", (Exception,), {"__slots__": (), "__str__": lambda _: f"it is {text}"})()
 
 
 # What raises, and whether a stand-in leaves where it holds the secret: the text then shows it.
-CASES: dict[str, tuple[Callable[[str], None], bool]] = {
+CASES: dict[str, tuple[Callable[[str], Any], bool]] = {
     "aiohttp.ClientResponseError": (aiohttp_response, True),
-    "httpx.HTTPStatusError": (httpx_status, True),
+    "httpx.HTTPStatusError": (
+        lambda text: httpx.Response(
+            403, request=httpx.Request("GET", f"https://api.example/?key={text}")
+        ).raise_for_status(),
+        True,
+    ),
     "requests.HTTPError": (requests_http, True),
-    "azure.core HttpResponseError": (azure_response, True),
-    "psycopg.OperationalError": (psycopg_connection, True),
+    "azure.core HttpResponseError": (
+        lambda text: raise_(azure.core.exceptions.HttpResponseError(f"refused: {text}")),
+        True,
+    ),
+    # A connection string that is none: libpq shows it.
+    "psycopg.OperationalError": (psycopg.connect, True),
     "sqlalchemy.exc.OperationalError": (sqlalchemy_statement, True),
-    "pydantic.ValidationError": (pydantic_validation, True),
-    "json.JSONDecodeError": (json_decode, False),
-    "UnicodeDecodeError": (unicode_decode, False),
-    "KeyError": (key_error, True),
-    "subprocess.CalledProcessError": (called_process, True),
-    "ExceptionGroup": (group, True),
-    "a named tuple in args": (named_tuple, True),
-    "__str__ raises": (unspeakable, False),
-    "a note": (noted, True),
-    "a cause": (caused, True),
-    "a context": (handled, True),
-    "a suppressed context": (hidden_context, False),
-    "fastapi.HTTPException": (http_exception, True),
-    "slots": (slotted, True),
+    "pydantic.ValidationError": (pydantic.TypeAdapter(int).validate_python, True),
+    "json.JSONDecodeError": (lambda text: json.loads("{" + text), False),
+    "UnicodeDecodeError": (lambda text: text.encode("utf-16").decode("utf-8"), False),
+    "KeyError": (lambda text: dict[str, str]()[text], True),
+    "subprocess.CalledProcessError": (
+        lambda text: subprocess.run(
+            [sys.executable, "-c", "raise SystemExit(3)", text], check=True
+        ),
+        True,
+    ),
+    "ExceptionGroup": (
+        lambda text: raise_(ExceptionGroup("two", [KeyError("a"), ValueError(text)])),
+        True,
+    ),
+    "a named tuple in args": (lambda text: raise_(ValueError(Pair("key", text))), True),
+    "__str__ raises": (lambda text: raise_(Unspeakable(text)), False),
+    "a note": (lambda text: raise_(ValueError("no"), note=f"the key was {text}"), True),
+    "a cause": (partial(chained, cause=True), True),
+    "a context": (chained, True),
+    "a suppressed context": (partial(chained, hidden=True), False),
+    "fastapi.HTTPException": (
+        lambda text: raise_(fastapi.HTTPException(403, f"not with {text}", {"X-Key": text})),
+        True,
+    ),
+    "slots": (lambda text: raise_(sealed(text)), True),
 }
 
 

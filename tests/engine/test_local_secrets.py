@@ -40,15 +40,6 @@ def test_its_place_is_relative_to_the_folder_of_host_json(
     assert binding._local_value() == value
 
 
-def test_names_have_no_case_and_a_vaults_own_entry_comes_first(local: Any, tmp_path: Path) -> None:
-    file = tmp_path / "secrets.local.json"
-    file.write_text('{"contoso/API-key": "of contoso", "api-KEY": "of any"}', "utf-8-sig")
-
-    assert local.local_value(file, "Contoso", "api-key") == "of contoso"
-    assert local.local_value(file, "fabrikam", "Api-Key") == "of any"
-    assert local.local_value(file, "fabrikam", "other") is None
-
-
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

@@ -21,14 +21,15 @@ from support.fake_key_vault import FakeKeyVault
 
 ASYNC_ECHO = f"async {ECHO}"
 App = Callable[..., dict[str, Any]]
+Handlers = dict[str, Callable[..., Any]]
 
 
-def handlers(functions: dict[str, Any]) -> dict[str, Callable[..., Any]]:
+def handlers(functions: dict[str, Any]) -> Handlers:
     return {name: function.get_user_function() for name, function in functions.items()}
 
 
 @pytest.fixture
-def both(fake_key_vault: FakeKeyVault, app: App, tmp_path: Path) -> dict[str, Callable[..., Any]]:
+def both(fake_key_vault: FakeKeyVault, app: App, tmp_path: Path) -> Handlers:
     """A function for threads and one for coroutines, of the same secret."""
     fake_key_vault.vault("contoso").set("api-key", "the-value")
     fake_key_vault.latency = 0.3
@@ -38,7 +39,7 @@ def both(fake_key_vault: FakeKeyVault, app: App, tmp_path: Path) -> dict[str, Ca
 
 
 def test_a_thousand_cold_callers_make_three_requests(
-    fake_key_vault: FakeKeyVault, both: dict[str, Callable[..., Any]]
+    fake_key_vault: FakeKeyVault, both: Handlers
 ) -> None:
     answers = storm(both["sync"], both["other"], 500)
 
@@ -121,7 +122,7 @@ def test_a_hundred_secrets_share_challenge_and_token(
 
 
 def test_a_cancelled_caller_cancels_only_itself(
-    fake_key_vault: FakeKeyVault, both: dict[str, Callable[..., Any]]
+    fake_key_vault: FakeKeyVault, both: Handlers
 ) -> None:
     async def run() -> Any:
         first, second = (asyncio.ensure_future(both["other"](req=None)) for _ in range(2))
@@ -136,7 +137,7 @@ def test_a_cancelled_caller_cancels_only_itself(
 
 
 def test_a_cold_read_never_blocks_the_event_loop(
-    fake_key_vault: FakeKeyVault, both: dict[str, Callable[..., Any]]
+    fake_key_vault: FakeKeyVault, both: Handlers
 ) -> None:
     fake_key_vault.latency = 0.5
 

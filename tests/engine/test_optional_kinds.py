@@ -14,7 +14,6 @@ import requests
 from azure.keyvault.keys.crypto import CryptographyClient, SignatureAlgorithm
 from azure.keyvault.keys.crypto.aio import CryptographyClient as AsyncClient
 from folders import IDENTITY
-from support import worker
 from support.fake_key_vault import FakeKeyVault
 
 DIGEST = hashlib.sha256(b"a document").digest()

@@ -14,6 +14,7 @@ from folders import declare, key_vault
 from support.fake_key_vault import FakeKeyVault
 
 App = Callable[..., dict[str, Any]]
+Handlers = dict[str, Callable[..., Any]]
 
 SECRET_ID = "https://contoso.vault.azure.net/secrets/api-key/0123456789abcdef"
 DATABASE = """
@@ -74,7 +75,7 @@ def rotation(fake_key_vault: FakeKeyVault, tmp_path: Path) -> Rotation:
 
 
 @pytest.fixture
-def handlers(rotation: Rotation, app: App, tmp_path: Path) -> dict[str, Callable[..., Any]]:
+def handlers(rotation: Rotation, app: App, tmp_path: Path) -> Handlers:
     """The same function for threads and for coroutines; both have been called once."""
     for name, source in {"sync": SYNC, "other": ASYNC}.items():
         declare(tmp_path, name, source.format(file=str(rotation.file)), key_vault())
@@ -83,13 +84,13 @@ def handlers(rotation: Rotation, app: App, tmp_path: Path) -> dict[str, Callable
     return found
 
 
-def at_once(handlers: dict[str, Callable[..., Any]], count: int) -> list[str]:
+def at_once(handlers: Handlers, count: int) -> list[str]:
     answers = storm(handlers["sync"], handlers["other"], count)
     return [one if isinstance(one, str) else type(one).__name__ for one in answers]
 
 
 def test_two_hundred_refusals_cause_one_read(
-    rotation: Rotation, handlers: dict[str, Callable[..., Any]], fake_key_vault: FakeKeyVault
+    rotation: Rotation, handlers: Handlers, fake_key_vault: FakeKeyVault
 ) -> None:
     before = rotation.reads()
     rotation.rotate("second-value")
@@ -102,7 +103,7 @@ def test_two_hundred_refusals_cause_one_read(
 
 
 def test_a_value_that_somebody_has_read_meanwhile_is_not_read_again(
-    rotation: Rotation, handlers: dict[str, Callable[..., Any]]
+    rotation: Rotation, handlers: Handlers
 ) -> None:
     from identity_bindings import refresh_secret
 
@@ -117,7 +118,7 @@ def test_a_value_that_somebody_has_read_meanwhile_is_not_read_again(
 
 
 def test_a_read_that_began_before_the_rotation_is_followed_by_another(
-    rotation: Rotation, handlers: dict[str, Callable[..., Any]], fake_key_vault: FakeKeyVault
+    rotation: Rotation, handlers: Handlers, fake_key_vault: FakeKeyVault
 ) -> None:
     """The refresh in the background has the old value in its hands when the first call is refused."""
     from identity_bindings import refresh_secret
@@ -135,7 +136,7 @@ def test_a_read_that_began_before_the_rotation_is_followed_by_another(
 
 
 def test_an_event_during_a_read_causes_another(
-    rotation: Rotation, handlers: dict[str, Callable[..., Any]], fake_key_vault: FakeKeyVault
+    rotation: Rotation, handlers: Handlers, fake_key_vault: FakeKeyVault
 ) -> None:
     from identity_bindings import refresh_secret
 
@@ -151,9 +152,7 @@ def test_an_event_during_a_read_causes_another(
 
 
 def test_refusals_cause_at_most_one_read_in_ten_seconds(
-    rotation: Rotation,
-    handlers: dict[str, Callable[..., Any]],
-    monkeypatch: pytest.MonkeyPatch,
+    rotation: Rotation, handlers: Handlers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from identity_bindings import sources
 
@@ -173,10 +172,7 @@ def test_refusals_cause_at_most_one_read_in_ten_seconds(
 
 @pytest.mark.parametrize("fault", [{"status": 503}, {"status": 429}, {"how": "refuse"}])
 def test_where_the_read_fails_the_last_value_is_returned(
-    rotation: Rotation,
-    handlers: dict[str, Callable[..., Any]],
-    fake_key_vault: FakeKeyVault,
-    fault: dict[str, Any],
+    rotation: Rotation, handlers: Handlers, fake_key_vault: FakeKeyVault, fault: dict[str, Any]
 ) -> None:
     rotation.rotate("second-value")
     fake_key_vault.fail("contoso", **fault)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -130,29 +129,6 @@ def test_what_is_no_exception_passes_unchanged(project: Project, kind: str, way:
     import function_app
 
     assert caught.value is function_app.errors[0]
-
-
-def test_the_directory_of_the_context_is_the_functions(project: Project) -> None:
-    where = "return context.function_directory + context.invocation_id"
-    declared = RAISES.format("declared", "@secret()", "", ", context, api_key: str", where)
-    plain = RAISES.format("plain", "", "", ", context", where)
-    kept = "def kept(function):\n    @functools.wraps(function)\n    def call(*a, **k): return function(*a, **k)\n    return call\n"
-    below = RAISES.format("below", "@kept\n@secret()", "async ", ", context, api_key: str", where)
-    write(project, declared, plain, kept, below.replace("async def", "def"))
-    source = f"def main(req, context, mySecret): {where}\n"
-    project.function("folder", HTTP, RES, key_vault(), source=source)
-    project.function("no_secret", HTTP, RES, source=source.replace(", mySecret", ""))
-    functions = project.load()
-
-    context = SimpleNamespace(function_directory="of the engine", invocation_id="7")
-    for name, folder in (
-        ("declared", project.folder),
-        ("plain", project.folder),
-        ("below", project.folder),
-        ("folder", project.folder / "functions/folder"),
-        ("no_secret", project.folder / "functions/no_secret"),
-    ):
-        assert call(functions[name], context=context) == f"{folder}7", name
 
 
 # Core Tools, and Azure where no identity is assigned.

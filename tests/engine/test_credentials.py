@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -47,19 +46,6 @@ def test_azure_or_a_developers_machine(credentials: Any) -> None:
     ):
         assert credentials.has_endpoint(environment) is endpoint, environment
         assert credentials.in_azure(environment) is azure, environment
-
-
-def test_the_sdk_logs_nothing_of_the_engine_and_all_of_the_app(
-    credentials: Any, fake_key_vault: FakeKeyVault, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-
-    credentials.Credential(credentials.Identity()).get_token_info(SCOPE)
-
-    names = {record.name.partition(".")[0] for record in caplog.records}
-    assert not names & {"azure", "urllib3", "msal", "requests"}
-    logging.getLogger("azure.core.pipeline.policies.http_logging_policy").info("of the app")
-    assert caplog.messages[-1] == "of the app"
 
 
 def body(message: str) -> bytes:

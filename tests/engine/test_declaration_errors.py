@@ -546,64 +546,69 @@ def test_a_folder_that_is_not_there(project: Project, caplog: pytest.LogCaptureF
 WORDS = st.sampled_from(
     [
         *(
-            "req",
-            "res",
-            "mySecret",
-            "$return",
-            "context",
-            "in",
-            "out",
-            "self",
-            "kwargs",
-            "",
-            "a\nb",
+            "name",
+            "type",
+            "direction",
+            "secretName",
+            "vaultName",
+            "identity",
+            "identityId",
+            "retry",
         ),
-        *("httpTrigger", "http", "queueTrigger", "someTrigger", "activityTrigger", "keyVault"),
-        *("system", "user", "%UNSET%", "%HOLDS_VAULT%", "{x}", "binary", "fixedDelay", "\ud800"),
-    ]
-)
-NAMES = st.sampled_from(
-    [
-        *("name", "type", "direction", "secretName", "vaultName", "identity", "identityId"),
-        *("dataType", "authLevel", "methods", "route", "connection", "retry", "strategy"),
+        *("dataType", "authLevel", "methods", "route", "connection", "strategy", "fixedDelay"),
         *("self", "kwargs", "fb", "Type", "init_params", "get_dict_repr", "arg_name"),
+        *("req", "res", "mySecret", "$return", "context", "in", "out", "", "a\nb", "\ud800"),
+        *("httpTrigger", "http", "queueTrigger", "someTrigger", "activityTrigger", "keyVault"),
+        *("system", "user", "%UNSET%", "%HOLDS_VAULT%", "{x}", "binary"),
     ]
 )
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.text(max_size=5)
 ANY = st.recursive(
     LEAVES,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=4),
     max_leaves=8,
 )
-BINDING = st.sampled_from([{}, HTTP, RES, key_vault()]).flatmap(
-    lambda whole: st.dictionaries(NAMES, ANY, max_size=4).map(lambda more: {**whole, **more})
+BINDING = st.builds(
+    lambda whole, more: {**whole, **more},
+    st.sampled_from([{}, HTTP, RES, key_vault()]),
+    st.dictionaries(WORDS, ANY, max_size=4),
 )
 TOP = {name: ANY for name in ("retry", "disabled", "scriptFile", "entryPoint")}
 CONTENT = ANY | st.fixed_dictionaries({"bindings": st.lists(BINDING, max_size=4)}, optional=TOP)
-QUICK = settings(
-    max_examples=120,
+SIGNS = st.sampled_from(['"', "//", "/*", "*/", ",", "{", "}", "[", "]", ":", "\\", "\n", "\0"])
+BROKEN_TEXT = st.builds(
+    lambda at, length, new: (GOOD[:at] + new + GOOD[at + length :]).encode("utf-8", "replace"),
+    st.integers(0, len(GOOD)),
+    st.integers(0, 9),
+    SIGNS | st.text(max_size=3),
+)
+
+
+@settings(
+    max_examples=240,
     deadline=None,
     database=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
-
-
-def _load_beside(project: Project, content: bytes, source: str = ECHO) -> dict[str, Any]:
-    """Load the folder with a function `bad` of that content."""
-    project.write("functions/bad/function.json", content)
-    project.write("functions/bad/__init__.py", source)
+@given(content=CONTENT | st.binary(max_size=60) | BROKEN_TEXT)
+@example(content={"bindings": [HTTP, {**RES, "self": 1}]})
+@example(content={"bindings": [{**HTTP, "type": "\ud800Trigger"}]})
+def test_any_file_leaves_the_neighbours_alone(project: Project, content: Any) -> None:
+    text = content if isinstance(content, bytes) else json.dumps(content).encode()
+    project.write("functions/bad/function.json", text)
+    project.write("functions/bad/__init__.py", _handler_for(content))
     sys.modules.pop("__app__.bad", None)
     importlib.invalidate_caches()
+
     functions = folders.load_folder(project.folder / "functions")
+
     assert call(functions["good"]) == VALUE
-    _microsofts_registry_accepts(functions)
-    return functions
+    if sys.version_info >= (3, 13):
+        _microsofts_registry_accepts(functions)
 
 
 def _microsofts_registry_accepts(functions: dict[str, Any]) -> None:
-    if sys.version_info < (3, 13):
-        return
     index: Any = importlib.import_module("azure_functions_runtime.functions")
     importlib.import_module("azure_functions_runtime.bindings.meta").load_binding_registry()
     for function in functions.values():
@@ -616,32 +621,7 @@ def _microsofts_registry_accepts(functions: dict[str, Any]) -> None:
 def _handler_for(content: Any) -> str:
     """A handler with the parameters that the bindings name, so that loading goes on."""
     bindings = content.get("bindings") if isinstance(content, dict) else None
-    entries = bindings if isinstance(bindings, list) else []
+    entries = bindings if isinstance(bindings, list) else [key_vault()]
     named = [entry.get("name") for entry in entries if isinstance(entry, dict)]
     names = dict.fromkeys(name for name in named if isinstance(name, str) and name.isidentifier())
     return f"def main({', '.join(name for name in names if not iskeyword(name))}):\n    pass\n"
-
-
-@QUICK
-@given(content=CONTENT)
-@example(content={"bindings": [HTTP, {**RES, "self": 1}]})
-@example(content={"bindings": [{**HTTP, "type": "\ud800Trigger"}]})
-def test_any_json_leaves_the_neighbours_alone(project: Project, content: Any) -> None:
-    _load_beside(project, json.dumps(content).encode(), _handler_for(content))
-
-
-@QUICK
-@given(
-    content=st.one_of(
-        st.binary(max_size=60),
-        st.builds(
-            lambda at, length, new: GOOD[:at] + new + GOOD[at + length :],
-            st.integers(0, len(GOOD)),
-            st.integers(0, 9),
-            st.sampled_from(['"', "//", "/*", "*/", ",", "{", "}", "[", "]", ":", "\\", "\n", "\0"])
-            | st.text(max_size=3),
-        ).map(lambda text: text.encode("utf-8", "replace")),
-    )
-)
-def test_any_text_leaves_the_neighbours_alone(project: Project, content: bytes) -> None:
-    _load_beside(project, content)

@@ -6,7 +6,6 @@ Each answers as it would without the engine, and nothing that it writes shows th
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -56,42 +55,12 @@ def it(req: func.HttpRequest, key: str) -> str:
 """,
         OK,
     ),
-    "pydantic": (
-        """
-import pydantic
-
-class Model(pydantic.BaseModel):
-    key: str
-    number: int = 0
-
-@app.route("it")
-@secret("key")
-def it(req: func.HttpRequest, key: str) -> str:
-    model = Model(key=key)
-    log.error("%s", model)
-    log.error(model)
-    print(model.model_dump_json(), [model])
-    try:
-        Model(key=key, number=key)
-    except pydantic.ValidationError:
-        log.exception("wrong %s", model)
-    return str(len(model.key))
-""",
-        OK,
-    ),
-    "blueprint_in_a_package": (
-        """
-from shop.orders import blueprint
-app.register_functions(blueprint)
-""",
-        OK,
-    ),
     "dict_config": (
         """
 logging.config.dictConfig({
     "version": 1, "disable_existing_loggers": False,
     "formatters": {"long": {"format": "%(asctime)s %(name)s %(message)s %(custom)s", "defaults": {"custom": ""}}},
-    "filters": {"adds": {"()": "shop.logs.Adds"}},
+    "filters": {"adds": {"()": "filters.Adds"}},
     "handlers": {
         "out": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "long", "filters": ["adds"]},
         "memory": {"class": "logging.handlers.MemoryHandler", "capacity": 2, "target": "out"},
@@ -108,30 +77,6 @@ def it(req: func.HttpRequest, key: str) -> str:
     return str(len(key))
 """,
         OK,
-    ),
-    "required_arguments": (
-        """
-class Refused(Exception):
-    __slots__ = ("code",)
-
-    def __init__(self, *, code, text):
-        super().__init__(f"{code}: {text}")
-        self.code = code
-
-    def __reduce__(self):
-        raise TypeError("no")
-
-@app.route("it")
-@secret("key")
-def it(req: func.HttpRequest, key: str) -> str:
-    try:
-        raise Refused(code=7, text=key)
-    except Refused as error:
-        log.error("%s %r", error, error, exc_info=error)
-        assert (error.code, str(error)) == (7, f"7: {key}")
-        raise
-""",
-        ("exception", "Refused: 7: ***"),
     ),
     "unusual_texts": (
         """
@@ -288,37 +233,21 @@ def it(req: func.HttpRequest, key: str) -> str:
         ("exception", "Strict: ***"),
     ),
 }
-FILES = {
-    "shop/__init__.py": "",
-    "shop/orders/__init__.py": "from .routes import blueprint\n",
-    "shop/orders/routes.py": HEAD.replace("func.FunctionApp()", "None")
-    + """
-blueprint = func.Blueprint()
-
-@blueprint.route("it")
-@secret("key")
-def it(req: func.HttpRequest, key: str) -> str:
-    return str(len(key))
-""",
-    "shop/logs.py": """
+LOGS = """
 class Adds:
     def filter(self, record):
         record.added = record.getMessage()
         record.msg = f"{record.msg} [added]"
         return True
-""",
-}
+"""
 
 
 @pytest.fixture
 def project(project: Project) -> Iterator[Project]:
-    for file, text in FILES.items():
-        project.write(file, text)
+    project.write("filters.py", LOGS)
     handlers = [*logging.getLogger().handlers]
     yield project
     logging.getLogger().handlers[:] = handlers
-    for name in [name for name in sys.modules if name.partition(".")[0] == "shop"]:
-        del sys.modules[name]
     logging.getLogger("app").handlers.clear()
 
 

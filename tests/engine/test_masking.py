@@ -8,7 +8,6 @@ import io
 import logging
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable
 from types import MappingProxyType
@@ -321,36 +320,3 @@ def test_a_secret_in_the_alerts_words_does_not_disable_the_alert(
     assert ALERT not in capsys.readouterr().err
     logging.error(ALERT)
     assert caplog.records[-1].getMessage() == "***"
-
-
-ROWS = [
-    {"order": f"order-{n:05}", "price": n * 1.5, "paid": n % 2 == 0, "by": None} for n in range(60)
-]
-
-
-@pytest.mark.parametrize(
-    "argument", [[*range(10_000_000, 10_000_500)], ROWS], ids=["numbers", "rows"]
-)
-def test_a_large_argument_costs_little_more_than_without_masks(
-    masking: Any, argument: list[Any]
-) -> None:
-    """About twice in processor time: the limit is higher, since the machine may be busy."""
-    for number in range(10):
-        masking.register(f"{number:020}abcdef", owner=number)
-    log = logging.Logger("of.large.arguments")
-    log.addHandler(logging.StreamHandler(io.StringIO()))
-
-    def seconds() -> float:
-        began = time.process_time()
-        for number in range(5):
-            log.error("%d: %s", number, argument)
-        return time.process_time() - began
-
-    with_masks, without = [], []
-    for _ in range(30):
-        masking.install()
-        with_masks.append(seconds())
-        masking.uninstall()
-        without.append(seconds())
-
-    assert min(with_masks) < 3.5 * min(without)

@@ -281,11 +281,14 @@ def test_the_context_is_that_of_the_function(project: Project) -> None:
         project.write(f"functions/shared/x{number}.py", source)
         project.function(f"own{number}", HTTP, RES, key_vault(), source=source)
         project.function(f"far{number}", HTTP, RES, key_vault(), source=None, scriptFile=script)
+    project.function("without", HTTP, RES, source=source.replace(", mySecret", ""))
+    texts = [DECORATED.format(f"own{number}") for number in range(8)]
+    project.write("function_app.py", "\n".join([FUNCTION_APP, *texts]))
 
     with project.host() as host:
-        assert len(host.index()) == 16
+        assert len(host.index()) == 25
         for name in host.index():
-            directory = project.folder / "functions" / name
+            directory = project.folder / "functions" / name.removeprefix("decorated_")
             assert host.get(name) == ("200", f"{name}|{directory}|a0b1|0")
 
 

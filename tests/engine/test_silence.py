@@ -295,6 +295,7 @@ def test_nothing_of_the_engine_shows_a_value(echo: Echo) -> None:
         assert "of-this-test-only" not in str(one), type(one)
 
 
+SDK = ("azure", "urllib3", "msal", "requests")
 BROKEN = b'{"access_token": "eyJ0eXAi.SECRETTOKENSECRETTOKEN'
 
 
@@ -312,12 +313,14 @@ def test_the_sdk_at_debug_logs_nothing_secret(
     fake_key_vault: FakeKeyVault,
     echo: Echo,
     shown: Callable[[], str],
+    caplog: pytest.LogCaptureFixture,
     where: str,
     fault: dict[str, Any],
 ) -> None:
     if fault:
         fake_key_vault.fail(where, times=1, **fault)
-    for name in ("azure", "urllib3", "msal", "requests"):
+    caplog.set_level(logging.DEBUG)
+    for name in SDK:
         logging.getLogger(name).setLevel(logging.DEBUG)
 
     logging.getLogger("urllib3").debug("a line of urllib3 at DEBUG")
@@ -330,6 +333,8 @@ def test_the_sdk_at_debug_logs_nothing_secret(
             raised += "".join(walk(error, set()))
 
     text = shown() + raised
+    sdk = [one for one in caplog.records if one.name.partition(".")[0] in SDK]
+    assert [one.getMessage() for one in sdk] == ["a line of urllib3 at DEBUG"]  # of the app
     assert "a line of urllib3 at DEBUG" in text
     assert not any(token in text for token in ("the-value", "SECRETTOKEN", *fake_key_vault.tokens))
 

@@ -79,22 +79,11 @@ def vault(clock: Clock) -> Vault:
     return Vault(clock)
 
 
-class Waker(list[None]):
-    def __call__(self) -> None:
-        self.append(None)
-
-
 @pytest.fixture
-def wake() -> Waker:
-    """What the source calls when a read has ended: its length says how often."""
-    return Waker()
-
-
-@pytest.fixture
-def source(vault: Vault, wake: Waker) -> Any:
+def source(vault: Vault) -> Any:
     sources = importlib.import_module("identity_bindings.sources")
     timing = importlib.import_module("identity_bindings.timing").Timing(REFRESH, GRACE)
-    return sources.Source(vault, timing, wake)
+    return sources.Source(vault, timing, lambda: None)
 
 
 def finish(flight: Any) -> None:
@@ -127,14 +116,13 @@ def reading() -> list[threading.Thread]:
 
 
 def test_a_value_is_read_once_and_is_good_a_little_longer_than_its_interval(
-    source: Any, vault: Vault, clock: Clock, wake: Waker
+    source: Any, vault: Vault, clock: Clock
 ) -> None:
     vault.answers, vault.seconds = ["first-value"], 2.0
 
     assert call(source) == call(source) == "first-value"
 
     assert (vault.reads, source.took) == (1, 2.0)
-    assert wake  # the refreshing thread looks when it is due
     assert source.current == (1000.0 + REFRESH + LATE, "first-value")  # from when it was asked for
     assert source.due == 1000.0 + REFRESH
     assert (source.failure, source.reading.value) == (None, "first-value")
@@ -304,7 +292,7 @@ def test_an_unknown_exception_is_an_outage(source: Any, vault: Vault, clock: Clo
 
 
 def test_a_read_that_is_given_up_fails_the_call_and_its_late_value_is_used(
-    source: Any, vault: Vault, clock: Clock, wake: Waker
+    source: Any, vault: Vault, clock: Clock
 ) -> None:
     vault.answers, vault.seconds = ["first-value"], 20.0
     vault.held.clear()
@@ -325,31 +313,7 @@ def test_a_read_that_is_given_up_fails_the_call_and_its_late_value_is_used(
     assert source.due == began + 1.0  # a read that was given up does not decide about the next one
 
 
-def test_the_refreshing_thread_gives_up_what_takes_too_long(
-    source: Any, vault: Vault, clock: Clock
-) -> None:
-    vault.answers = ["first-value"]
-    refresh(source)
-    vault.held.clear()
-    clock.now = began = source.due
-    source.refresh()
-    flight = source._flight
-
-    clock.now = began + WAIT - 0.1
-    source.refresh()
-    assert source._flight is flight
-
-    clock.now = began + WAIT
-    source.refresh()
-    assert (source._flight, flight.done()) == (None, True)
-    assert source.failure.reason == "no answer within 9.5 s"
-    assert source.current == (source.due + LATE, "first-value")
-    vault.held.set()
-
-
-def test_a_read_that_was_overtaken_changes_nothing(
-    source: Any, vault: Vault, clock: Clock, wake: Waker
-) -> None:
+def test_a_read_that_was_overtaken_changes_nothing(source: Any, vault: Vault, clock: Clock) -> None:
     vault.answers = ["old-value", "new-value"]
     vault.held.clear()
     source.join()

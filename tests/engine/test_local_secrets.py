@@ -1,17 +1,25 @@
-"""The local secrets file: where it is looked for, what it may hold, and what is said of a wrong one."""
+"""On a developer's machine: the local secrets file, and an emulator of Key Vault."""
 
 from __future__ import annotations
 
 import importlib
 import json
+import re
+import shutil
+import ssl
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import folders
 import pytest
-from apps import VALUE
-from folders import call, declare, key_vault
-from support.fake_key_vault import FakeKeyVault
+import recipes
+from apps import ECHO, VALUE
+from folders import call, declare, key_vault, load_folder
+from support.fake_key_vault import FakeKeyVault, Request
 
 
 @pytest.fixture
@@ -110,3 +118,164 @@ def test_in_azure_it_is_never_read(
             call(function)
     else:
         assert call(function) == VALUE
+
+
+App = Callable[..., dict[str, Any]]
+ADDRESS = "https://localhost:4997"
+
+
+class Emulator:
+    """What an emulator answers: it reads no api-version, and no more of a token than its shape.
+
+    Source: AuthenticationSetup and SecretsController in
+    https://github.com/james-gould/azure-keyvault-emulator
+    """
+
+    def __init__(self) -> None:
+        self.secrets = {"api-key": "first-value"}
+        self.tokens: list[str] = []
+
+    def __call__(self, request: Request) -> tuple[int, dict[str, Any], dict[str, str]]:
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if not re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]*", token):
+            challenge = (
+                'Bearer authorization="https://localhost/a0c2a3f5-e1b3-4d6a-9c41-2cdd1f2c7e0f",'
+                ' scope="https://vault.azure.net/.default", resource="https://vault.azure.net"'
+            )
+            return 401, {}, {"WWW-Authenticate": challenge}
+        self.tokens.append(token)
+        name = request.path.split("/")[2]
+        if name not in self.secrets:
+            return 404, {"error": {"code": "SecretNotFound", "message": "not found"}}, {}
+        url = f"{ADDRESS}/secrets/{name}/0123"
+        return 200, {"value": self.secrets[name], "id": url, "attributes": {"enabled": True}}, {}
+
+
+@pytest.fixture
+def at_home(fake_key_vault: FakeKeyVault, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_azure(monkeypatch)
+
+
+def leave_azure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave Azure: no identity endpoint, no site, and no CLI with a login."""
+    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "WEBSITE_SITE_NAME", "CONTAINER_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", "")
+
+
+@pytest.fixture
+def emulator(fake_key_vault: FakeKeyVault) -> Emulator:
+    emulator = Emulator()
+    fake_key_vault.others["localhost"] = emulator
+    return emulator
+
+
+@pytest.fixture
+def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
+    def load(address: str = ADDRESS, **entry: Any) -> dict[str, Any]:
+        monkeypatch.setenv("KEY_VAULT_NAME", address)
+        declare(tmp_path, "echo", ECHO, key_vault(vaultName="%KEY_VAULT_NAME%", **entry))
+        return load_folder(tmp_path)
+
+    return load
+
+
+@pytest.mark.parametrize("address", [ADDRESS, f"{ADDRESS}/", "HTTPS://LocalHost:4997"])
+def test_a_secret_is_read_from_it_without_a_login(
+    at_home: None,
+    emulator: Emulator,
+    functions: App,
+    caplog: pytest.LogCaptureFixture,
+    address: str,
+) -> None:
+    assert call(functions(address)["echo"]) == "first-value"
+    assert f"Secrets are read from the emulator {ADDRESS}." in caplog.text
+    assert "login" not in caplog.text
+
+
+def test_it_gets_no_real_token(
+    at_home: None,
+    emulator: Emulator,
+    functions: App,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Whatever listens on that port may ask for a token of any service. It gets none."""
+    azure = tmp_path / "bin" / "az"
+    azure.parent.mkdir()
+    azure.write_text(f"#!{sys.executable}\nopen({str(tmp_path / 'asked')!r}, 'w')\n")
+    azure.chmod(0o755)
+    monkeypatch.setenv("PATH", str(azure.parent))
+
+    assert call(functions()["echo"]) == "first-value"
+    assert not (tmp_path / "asked").exists()
+    (token,) = set(emulator.tokens)
+    assert len(token) < 40
+
+
+def test_a_missing_secret_is_created_in_the_emulator(
+    at_home: None, emulator: Emulator, functions: App
+) -> None:
+    with pytest.raises(Exception) as caught:
+        call(functions(secretName="other")["echo"])
+
+    text = str(caught.value)
+    assert (
+        f"secret 'other' of vault '{ADDRESS}' cannot be read by the emulator's test token" in text
+    )
+    assert "the vault has no such secret" in text
+    assert "Repair: the emulator must run, have the secret" in text
+    assert "az keyvault" not in text
+
+
+@pytest.mark.parametrize("endpoint", [True, False])
+def test_in_azure_it_is_refused(
+    emulator: Emulator,
+    functions: App,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    endpoint: bool,
+) -> None:
+    if not endpoint:  # no identity is assigned
+        monkeypatch.delenv("IDENTITY_ENDPOINT")
+
+    assert call(functions()["echo"]).status_code == 500
+    assert "in Azure a vault, not an emulator" in caplog.text
+    assert emulator.tokens == []
+
+
+def test_nothing_else_is_an_emulator(
+    at_home: None, functions: App, caplog: pytest.LogCaptureFixture
+) -> None:
+    for address in (
+        *("http://localhost:4997", "https://localhost:4997/secrets", "localhost:4997"),
+        *("https://localhost.example.com:4997", "https://user@localhost:4997"),
+        *("https://127.0.0.2:4997", "https://example.com:4997"),
+    ):
+        caplog.clear()
+        assert call(functions(address)["echo"]).status_code == 500
+        assert "a vault's name" in caplog.text
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
+def test_the_documented_certificate_is_trusted(
+    functions: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commands of docs/recipes.md make a certificate that the SDK accepts for localhost."""
+    blocks = re.findall(r"^   ```sh\n(.*?)^   ```", recipes.PAGE.read_text("utf-8"), re.M | re.S)
+    make, _, _, bundle = (textwrap.dedent(block) for block in blocks)
+    script = f"{make}\n{bundle.replace('.venv/bin/python', sys.executable)}"
+    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    subprocess.run(["bash", "-e"], input=script, text=True, env=environment, check=True)
+    folder = tmp_path / "key-vault-emulator"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "emulator.crt", folder / "emulator.key")
+
+    monkeypatch.setattr(FakeKeyVault, "tls_context", lambda _: context)
+    with FakeKeyVault() as fake_key_vault:
+        fake_key_vault.others["localhost"] = Emulator()
+        leave_azure(monkeypatch)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder / "bundle.pem"))
+        assert call(functions()["echo"]) == "first-value"
+
+    assert (folder / "emulator.pfx").stat().st_size > 1_000

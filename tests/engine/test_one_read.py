@@ -102,25 +102,6 @@ def test_one_identity_in_every_spelling_has_one_token(
     assert len(fake_key_vault.requests) == 3
 
 
-def test_a_hundred_secrets_share_challenge_and_token(
-    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
-) -> None:
-    for number in range(100):
-        fake_key_vault.vault("contoso").set(f"key-{number}", f"value-{number}")
-        declare(tmp_path, f"f{number}", ECHO, key_vault(secretName=f"key-{number}"))
-    functions = handlers(app())
-
-    with ThreadPoolExecutor(100) as threads:
-        answers = list(threads.map(lambda n: functions[f"f{n}"](req=None), range(100)))
-
-    assert answers == [f"value-{number}" for number in range(100)]
-    assert Counter((request.endpoint, request.status) for request in fake_key_vault.requests) == {
-        ("contoso.vault.azure.net", 401): 1,
-        ("identity", 200): 1,
-        ("contoso.vault.azure.net", 200): 100,
-    }
-
-
 def test_a_cancelled_caller_cancels_only_itself(
     fake_key_vault: FakeKeyVault, both: Handlers
 ) -> None:

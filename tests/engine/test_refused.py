@@ -102,21 +102,6 @@ def test_two_hundred_refusals_cause_one_read(
     assert rotation.reads() == before + 1
 
 
-def test_a_value_that_somebody_has_read_meanwhile_is_not_read_again(
-    rotation: Rotation, handlers: Handlers
-) -> None:
-    from identity_bindings import refresh_secret
-
-    before = rotation.reads()
-    rotation.rotate("second-value")
-
-    refresh_secret(SECRET_ID)
-    wait_for(lambda: rotation.reads() == before + 1)
-
-    assert at_once(handlers, 5) == ["connected"] * 10
-    assert rotation.reads() == before + 1
-
-
 def test_a_read_that_began_before_the_rotation_is_followed_by_another(
     rotation: Rotation, handlers: Handlers, fake_key_vault: FakeKeyVault
 ) -> None:

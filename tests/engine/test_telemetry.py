@@ -1,8 +1,9 @@
-"""OpenTelemetry as docs/recipes.md sets it up: no value leaves in a span or a log record."""
+"""A handler receives a plain string: what libraries make of it, and OpenTelemetry as docs/recipes.md sets it up."""
 
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import logging
 import subprocess
@@ -12,14 +13,22 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import loguru
+import msgspec
 import pytest
 import recipes
+import rich.console
+import sentry_sdk
+import sentry_sdk.transport
+import yaml
+from azure.data.tables._serialize import _add_entity_properties  # type: ignore[import-untyped]
 from support.worker import SRC
 
 pytest.importorskip("opentelemetry.sdk")
 pytest.importorskip("azure.monitor.opentelemetry.exporter")
 
 VALUE = 'the-value-of-it "quoted" ü'
+PART = VALUE.partition(" ")[0]  # which no form of it changes
 FORMS = [VALUE, repr(VALUE), json.dumps(VALUE), f"Bearer {VALUE}", json.dumps({"key": VALUE})]
 
 
@@ -41,16 +50,6 @@ def spans_of(telemetry: Any) -> tuple[Any, Any]:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(telemetry.MaskedExporter(exporter)))
     return exporter, provider.get_tracer("tests")
-
-
-def logs_of(telemetry: Any) -> tuple[Any, Any]:
-    from opentelemetry.sdk._logs import LoggerProvider
-    from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
-
-    exporter, provider = InMemoryLogRecordExporter(), LoggerProvider()
-    masked = telemetry.MaskedExporter(exporter)
-    provider.add_log_record_processor(SimpleLogRecordProcessor(masked))
-    return exporter, provider
 
 
 def test_nothing_of_a_span_shows_a_value(telemetry: Any) -> None:
@@ -78,7 +77,7 @@ def test_nothing_of_a_span_shows_a_value(telemetry: Any) -> None:
     _, exported = exporter.get_finished_spans()
     parts = [exported, exported.status, *exported.links, *exported.events]
     text = "\n".join(repr(vars(part)) for part in parts)
-    assert "the-value-of-it" not in text
+    assert PART not in text
     assert "***" in exported.name
     assert "***" in exported.status.description
     assert {event.name.split()[0] for event in exported.events} == {"event", "exception"}
@@ -88,39 +87,12 @@ def test_nothing_of_a_span_shows_a_value(telemetry: Any) -> None:
     assert "***" in exception.attributes["exception.stacktrace"]
 
 
-def test_nothing_of_a_log_record_shows_a_value(telemetry: Any) -> None:
-    from opentelemetry._logs import LogRecord, SeverityNumber
-    from opentelemetry.sdk._logs import LoggingHandler
-
-    exporter, provider = logs_of(telemetry)
-    logger = logging.Logger("tests")
-    logger.addHandler(LoggingHandler(logger_provider=provider))
-
-    for form in FORMS:
-        logger.warning("the value is %s", form, extra={"detail": form})
-    try:
-        raise ValueError(f"wrong: {VALUE}")
-    except ValueError:
-        logger.exception("it failed with %s", VALUE)
-    direct = provider.get_logger("tests")  # what does not pass `logging`
-    body = {"text": VALUE, "list": [VALUE]}
-    attributes = {"detail": VALUE}
-    direct.emit(LogRecord(body=body, attributes=attributes, severity_number=SeverityNumber.INFO))
-
-    exported = [one.log_record for one in exporter.get_finished_logs()]
-    assert len(exported) == len(FORMS) + 2
-    for record in exported:
-        assert "the-value-of-it" not in repr(record.body) + repr(dict(record.attributes))
-    assert "***" in exported[0].body
-    assert "***" in exported[-2].attributes["exception.message"]
-    assert body == {"text": VALUE, "list": [VALUE]}  # what belongs to the app is not changed
-
-
 def test_configure_sends_to_application_insights(
     telemetry: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real exporter of Azure Monitor gets masked spans and records, and can send them."""
     from opentelemetry import trace
+    from opentelemetry._logs import LogRecord, SeverityNumber
 
     sent: list[str] = []
     base = importlib.import_module("azure.monitor.opentelemetry.exporter.export._base")
@@ -146,14 +118,24 @@ def test_configure_sends_to_application_insights(
 
     with given[0].get_tracer("tests").start_as_current_span("charge") as span:
         span.set_attribute("key", VALUE)
-        root.error("refused: %s", VALUE)
+        for form in FORMS:
+            root.error("refused: %s", form, extra={"detail": form})
+        try:
+            raise ValueError(f"wrong: {VALUE}")
+        except ValueError:
+            root.exception("it failed with %s", VALUE)
     (handler,) = root.handlers
+    direct = handler._logger_provider.get_logger("tests")  # what does not pass `logging`
+    body = {"text": VALUE, "list": [VALUE]}
+    direct.emit(LogRecord(body=body, attributes={"a": VALUE}, severity_number=SeverityNumber.INFO))
+    assert body == {"text": VALUE, "list": [VALUE]}  # what belongs to the app is not changed
     given[0].shutdown()
     handler._logger_provider.shutdown()  # type: ignore[attr-defined]
     text = "\n".join(sent)
     assert '"charge"' in text
-    assert "refused: ***" in text
-    assert "the-value-of-it" not in text
+    assert text.count("refused: ") == len(FORMS)
+    assert "it failed with ***" in text
+    assert PART not in text
 
 
 @pytest.mark.parametrize(
@@ -178,3 +160,70 @@ def test_the_recipe_is_clean(tmp_path: Path, command: str) -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def value(echo: Callable[..., Any]) -> Any:
+    """What a handler receives."""
+    return echo(value=VALUE)(req=None)
+
+
+def test_other_libraries_accept_the_value(value: Any) -> None:
+    assert type(value) is str
+    assert yaml.safe_load(yaml.safe_dump({"key": value})) == {"key": VALUE}
+    assert msgspec.json.decode(msgspec.json.encode({"key": value})) == {"key": VALUE}
+    assert _add_entity_properties({"key": value})["key"] == VALUE
+
+
+def shown_by_sentry(**options: Any) -> str:
+    """What Sentry sends of the exception that is handled."""
+    sent: list[str] = []
+
+    class Keep(sentry_sdk.transport.Transport):
+        def capture_envelope(self, envelope: Any) -> None:
+            sent.append(envelope.serialize().decode())
+
+    options = {"transport": Keep, "default_integrations": False} | options
+    client = sentry_sdk.Client("https://key@sentry.invalid/1", **options)
+    with sentry_sdk.new_scope() as scope:
+        scope.set_client(client)
+        sentry_sdk.capture_exception()
+    client.close()
+    return "".join(sent)
+
+
+def shown_by_loguru(**options: Any) -> str:
+    lines: list[str] = []
+    sink = loguru.logger.add(lines.append, format="{message}", **options)
+    loguru.logger.exception("failed")
+    loguru.logger.remove(sink)
+    return "".join(lines)
+
+
+def shown_by_rich(**options: Any) -> str:
+    console = rich.console.Console(file=io.StringIO(), width=200)
+    console.print_exception(**options)
+    return str(console.file.getvalue())  # type: ignore[attr-defined]
+
+
+def records(show: Callable[..., str], value: str, **options: Any) -> bool:
+    """Say whether the value of a local variable is shown when an exception is."""
+    try:
+        raise ValueError(f"of {len(value)} characters")
+    except ValueError:
+        return PART in show(**options)
+
+
+def test_sentry_records_no_local_variables_if_configured(value: str) -> None:
+    assert records(shown_by_sentry, value)
+    assert not records(shown_by_sentry, value, include_local_variables=False)
+
+
+def test_loguru_records_no_local_variables_if_configured(value: str) -> None:
+    assert records(shown_by_loguru, value)
+    assert not records(shown_by_loguru, value, diagnose=False)
+
+
+def test_rich_records_no_local_variables_by_default(value: str) -> None:
+    assert records(shown_by_rich, value, show_locals=True)
+    assert not records(shown_by_rich, value)

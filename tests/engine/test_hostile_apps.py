@@ -160,6 +160,24 @@ def it(req: func.HttpRequest, key: str) -> str:
 """,
         ("exception", "ValueError: ***"),
     ),
+    # As a tracer does that is imported before the engine.
+    "traced": (
+        """
+indexes = func.FunctionApp.get_functions
+
+def traced(app):
+    del func.FunctionApp.get_functions
+    return indexes(app)
+
+func.FunctionApp.get_functions = traced
+
+@app.route("it")
+@secret("key")
+def it(req: func.HttpRequest, key: str) -> str:
+    raise LookupError(key)
+""",
+        ("exception", "LookupError: ***"),
+    ),
     "streams_of_the_app": (
         """
 import csv, json, pprint, threading, traceback

@@ -6,7 +6,6 @@ Sources: ``functions.py`` and ``http_v2.py`` in github.com/Azure/azure-functions
 compares the rules with Microsoft's own runtime.
 """
 
-import functools
 import os
 import sys
 import typing
@@ -18,6 +17,7 @@ import azure.functions as func
 from azure.functions.decorators.function_app import Function, FunctionBuilder, FunctionRegister
 
 from .grammar import PropertyProblem, direction
+from .masking import replace
 from .signatures import NO_HINT, Handler, annotated, attribute, hints_of, types_in
 
 Bindings = Sequence[Mapping[str, Any]]
@@ -180,26 +180,30 @@ def before_indexing(
     """Call `judge` when the worker asks an app for its functions: it then gets what `judge` returns.
 
     `refuse` receives every function that cannot be built, and why: the worker is not given it.
+    Libraries wrap ``get_functions``, maybe before this package can: what it calls is replaced.
     """
-    indexes = FunctionRegister.get_functions
-    original = getattr(indexes, "original", indexes)  # else each would wrap the one before
+    unbuilt: list[Function] = []
 
-    @functools.wraps(original)
-    def get_functions(app: FunctionRegister) -> list[Function]:
-        builders = {}
-        for builder in app._function_builders:
+    def building(original: Any) -> Any:
+        def build(builder: FunctionBuilder, *args: Any, **kwargs: Any) -> Function:
             try:
-                function = builder.build(app.auth_level)
-                function.get_raw_bindings()
-                builders[function] = builder
+                original(builder, *args, **kwargs).get_raw_bindings()
             except Exception as error:  # whatever it is, the others must be indexed
+                unbuilt.append(builder._function)
                 refuse(builder._function, error)
-        app._function_builders = [builders[function] for function in judge([*builders])]
-        found: list[Function] = original(app)
-        return found
+            return builder._function
 
-    get_functions.original = original  # type: ignore[attr-defined]
-    FunctionRegister.get_functions = get_functions  # type: ignore[assignment]
+        return build
+
+    def validating(original: Any) -> Any:
+        def validate_function_names(app: FunctionRegister, functions: list[Function]) -> None:
+            functions[:] = judge([one for one in functions if one not in unbuilt])
+            original(app, functions)
+
+        return validate_function_names
+
+    replace(FunctionBuilder, "build", building)
+    replace(FunctionRegister, "validate_function_names", validating)
 
 
 def index(module: Any) -> list[Function]:

@@ -80,17 +80,14 @@ def install() -> None:
     """Put the masks on ``logging`` and the standard streams, in place of earlier ones."""
     for owner, name, wrap in _routes():
         with suppress(AttributeError):  # there is no such stream, or it takes no attributes
-            original = _unmasked(getattr(owner, name))
-            masked = wrap(original)
-            masked.original, masked.masks = original, masked
-            setattr(owner, name, masked)
+            replace(owner, name, wrap)
 
 
 def uninstall() -> None:
     """Take the masks off again. What somebody has wrapped since stays as it is."""
     for owner, name, _ in _routes():
         method: Any = getattr(owner, name, None)
-        if (original := _unmasked(method)) is not method:
+        if (original := _original(method)) is not method:
             delattr(owner, name)
             if getattr(owner, name, None) != original:  # of a stream its class has it
                 setattr(owner, name, original)
@@ -103,9 +100,17 @@ def _routes() -> Iterator[tuple[Any, str, Callable[[Any], Any]]]:
         yield getattr(sys, stream), "write", _masked_write
 
 
-def _unmasked(method: Any) -> Any:
-    # Not of one that wraps a masked method: `functools.wraps` copies attributes.
-    is_ours = getattr(method, "masks", _unmasked) is method
+def replace(owner: Any, name: str, wrap: Callable[[Any], Any]) -> None:
+    """Replace a method by what `wrap` makes of it, and an earlier replacement by the new one."""
+    original = _original(getattr(owner, name))
+    made = wrap(original)
+    made.original, made.replaces = original, made
+    setattr(owner, name, made)
+
+
+def _original(method: Any) -> Any:
+    # Not of one that wraps ours: `functools.wraps` copies attributes.
+    is_ours = getattr(method, "replaces", _original) is method
     return method.original if is_ours else method
 
 

@@ -7,7 +7,7 @@ import pytest
 from answers import DEFAULTS, IDENTITY_ID
 from baking import TEMPLATE
 
-from local_extensions.answers import QUESTIONS, as_text, problems
+from local_extensions.answers import QUESTIONS, problems
 
 Answers = dict[str, Any]
 
@@ -263,48 +263,6 @@ def test_all_wrong_answers_are_found_at_once_in_the_order_of_the_prompts() -> No
     found = [problem.prompt for problem in problems(DEFAULTS | wrong)]
 
     assert found == ["project_slug", "vault", "secrets", "ci"]
-
-
-@pytest.mark.parametrize(
-    ("prompt", "value", "text"),
-    [
-        ("identity", "User", "user"),
-        ("identity", ["user"], "user"),
-        ("programming_model", " Function.JSON ", "function.json"),
-        ("python_version", 3.12, "3.12"),
-        ("project_name", 2024, "2024"),
-        ("ci", False, "none"),
-        ("ci", True, "github"),
-        ("ci", "Off", "none"),
-        ("key", None, ""),
-        ("secrets", ["one", "two"], "one,two"),
-        ("services", ["Blob-Storage", "cosmos-db"], "blob-storage,cosmos-db"),
-        ("services", [], ""),
-    ],
-)
-def test_a_plain_meaning_is_accepted(prompt: str, value: Any, text: str) -> None:
-    assert as_text(prompt, value) == text
-    assert problems(DEFAULTS | {prompt: text}) == []
-
-
-@pytest.mark.parametrize(
-    ("prompt", "value"),
-    [
-        ("identity", None),
-        ("identity", True),
-        ("identity", ["system", "user"]),
-        ("network", "no"),
-        ("secrets", None),
-        ("secrets", [["one"], {"two": 2}]),
-        ("secrets", []),
-        ("vault", {"name": "my-kv"}),
-        ("description", False),
-    ],
-)
-def test_anything_else_is_refused(prompt: str, value: Any) -> None:
-    (problem,) = problems(DEFAULTS | {prompt: as_text(prompt, value)})
-
-    assert problem.prompt == prompt
 
 
 def test_every_prompt_has_its_text_and_every_choice_its_label() -> None:

@@ -15,64 +15,29 @@ def facts(**answers: str) -> Facts:
 
 
 @pytest.mark.parametrize(
-    ("answers", "source", "setting", "declared"),
+    ("answers", "expected"),
     [
-        ({}, "system", "", ""),
-        ({"identity": "user"}, "created", "KEY_VAULT_IDENTITY_ID", "%KEY_VAULT_IDENTITY_ID%"),
-        ({"identity": "user", "identity_id": " %MY_ID% "}, "parameter", "MY_ID", "%MY_ID%"),
-        ({"identity": "user", "identity_id": IDENTITY_ID}, "existing", "", IDENTITY_ID),
-    ],
-)
-def test_the_identity(answers: dict[str, str], source: str, setting: str, declared: str) -> None:
-    found = facts(**answers)
-
-    assert found.identity_source == source
-    assert found.identity_setting == setting
-    assert found.declared_identity_id == declared
-
-
-def test_the_parts_of_an_identity_id() -> None:
-    found = facts(identity="user", identity_id=IDENTITY_ID)
-
-    assert found.identity_id == IDENTITY_ID
-    assert found.identity_subscription == "11111111-2222-3333-4444-555555555555"
-    assert found.identity_group == "shared-group"
-    assert found.identity_name == "shared-identity"
-
-
-@pytest.mark.parametrize(
-    ("vault", "setting", "name"),
-    [
-        ("%KEY_VAULT_NAME%", "KEY_VAULT_NAME", ""),
-        ("my-kv", "", "my-kv"),
-        ("https://my-kv.vault.azure.net/", "", "my-kv"),
-        ("https://my-kv.vault.azure.cn:443", "", "my-kv"),
-    ],
-)
-def test_the_vault(vault: str, setting: str, name: str) -> None:
-    found = facts(vault=f" {vault} ")
-
-    assert found.declared_vault == vault
-    assert found.vault_setting == setting
-    assert found.vault_name == name
-
-
-@pytest.mark.parametrize(
-    ("answer", "subscription", "group"),
-    [
-        ("", "", ""),
-        ("shared", "", "shared"),
+        ({"identity_id": ""}, {"identity_setting": "KEY_VAULT_IDENTITY_ID"}),
+        ({"identity_id": " %MY_ID% "}, {"declared_identity_id": "%MY_ID%"}),
         (
-            "11111111-2222-3333-4444-555555555555/shared",
-            "11111111-2222-3333-4444-555555555555",
-            "shared",
+            {"identity_id": IDENTITY_ID},
+            {
+                "declared_identity_id": IDENTITY_ID,
+                "identity_subscription": "11111111-2222-3333-4444-555555555555",
+                "identity_group": "shared-group",
+                "identity_name": "shared-identity",
+            },
         ),
+        ({"vault": " %MY_KV% "}, {"declared_vault": "%MY_KV%", "vault_setting": "MY_KV"}),
+        ({"vault": "https://my-kv.vault.azure.cn:443"}, {"vault_name": "my-kv"}),
+        ({"vault_resource_group": "shared"}, {"vault_subscription": "", "vault_group": "shared"}),
+        ({"vault_resource_group": "ID/shared"}, {"vault_subscription": "ID"}),
     ],
 )
-def test_where_an_existing_vault_stands(answer: str, subscription: str, group: str) -> None:
-    found = facts(vault_source="existing", vault="my-kv", vault_resource_group=answer)
+def test_what_an_answer_names(answers: dict[str, str], expected: dict[str, str]) -> None:
+    found = facts(identity="user", **answers)
 
-    assert (found.vault_subscription, found.vault_group) == (subscription, group)
+    assert {name: getattr(found, name) for name in expected} == expected
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,8 @@ def check_project(project: Path, answers: Answers) -> None:
     named = {
         text.strip("%") for text in (answer["vault"], answer["identity_id"]) if text[:1] == "%"
     }
-    assert named <= json.loads(texts["src/local.settings.json"])["Values"].keys()
+    for settings in ("src/local.settings.json", "local.settings.example.json"):
+        assert named <= json.loads(texts[settings])["Values"].keys()
 
 
 def check_texts(texts: dict[str, str], answer: Answers) -> None:

@@ -11,6 +11,7 @@ import socket
 import ssl
 import struct
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -75,6 +76,8 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0  # seconds before the answer
     how: str = ""  # hang, refuse, unresolved, untrusted, or in the answer's middle: reset, drip
+    # What happens on the connection instead of an answer, until the fake Key Vault stops.
+    raw: Callable[[Any, threading.Event], None] | None = None
     times: int | None = None
 
 
@@ -87,6 +90,11 @@ class FaultyHandler(Handler):
     def reply(self, request: Request) -> None:
         fake_key_vault = self.server.fake_key_vault
         (status, answer, headers), fault = fake_key_vault.answer_or_fail(request)
+        if fault.raw:
+            self.close_connection = True
+            with contextlib.suppress(OSError):
+                fault.raw(self.connection, fake_key_vault.closing)
+            return
         if status == 0:  # a service that went away keeps no connection either
             self.close_connection = True
             if fault.how == "hang":

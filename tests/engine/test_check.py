@@ -227,27 +227,6 @@ def test_in_azure_without_an_identity(project: Project) -> None:
     assert "az functionapp identity assign --name func-tests --resource-group rg-app" in table
 
 
-HOME = {
-    "LOCAL_SECRETS_FILE": "secrets.local.json",
-    "IDENTITY_ENDPOINT": "",
-    "WEBSITE_SITE_NAME": "",
-    "PATH": "",
-}
-
-
-def test_on_a_developers_machine(project: Project, fake_key_vault: FakeKeyVault) -> None:
-    """Its local.settings.json is read as the tools read it, and secrets.local.json gives values."""
-    project.function("one", HTTP, RES, key_vault(vaultName="%VAULT%"))
-    settings = '// mine\n{"IsEncrypted": false, "Values": {"VAULT": "contoso", "N": 1,},}'
-    project.write("local.settings.json", "\ufeff" + settings)
-    project.write("secrets.local.json", json.dumps({"Contoso/API-key": VALUE}))
-
-    status, table, errors = check(project, **HOME)
-
-    assert (status, errors) == (0, ""), table
-    assert fake_key_vault.requests == []
-
-
 ODD = ("", "[]", "{", "7", '{"Values": []}', '{"Values": null}', "{}")
 
 

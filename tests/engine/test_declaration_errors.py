@@ -521,20 +521,6 @@ def test_a_folder_no_function_can_be_named_like(
             assert last.endswith("the function is not registered.")
 
 
-def test_names_that_differ_in_case_only(project: Project, caplog: pytest.LogCaptureFixture) -> None:
-    project.function("Twin", HTTP, RES, key_vault())
-    project.function("twin", HTTP, RES, key_vault())
-    if len(list((project.folder / "functions").iterdir())) < 3:
-        pytest.skip("this file system does not mind case")
-
-    assert set(project.load()) == {"good", "Twin"}
-    assert logged(caplog, "twin") == [
-        "functions/twin/function.json: function name: 'twin': another name:"
-        " functions/Twin/function.json has it, in upper or lower case",
-        "functions/twin/function.json: the function is not registered.",
-    ]
-
-
 def test_a_folder_that_is_not_there(project: Project, caplog: pytest.LogCaptureFixture) -> None:
     assert folders.load_folder(project.folder / "function") == {}
     assert logged(caplog) == [

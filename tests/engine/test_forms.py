@@ -91,7 +91,6 @@ FORMS: dict[str, Encode] = {
     "repr of JSON": lambda text: repr(json.dumps(text))[2:-2],
     "JSON of a repr": lambda text: _json(repr(text)[1:-1]),
     "percent-encoded": lambda text: urllib.parse.quote(text, safe=""),
-    "percent-encoded path": urllib.parse.quote,
     "percent-encoded in lower case": _lower,
     "percent-encoded twice": lambda text: _uri_component(urllib.parse.quote(text, safe="")),
     "in a form": urllib.parse.quote_plus,
@@ -107,7 +106,6 @@ FORMS: dict[str, Encode] = {
     "HTML without quotes": lambda text: html.escape(text, quote=False),
     "HTML of Jinja": lambda text: str(markupsafe.escape(text)),
     "HTML of JSON": lambda text: html.escape(_json(text)),
-    "XML": saxutils.escape,
     "XML with entities": lambda text: saxutils.escape(text, {"'": "&apos;", '"': "&quot;"}),
     "XML attribute": _attribute,
     "XML in ASCII": lambda text: html.escape(text).encode("ascii", "xmlcharrefreplace").decode(),
@@ -119,12 +117,9 @@ FORMS: dict[str, Encode] = {
     "YAML between double quotation marks": lambda text: yaml.safe_dump(
         text, default_style='"', width=1000
     ).strip()[1:-1],
-    "YAML": lambda text: text.replace("'", "''"),
     "in a shell": lambda text: shlex.quote(f"{text}' ")[1:].removesuffix("'\"'\"' '"),
-    "a command line of Windows": lambda text: text.replace('"', '\\"'),
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
     "base64 for URLs": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
-    "base64 without padding": lambda text: base64.b64encode(text.encode()).decode().rstrip("="),
     "base64 percent-encoded": (
         lambda text: urllib.parse.quote(base64.b64encode(text.encode()).decode(), safe="")
     ),

@@ -215,41 +215,6 @@ def it(req: func.HttpRequest, key: str) -> str:
 """,
         OK,
     ),
-    "strange_exceptions": (
-        """
-class Odd(Exception):
-    def __str__(self):
-        return 7
-
-class Lazy(Exception):
-    @property
-    def args(self):
-        raise LookupError("no args")
-
-class Meta(type):
-    def __instancecheck__(cls, one):
-        raise RuntimeError("no isinstance")
-
-class Strict(Exception, metaclass=Meta):
-    @property
-    def __class__(self):
-        raise RuntimeError("no class")
-
-@app.route("it")
-@secret("key")
-def it(req: func.HttpRequest, key: str) -> str:
-    for error in (Odd(key), Lazy(key), Strict(key), StopIteration(key), BaseExceptionGroup("g", [KeyboardInterrupt(key)])):
-        try:
-            raise error
-        except BaseException as caught:
-            assert caught is error
-            log.error("failed", exc_info=error)
-            if type(error) not in (Odd, Strict):  # which logging itself cannot show
-                log.error("failed %s", error)
-    raise Strict(key)
-""",
-        ("exception", "Strict: ***"),
-    ),
 }
 LOGS = """
 class Adds:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import urllib.error
-import urllib.request
 from typing import Any
 
 import pytest
@@ -19,24 +17,6 @@ from support.fake_key_vault import FakeKeyVault
 
 def client(url: str = "https://contoso.vault.azure.net") -> SecretClient:
     return SecretClient(url, ManagedIdentityCredential(retry_total=0), retry_total=0)
-
-
-def test_one_read_is_a_challenge_a_token_and_an_answer(fake_key_vault: FakeKeyVault) -> None:
-    version = fake_key_vault.vault("contoso").set("api-key", "the-value")
-
-    secret = client().get_secret("api-key")
-
-    assert (secret.value, secret.properties.version) == ("the-value", version)
-    challenge, token, read = fake_key_vault.requests
-    assert (challenge.endpoint, challenge.status) == ("contoso.vault.azure.net", 401)
-    assert "authorization" not in challenge.headers
-    assert (token.endpoint, token.status) == ("identity", 200)
-    assert token.query == {"api-version": "2019-08-01", "resource": "https://vault.azure.net"}
-    assert (read.secret, read.status) == ("api-key", 200)
-    assert read.headers["authorization"].removeprefix("Bearer ") in fake_key_vault.tokens
-    url = f"http://127.0.0.1:{fake_key_vault.identity_port}/msi/token?resource=x"
-    with pytest.raises(urllib.error.HTTPError, match="401"):
-        urllib.request.urlopen(urllib.request.Request(url, headers={"X-IDENTITY-HEADER": "wrong"}))
 
 
 def test_an_unknown_host_is_not_reached(fake_key_vault: FakeKeyVault) -> None:

@@ -386,27 +386,6 @@ TRIGGERS: dict[str, tuple[list[Any], str, Sent, Any]] = {
         {"events": {"json": '["a", "b", "c"]'}},
         {"$return": {"string": "3"}},
     ),
-    "event_grid": (
-        [{"type": "eventGridTrigger", "name": "event"}],
-        "def main(event: func.EventGridEvent, mySecret: str):\n    assert event.id == '7'\n",
-        {
-            "event": {
-                "json": '{"id": "7", "data": {}, "topic": "t", "subject": "s", "eventType": "e",'
-                ' "eventTime": "2026-01-01T00:00:00Z", "dataVersion": "1"}'
-            }
-        },
-        {},
-    ),
-    "cosmos": (
-        [
-            {"type": "cosmosDBTrigger", "name": "documents", "databaseName": "d"},
-            {"type": "cosmosDB", "name": "$return", "direction": "out", "databaseName": "d"},
-        ],
-        "def main(documents: func.DocumentList, mySecret: str) -> func.Document:\n"
-        "    return documents[0]\n",
-        {"documents": {"json": '[{"id": "1"}]'}},
-        {"$return": None},
-    ),
     "new_to_the_library": (
         [
             {"type": "someNewTrigger", "name": "event", "deep": {"a": [1, True]}},

@@ -13,7 +13,10 @@ from typing import Any
 
 import pytest
 from apps import VALUE
+<<<<<<< HEAD
 from folders import IDENTITY
+=======
+>>>>>>> 03149b1 (Vaults: a wrong challenge and an answer that cannot be read are named as what they are, not as a refused token or a failed connection)
 from support.fake_key_vault import TENANT, FakeKeyVault
 
 LONGEST = 6 * 3600.0
@@ -85,12 +88,55 @@ def test_a_suffix_of_no_cloud_is_an_error(vaults: Any, suffix: str) -> None:
     assert vaults.vault_url("https://my-vault.vault.azure.net/", settings).endswith(PUBLIC)
 
 
-def test_an_answer_without_a_value_is_no_answer(read: Any, fake_key_vault: FakeKeyVault) -> None:
-    fake_key_vault.fail(
-        "contoso/api-key", body=b'{"id": "https://contoso.vault.azure.net/secrets/a/1"}'
-    )
+UNREADABLE = {
+    "no value": b'{"id": "https://contoso.vault.azure.net/secrets/a/1"}',
+    "empty": b"",
+    "a page": b"<html>refused, timed out</html>",
+    "no object": b"[]",
+    "no time": b'{"value": "of-the-answer", "attributes": {"exp": "soon"}}',
+    "no such time": b'{"value": "of-the-answer", "attributes": {"exp": 1e15}}',
+    "no attributes": b'{"value": "of-the-answer", "attributes": "enabled"}',
+    "too deep": b'{"value": "of-the-answer", "tags": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+}
 
-    assert read().reason == "the vault gave no answer: its answer held no value"
+
+@pytest.mark.parametrize("answer", UNREADABLE)
+@pytest.mark.parametrize("status", [200, 204])
+def test_an_answer_that_cannot_be_read_is_no_fault_of_the_connection(
+    read: Any, fake_key_vault: FakeKeyVault, answer: str, status: int
+) -> None:
+    fake_key_vault.fail("contoso/api-key", status=status, body=UNREADABLE[answer])
+
+    failure = read()
+
+    assert (failure.kind, failure.shared) == ("transient", False)
+    said = "held no value" if (answer, status) == ("no value", 200) else "cannot be read: "
+    assert failure.reason.startswith(f"the vault gave no valid answer: its answer {said}")
+    assert "of-the-answer" not in failure.reason
+
+
+CHALLENGE = 'Bearer authorization="https://login.microsoftonline.com/{}", {}'
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ('resource="https://vault.azure.cn"', "its challenge names another service"),
+        ('scope="https://storage.azure.com/.default"', "its challenge names another service"),
+        ('scope="no-url"', "its answer cannot be read: ValueError"),
+    ],
+)
+def test_a_wrong_challenge_is_no_refusal_of_a_token(
+    read: Any, fake_key_vault: FakeKeyVault, said: str, reason: str
+) -> None:
+    header = CHALLENGE.format(TENANT, said)
+    fake_key_vault.fail("contoso", status=401, headers={"WWW-Authenticate": header})
+
+    failure = read()
+
+    assert failure.kind == "transient"
+    assert failure.reason == f"the vault gave no valid answer: {reason}"
+    assert "identity" not in [request.endpoint for request in fake_key_vault.requests]
 
 
 def test_a_token_that_is_not_accepted_is_replaced_once(
@@ -181,7 +227,7 @@ def test_an_unknown_exception_is_reported_by_its_type(
         ),
     }.items():
         monkeypatch.setattr(vaults.Vault, "_open", lambda _, error=error: _raising(error))
-        assert read().reason == f"the vault gave no answer: {reason}"
+        assert read().reason == f"the vault gave no valid answer: {reason}"
 
 
 def _raising(error: Exception) -> Any:

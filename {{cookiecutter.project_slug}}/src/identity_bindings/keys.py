@@ -76,7 +76,7 @@ class KeyVault(Vault):
 
     def client_of(self, name: str, version: str | None, asynchronous: bool) -> Any:
         """Return the client of a key: the same one until the key has a new version."""
-        key = self._ask(name, version, lambda client: client.get_key(name, version))
+        key = self._ask(lambda client, *key: client.get_key(*key), name, version)
         place = (f"{name}/{version}", asynchronous)
         with self._lock:
             known, client = self._clients.get(place, ("", None))

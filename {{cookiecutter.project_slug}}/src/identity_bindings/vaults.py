@@ -109,8 +109,8 @@ class Vault:
 
     def read_secret(self, name: str, version: str | None) -> Reading:
         """Read a secret's value, or raise ReadError: its failure says why, and what repairs it."""
-        secret = self._ask(name, version, lambda client: client.get_secret(name, version))
-        return _reading(secret, pinned=version is not None)
+        reading: Reading = self._ask(_read_secret, name, version)
+        return reading
 
     def _options(self) -> dict[str, Any]:
         options: dict[str, Any] = load(".transport").client_options(proxied=True)
@@ -121,14 +121,14 @@ class Vault:
         module, name = self.sdk
         return getattr(load(module), name)(self.url, self._credential, **self._options())
 
-    def _ask(self, name: str, version: str | None, ask: Callable[[Any], Any]) -> Any:
+    def _ask(self, ask: Callable[..., Any], name: str, version: str | None) -> Any:
         # The first read goes alone: all others then share its challenge and its token.
         with self._gate.turn(), budget.of_read():
             for fresh_token in (False, True):
                 try:
                     with making:
                         client = self._client = self._client or self._open()
-                    return ask(client)
+                    return ask(client, name, version)
                 except ReadError:
                     raise
                 except Exception as error:
@@ -143,18 +143,18 @@ class Vault:
 
     def _failure(self, error: Exception, name: str, version: str | None) -> tuple[int, Failure]:
         """The status, and what it means. What concerns all who read from the vault closes its gate."""
-        answer = budget.answer
-        status = 0 if answer is None else answer.status_code
+        status = getattr(error, "status_code", None) or 0  # 0: no answer, or a wrong challenge
         if status >= 400:
-            failure, shared = self._refused(answer, name, version), status in _OF_THE_VAULT
+            failure, shared = self._refused(name, version), status in _OF_THE_VAULT
         else:  # without the SDK's text: it may contain what the vault sent
-            failure = self._silent(error)
+            failure = self._silent(error, "" if status else str(error))
             shared = isinstance(getattr(error, "inner_exception", error), OSError)
         if is_emulator(self.url):
             failure = replace(failure, repair=_EMULATOR)
         return status, self._gate.close(failure) if shared else failure
 
-    def _refused(self, answer: Any, name: str, version: str | None) -> Failure:
+    def _refused(self, name: str, version: str | None) -> Failure:
+        answer = budget.answer
         codes = re.findall(r'"code"\s*:\s*"(\w{1,64})"', answer.text)  # the innermost is the last
         code, status = codes[-1] if codes else "", str(answer.status_code)
         said = f"HTTP {status} {code}".strip()
@@ -166,11 +166,12 @@ class Vault:
         repair = self.repairs(name, version, address[1] if address else "'<address>'")[kind]
         return Failure("denied", f"{_REASONS[kind].format(noun=self.noun)} ({said})", repair)
 
-    def _silent(self, error: Exception) -> Failure:
+    def _silent(self, error: Exception, text: str) -> Failure:
         if isinstance(error, AnswerRefused):
             return _no_answer(str(error))
-        sign = next((sign for sign in _SILENCES if sign in str(error)), "")
-        reason = _SILENCES.get(sign, f"the connection failed: {type(error).__name__}")
+        sign = next((sign for sign in _SILENCES if sign in text), "")
+        failed = "the connection failed" if budget.answer is None else "its answer cannot be read"
+        reason = _SILENCES.get(sign, f"{failed}: {type(error).__name__}")
         return _no_answer(reason, _REPAIRS.get(sign, _CHECK).format(vault=self.name))
 
     def repairs(self, name: str, version: str | None, address: str) -> dict[str, str]:
@@ -215,7 +216,8 @@ class Vault:
         }
 
 
-def _reading(secret: Any, pinned: bool) -> Reading:
+def _read_secret(client: Any, name: str, version: str | None) -> Reading:
+    secret = client.get_secret(name, version)
     if secret.value is None:
         raise ReadError(_no_answer("its answer held no value"))
     expires, starts = secret.properties.expires_on, secret.properties.not_before
@@ -224,11 +226,12 @@ def _reading(secret: Any, pinned: bool) -> Reading:
         note = f"expired on {expires:%Y-%m-%d}"
     elif starts and starts > now:
         note = f"is not valid before {starts:%Y-%m-%d}"
-    return Reading(secret.value, note, expires.timestamp() if expires else None, pinned)
+    until = expires.timestamp() if expires else None
+    return Reading(secret.value, note, until, pinned=version is not None)
 
 
 def _no_answer(reason: str, repair: str = _TRY_AGAIN) -> Failure:
-    return Failure("transient", f"the vault gave no answer: {reason}", repair)
+    return Failure("transient", f"the vault gave no valid answer: {reason}", repair)
 
 
 @shared

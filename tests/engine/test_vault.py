@@ -111,7 +111,9 @@ def test_an_answer_that_cannot_be_read_is_no_fault_of_the_connection(
 
     assert (failure.kind, failure.shared) == ("transient", False)
     said = "held no value" if (answer, status) == ("no value", 200) else "cannot be read: "
-    assert failure.reason.startswith(f"the vault gave no valid answer: its answer {said}")
+    assert failure.reason.startswith(
+        f"the vault gave no answer that can be used: its answer {said}"
+    )
     assert "of-the-answer" not in failure.reason
 
 
@@ -135,7 +137,7 @@ def test_a_wrong_challenge_is_no_refusal_of_a_token(
     failure = read()
 
     assert failure.kind == "transient"
-    assert failure.reason == f"the vault gave no valid answer: {reason}"
+    assert failure.reason == f"the vault gave no answer that can be used: {reason}"
     assert "identity" not in [request.endpoint for request in fake_key_vault.requests]
 
 
@@ -227,7 +229,7 @@ def test_an_unknown_exception_is_reported_by_its_type(
         ),
     }.items():
         monkeypatch.setattr(vaults.Vault, "_open", lambda _, error=error: _raising(error))
-        assert read().reason == f"the vault gave no valid answer: {reason}"
+        assert read().reason == f"the vault gave no answer that can be used: {reason}"
 
 
 def _raising(error: Exception) -> Any:

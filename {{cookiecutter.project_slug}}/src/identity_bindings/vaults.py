@@ -231,7 +231,7 @@ def _read_secret(client: Any, name: str, version: str | None) -> Reading:
 
 
 def _no_answer(reason: str, repair: str = _TRY_AGAIN) -> Failure:
-    return Failure("transient", f"the vault gave no valid answer: {reason}", repair)
+    return Failure("transient", f"the vault gave no answer that can be used: {reason}", repair)
 
 
 @shared

@@ -13,10 +13,7 @@ from typing import Any
 
 import pytest
 from apps import VALUE
-<<<<<<< HEAD
 from folders import IDENTITY
-=======
->>>>>>> 03149b1 (Vaults: a wrong challenge and an answer that cannot be read are named as what they are, not as a refused token or a failed connection)
 from support.fake_key_vault import TENANT, FakeKeyVault
 
 LONGEST = 6 * 3600.0

@@ -34,7 +34,6 @@ _NAMES = "name threadName taskName processName pathname filename module funcName
 _TEXTS = _STANDARD.intersection(_NAMES.split())  # taskName: from Python 3.12 on
 _texts_of = attrgetter(*(_TEXTS - {"filename", "module"}))  # which are in the pathname
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-_NAME = logger.name
 _FOLDER = os.path.dirname((lambda: None).__code__.co_filename)
 _lock = held_at_fork(Lock())
 _values: dict[Hashable, dict[str, set[bytes]]] = {}  # owner → value → forms
@@ -116,7 +115,7 @@ def _original(method: Any) -> Any:
 
 def _masked_handle(original: Callable[[logging.Logger, logging.LogRecord], None]) -> Any:
     def handle(self: logging.Logger, record: logging.LogRecord) -> None:
-        if record.name != _NAME or os.path.dirname(record.pathname) != _FOLDER:
+        if record.name != logger.name or os.path.dirname(record.pathname) != _FOLDER:
             _mask_message(record)
             _mask_rest(record)
             return original(self, record)

@@ -65,7 +65,6 @@ OPTIONAL: dict[str, Callable[["Facts"], object]] = {
     "infra/modules/existing-network.bicep": lambda facts: facts.private,
     "infra/modules/network.bicep": lambda facts: facts.private,
     "infra/modules/private-endpoint.bicep": lambda facts: facts.private,
-    "infra/modules/vault.bicep": lambda facts: facts.new_vault,
     "scripts/vault_firewall.py": lambda facts: facts.private and facts.new_vault,
     # ci
     ".github/": lambda facts: facts.ci == "github",

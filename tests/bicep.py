@@ -123,6 +123,6 @@ def with_parameters(infra: Path, **parameters: str) -> str:
 
 def alert_words() -> str:
     """Read which words the alert in infra/ looks for in the app's log."""
-    text = (INFRA / "modules" / "monitoring.bicep").read_text("utf-8")
+    text = (INFRA / "main.bicep").read_text("utf-8")
     (words,) = re.findall(r"""'traces \| where message has "([^"]+)"'""", text)
     return str(words)

@@ -350,8 +350,8 @@ def test_what_is_set_in_bicep_as_documented(
 ) -> None:
     project = app(**answers)
     readme, infra = project / "README.md", project / "infra"
-    settings = infra / "modules/settings.bicep"
-    begin = r"(name: 'appsettings'\n(?:  dependsOn.*\n)?  properties: \{\n)"
+    settings = infra / "main.bicep"
+    begin = r"(name: 'appsettings'\n(?:  //.*\n)?(?:  dependsOn: \[\n(?:    .*\n)*  \]\n)?  properties: \{\n)"
     (found,) = re.findall(begin, settings.read_text("utf-8"))
     change(settings, found, found + following(readme, "### Add an app setting", "bicep"))
     parameters = infra / "main.bicepparam"
@@ -375,12 +375,16 @@ def use_another_identity(project: Path) -> None:
     assigned, access, *_ = blocks(project / "README.md", "bicep", after="### Use another identity")
     for name, value in {"/ID/": f"/{SUBSCRIPTION}/", "GROUP": "rg-ids", "NAME": "id-other"}.items():
         assigned, access = assigned.replace(name, value), access.replace(name, value)
-    modules = project / "infra/modules"
-    change(modules / "app.bicep", "  identity: { type: 'SystemAssigned' }\n", assigned)
+    main = project / "infra/main.bicep"
+    change(main, "  identity: { type: 'SystemAssigned' }\n", assigned)
     right = "'Microsoft.ManagedIdentity/userAssignedIdentities/read'"
-    change(modules / "github-access.bicep", "planActions = [", f"planActions = [\n  {right}")
-    with (project / "infra/main.bicep").open("a", encoding="utf-8") as main:
-        main.write("\n" + access)
+    change(
+        main.with_name("modules") / "github-access.bicep",
+        "planActions = [",
+        f"planActions = [\n  {right}",
+    )
+    with main.open("a", encoding="utf-8") as file:
+        file.write("\n" + access)
     (identity_id,) = re.findall(r"'(/subscriptions/.*)'", assigned)
     other = {"name": "other", "type": "keyVault", "direction": "in", "secretName": "other"}
     other |= {"vaultName": "%KEY_VAULT_NAME%", "identity": "user", "identityId": identity_id}

@@ -35,7 +35,7 @@ from infrastructure import (
     host_storage,
     only,
 )
-from invariants import modules_of, resources_of
+from invariants import modules_of, named_resources, resources_of
 
 DOCS = TEMPLATE / "docs" / "enterprise.md"
 SNAPSHOT = Path(__file__).parent / "snapshots" / "enterprise.json"
@@ -608,25 +608,25 @@ def test_every_grant_waits_for_the_check_of_the_subnets(
     if identity == "system":
         answers = answers | {"identity_id": ""}
     _, template = compiler.compile(bake(**answers) / "infra/main.bicep")
-    modules = modules_of(template)
-    check = modules["existingNetworkCheck"]
+    resources = named_resources(template)
+    check = resources["existingNetworkCheck"]
     (failure,) = check["properties"]["template"]["outputs"].values()
 
     def before(name: str) -> set[str]:
-        earlier = set(modules.get(name, {}).get("dependsOn", []))
+        earlier = set(resources.get(name, {}).get("dependsOn", []))
         return earlier.union(*map(before, earlier))
 
     assert "fail(join(" in failure["value"]
     assert "existing" in str(check["properties"]["template"]["resources"])
     granting = [
         name
-        for name, module in modules.items()
+        for name, module in modules_of(template).items()
         for one in resources_of(module["properties"]["template"])
         if one["type"].endswith(("/roleAssignments", "/sqlRoleAssignments", "/accessPolicies"))
     ]
     assert {"access", "vaultAccess"} <= set(granting)
     assert all("existingNetworkCheck" in before(name) for name in granting)
-    assert {"app", "settings"} <= {n for n in modules if "existingNetworkCheck" in before(n)}
+    assert {"app", "settings"} <= {n for n in resources if "existingNetworkCheck" in before(n)}
 
 
 def test_a_webhook_of_the_host_needs_a_system_key_and_no_token(bake: Bake, compiler: Any) -> None:

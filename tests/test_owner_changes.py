@@ -158,7 +158,7 @@ class Owner:
     def setting(self, name: str, value: str) -> None:
         """Define an app setting in infra/."""
         before = "    KEY_VAULT_DNS_SUFFIX:"
-        file = self.infra / "modules/settings.bicep"
+        file = self.infra / "main.bicep"
         self.edit(file, before, f"    {name}: {value}\n{before}")
 
     def parameter(self, line: str) -> None:
@@ -423,7 +423,7 @@ def unused_vault_and_connection(owner: Owner) -> None:
 
 def unused_identity_and_queue(owner: Owner) -> None:
     identity = f"type: 'SystemAssigned, UserAssigned', userAssignedIdentities: {{ '{OTHER_IDENTITY}': {{}} }}"
-    owner.edit(owner.infra / "modules/app.bicep", "type: 'SystemAssigned'", identity)
+    owner.edit(owner.infra / "main.bicep", "type: 'SystemAssigned'", identity)
     owner.add("on_order", QUEUE)
 
 

@@ -284,4 +284,4 @@ def test_the_python_version_is_the_same_everywhere(bake: Bake) -> None:
     project = bake(python_version="3.11")
 
     assert "-3.11-bookworm" in (project / ".devcontainer/devcontainer.json").read_text("utf-8")
-    assert "'3.11'" in (project / "infra/modules/app.bicep").read_text("utf-8")
+    assert "'3.11'" in (project / "infra/main.bicep").read_text("utf-8")

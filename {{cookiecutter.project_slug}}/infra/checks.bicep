@@ -33,50 +33,48 @@ func isId(path string[], type string) bool =>
 // The parts of an id that are not names. At 6 is the namespace of the type.
 func withoutNames(path string[]) string => join(filter(path, (part, index) => index == 6 || index % 2 == 1), '/')
 
-func texts(numbers int[]) string[] => map(numbers, number => string(number))
-
-func isNetwork(parts string[], octets string[], prefixes string[]) bool =>
-  length(octets) == 4 && empty(filter(octets, octet => !contains(texts(range(0, 256)), octet))) && contains(
-      prefixes,
-      parts[?1] ?? ''
-    )
-    ? parseCidr(join(parts, '/')).network == parts[0]
+func isNetwork(address string, octets string[], prefix string, from int, to int) bool =>
+  length(octets) == 4 && empty(filter(octets, octet => !isNumber(octet, 0, 255))) && isNumber(prefix, from, to)
+    ? parseCidr('${address}/${prefix}').network == address
     : false
+
+func isNumber(text string, from int, to int) bool =>
+  contains(map(range(from, to - from + 1), number => string(number)), text)
+
+func problem(parameter string, value string, expected string) string => '${parameter}: \'${value}\': ${expected}'
 
 // What is wrong with a parameter, or nothing.
 
 @export()
-func that(parameter string, value string, isRight bool, expected string) string =>
-  isRight ? '' : '${parameter}: \'${value}\': ${expected}'
-
-@export()
 func name(parameter string, value string) string =>
-  that(parameter, value, isName(value), 'letters, digits and hyphens are expected')
+  isName(value) ? '' : problem(parameter, value, 'letters, digits and hyphens are expected')
 
 @export()
 func strictName(parameter string, value string) string =>
   isName(value) && !contains(value, '--') && !contains('0123456789', first(value))
     ? ''
-    : that(parameter, value, false, 'a letter is expected first, then letters, digits and single hyphens')
+    : problem(parameter, value, 'a letter is expected first, then letters, digits and single hyphens')
 
 @export()
 func storageName(parameter string, value string) string =>
   madeOf(value, 'abcdefghijklmnopqrstuvwxyz0123456789')
     ? ''
-    : that(parameter, value, false, 'lower-case letters and digits are expected')
+    : problem(parameter, value, 'lower-case letters and digits are expected')
 
 @export()
-func guid(parameter string, value string) string => that(parameter, value, isGuid(value), 'a GUID is expected')
+func guid(parameter string, value string) string => isGuid(value) ? '' : problem(parameter, value, 'a GUID is expected')
 
 @export()
 func id(parameter string, value string, type string) string =>
-  that(parameter, value, empty(value) || isId(split(value, '/'), type), '/subscriptions/…/${type}/… is expected')
+  empty(value) || isId(split(value, '/'), type)
+    ? ''
+    : problem(parameter, value, '/subscriptions/…/${type}/… is expected')
 
 @export()
 func network(parameter string, value string, from int, to int) string =>
-  isNetwork(split(value, '/'), split(split(value, '/')[0], '.'), texts(range(from, to - from + 1)))
+  isNetwork(split(value, '/')[0], split(split(value, '/')[0], '.'), split(value, '/')[?1] ?? '', from, to)
     ? ''
-    : that(parameter, value, false, 'a network from /${from} to /${to} is expected, such as 10.0.0.0/24')
+    : problem(parameter, value, 'a network from /${from} to /${to} is expected, such as 10.0.0.0/24')
 
 @export()
 @description('https://learn.microsoft.com/azure/azure-functions/flex-consumption-plan#always-ready-instances')
@@ -101,5 +99,5 @@ func vault(one otherVault) string[] => [
 func cosmosName(parameter string, value string) string =>
   isName(value) && !contains(value, '--') && toLower(value) == value
     ? ''
-    : that(parameter, value, false, 'lower-case letters, digits and single hyphens are expected')
+    : problem(parameter, value, 'lower-case letters, digits and single hyphens are expected')
 {%- endif %}

@@ -6,9 +6,6 @@ targetScope = 'subscription'
 @description('Resource group of the app.')
 param appGroup string
 
-@description('Region of the identities.')
-param location string
-
 @description('The repository, with the ids that never change.')
 param repository { owner: string, ownerId: int, name: string, id: int }
 
@@ -42,6 +39,7 @@ param assignElsewhere bool = true
 
 // The subject of a token, as GitHub composes it of claims. The prefix that GitHub names is right, whatever else it says.
 var claims = {
+  context: 'environment:ENVIRONMENT'
   repo: subjectFormat.?sub_claim_prefix ?? 'repo:${repository.owner}/${repository.name}'
   repository: 'repository:${repository.owner}/${repository.name}'
   repository_id: 'repository_id:${repository.id}'
@@ -50,34 +48,27 @@ var claims = {
 }
 var customKeys = subjectFormat.?use_default == false ? subjectFormat.?include_claim_keys ?? [] : []
 var claimKeys = empty(customKeys) ? ['repo', 'context'] : customKeys
-var subjects = map(
-  ['plan', 'production'],
-  environment =>
-    join(
-      map(
-        claimKeys,
-        key =>
-          key == 'context'
-            ? 'environment:${environment}'
-            : claims[?key] ?? fail('The OIDC subject of this repository has the claim ${key}, which is not the same in each run: take it out of include_claim_keys.')
-      ),
-      ':'
-    )
+var subject = map(
+  claimKeys,
+  key =>
+    claims[?key] ?? fail('The OIDC subject of this repository has the claim ${key}, which is not the same in each run: take it out of include_claim_keys.')
 )
+var planSubject = replace(join(subject, ':'), 'environment:ENVIRONMENT', 'environment:plan')
+var deploySubject = replace(join(subject, ':'), 'environment:ENVIRONMENT', 'environment:production')
 
 // A group of their own: whoever may write in the app's group could change whom the identities trust.
 resource identityGroup 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: '${appGroup}-github'
-  location: location
+  location: deployment().location
 }
 
 module identities 'modules/github-identities.bicep' = {
   name: 'github-identities'
   scope: identityGroup
   params: {
-    location: location
-    planSubject: subjects[0]
-    deploySubject: subjects[1]
+    location: deployment().location
+    planSubject: planSubject
+    deploySubject: deploySubject
   }
 }
 
@@ -94,69 +85,40 @@ module access 'modules/github-access.bicep' = {
   }
 }
 
-// What the app uses in other resource groups; an empty name where that is something else.
-var elsewhere = concat(
+// What the app uses in other resource groups.
+var elsewhere = [
   {%- if facts.vault_group %}
-  [
-    {
-      subscription: {{ "'" ~ facts.vault_subscription ~ "'" if facts.vault_subscription else 'subscription().subscriptionId' }}
-      group: '{{ facts.vault_group }}'
-      vault: '{{ facts.vault_name }}'
-      {%- if facts.identity_exists %}
-      identity: ''
-      {%- endif %}
-      actionGroup: ''
-    }
-  ],
+  resourceId({{ "'" ~ facts.vault_subscription ~ "'" if facts.vault_subscription else 'subscription().subscriptionId' }}, '{{ facts.vault_group }}', 'Microsoft.KeyVault/vaults', '{{ facts.vault_name }}')
   {%- endif %}
   {%- if facts.identity_exists %}
-  [
-    {
-      subscription: split(identityId, '/')[2]
-      group: split(identityId, '/')[4]
-      vault: ''
-      identity: split(identityId, '/')[8]
-      actionGroup: ''
-    }
-  ],
+  identityId
   {%- endif %}
-  map(filter(otherVaults, vault => vault.?resourceGroup != null), vault => {
-    subscription: vault.?subscription ?? subscription().subscriptionId
-    group: vault.?resourceGroup
-    vault: vault.name
-    {%- if facts.identity_exists %}
-    identity: ''
-    {%- endif %}
-    actionGroup: ''
-  }),
-  map(empty(alertActionGroupId) ? [] : [split(alertActionGroupId, '/')], path => {
-    subscription: path[2]
-    group: path[4]
-    vault: ''
-    {%- if facts.identity_exists %}
-    identity: ''
-    {%- endif %}
-    actionGroup: path[8]
-  })
-)
+  ...map(
+    filter(otherVaults, one => one.?resourceGroup != null),
+    one =>
+      resourceId(
+        one.?subscription ?? subscription().subscriptionId,
+        one.?resourceGroup ?? '',
+        'Microsoft.KeyVault/vaults',
+        one.name
+      )
+  )
+  ...(empty(alertActionGroupId) ? [] : [alertActionGroupId])
+]
 
 // One after the other: several may be in the same group, and write the same role definitions.
 @batchSize(1)
 module rolesElsewhere 'modules/github-elsewhere.bicep' = [
-  for (place, index) in elsewhere: if (assignElsewhere) {
+  for (id, index) in elsewhere: if (assignElsewhere) {
     name: 'github-elsewhere-${index}'
-    scope: resourceGroup(place.subscription, place.group)
+    scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
     params: {
       planPrincipalId: identities.outputs.planPrincipalId
       deployPrincipalId: identities.outputs.deployPrincipalId
       {%- if facts.vault_access == 'rbac' %}
       appPrincipalIds: appPrincipalIds
       {%- endif %}
-      vaultName: place.vault
-      {%- if facts.identity_exists %}
-      identityName: place.identity
-      {%- endif %}
-      actionGroupName: place.actionGroup
+      resourceId: id
     }
   }
 ]
@@ -165,8 +127,8 @@ output planClientId string = identities.outputs.planClientId
 output deployClientId string = identities.outputs.deployClientId
 output tenantId string = tenant().tenantId
 output subscriptionId string = subscription().subscriptionId
-output planSubject string = subjects[0]
-output deploySubject string = subjects[1]
+output planSubject string = planSubject
+output deploySubject string = deploySubject
 output notes string[] = [
   ...(contains(claimKeys, 'context')
     ? []
@@ -175,7 +137,7 @@ output notes string[] = [
       ])
   ...map(
     assignElsewhere ? [] : elsewhere,
-    place =>
-      'The owner of ${place.group} must run: az deployment group create --subscription ${place.subscription} --resource-group ${place.group} --name github --template-file infra/modules/github-elsewhere.bicep --parameters planPrincipalId=${identities.outputs.planPrincipalId} deployPrincipalId=${identities.outputs.deployPrincipalId} vaultName=${place.vault}{{ ' identityName=${place.identity}' if facts.identity_exists }} actionGroupName=${place.actionGroup}'
+    id =>
+      'The owner of ${split(id, '/')[4]} must run: az deployment group create --subscription ${split(id, '/')[2]} --resource-group ${split(id, '/')[4]} --name github --template-file infra/modules/github-elsewhere.bicep --parameters planPrincipalId=${identities.outputs.planPrincipalId} deployPrincipalId=${identities.outputs.deployPrincipalId} resourceId=${id}'
   )
 ]

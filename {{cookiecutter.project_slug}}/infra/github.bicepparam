@@ -3,7 +3,6 @@ using './github.bicep'
 
 // scripts/connect-github.sh sets these variables; README.md has the same without the script.
 param appGroup = readEnvironmentVariable('AZURE_RESOURCE_GROUP')
-param location = readEnvironmentVariable('AZURE_LOCATION')
 param repository = json(readEnvironmentVariable('GITHUB_REPOSITORY_IDS'))
 param subjectFormat = json(readEnvironmentVariable('GITHUB_SUBJECT_FORMAT'))
 param appPrincipalIds = json(readEnvironmentVariable('APP_PRINCIPAL_IDS', '[]'))

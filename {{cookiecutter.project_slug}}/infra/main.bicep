@@ -1,10 +1,14 @@
 {%- set facts = cookiecutter | facts -%}
 {%- set other_vaults = not facts.granted or facts.private -%}
-// Everything the app needs, in one resource group. modules/ has one file for each concern; this file connects them.
-// Names and ids are computed here and passed to modules, never read from their outputs, so that what-if knows them.
+// Everything the app needs, in one resource group. modules/ has what needs another scope or a principal id, and what some
+// projects leave out. Names and ids are computed here and passed to modules, never read from their outputs, so that
+// what-if knows them.
 targetScope = 'resourceGroup'
 
 import * as check from 'checks.bicep'
+{%- if facts.new_vault and facts.vault_access == 'rbac' %}
+import { roles } from 'modules/access.bicep'
+{%- endif %}
 {%- if facts.private %}
 import * as given from 'modules/existing-network.bicep'
 {%- endif %}
@@ -175,25 +179,20 @@ var identityGroup = '{{ facts.identity_group }}'
 var identitySubscription = '{{ facts.identity_subscription }}'
 {%- endif %}
 {%- if other_vaults %}
-var vaults = map(
-  [
-    {
-      name: vaultName
-      {%- if facts.vault_group %}
-      resourceGroup: '{{ facts.vault_group }}'
-      {%- endif %}
-      {%- if facts.vault_subscription %}
-      subscription: '{{ facts.vault_subscription }}'
-      {%- endif %}
-    }
-    ...otherVaults
-  ],
-  one => {
-    name: one.name
-    subscription: one.?subscription ?? subscription().subscriptionId
-    group: one.?resourceGroup ?? resourceGroup().name
-  }
-)
+{%- if facts.vault_group %}
+var vault = {
+  name: vaultName
+  resourceGroup: '{{ facts.vault_group }}'
+  {%- if facts.vault_subscription %}
+  subscription: '{{ facts.vault_subscription }}'
+  {%- endif %}
+}
+{%- endif %}
+var vaults = map([{{ 'vault' if facts.vault_group else '{ name: vaultName }' }}, ...otherVaults], one => {
+  name: one.name
+  subscription: one.?subscription ?? subscription().subscriptionId
+  group: one.?resourceGroup ?? resourceGroup().name
+})
 var vaultNames = map(vaults, one => toLower(one.name))
 {%- endif %}
 {%- if facts.private %}
@@ -271,12 +270,12 @@ var problems = filter(
 var allTags = empty(problems)
   ? union(tags, { 'azd-env-name': environmentName, project: project })
   : fail(join(problems, '; '))
-var insightsName = '${prefix}appi-${project}'
-var packageContainerName = 'app-package'
-var workspaceName = '${prefix}log-${project}'
-var workspaceId = empty(logWorkspaceId)
-  ? resourceId('Microsoft.OperationalInsights/workspaces', workspaceName)
-  : logWorkspaceId
+var workspaceId = empty(logWorkspaceId) ? workspace.id : logWorkspaceId
+var everything = {
+  workspaceId: workspaceId
+  logs: [{ categoryGroup: 'allLogs', enabled: true }]
+  metrics: [{ category: 'AllMetrics', enabled: true }]
+}
 {%- if facts.identity_by_setting %}
 var identityPath = split(identityId, '/')
 {%- endif %}
@@ -328,19 +327,61 @@ resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' 
 }
 {%- endif %}
 
-module monitoring 'modules/monitoring.bicep' = {
-  name: '${project}-monitoring'
-  params: {
-    project: project
-    insightsName: insightsName
-    workspaceName: empty(logWorkspaceId) ? workspaceName : ''
-    workspaceId: workspaceId
-    retentionDays: logRetentionDays ?? 90
-    dailyCapGB: logDailyCapGB ?? -1
-    location: location
-    tags: allTags
-    alertName: '${prefix}alert-denied-${project}'
-    alertActionGroupId: alertActionGroupId
+// Logs: a workspace, and Application Insights on top of it. Both accept data from identities only.
+resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = if (empty(logWorkspaceId)) {
+  name: '${prefix}log-${project}'
+  location: location
+  tags: allTags
+  properties: {
+    sku: { name: 'PerGB2018' }
+    retentionInDays: logRetentionDays ?? 90
+    features: { disableLocalAuth: true }
+    ...(logDailyCapGB == null ? {} : { workspaceCapping: { dailyQuotaGb: logDailyCapGB } })
+  }
+}
+
+resource insights 'Microsoft.Insights/components@2020-02-02' = {
+  name: '${prefix}appi-${project}'
+  location: location
+  tags: allTags
+  kind: 'web'
+  properties: {
+    Application_Type: 'web'
+    WorkspaceResourceId: workspaceId
+    DisableLocalAuth: true
+  }
+}
+
+// Looks for the line that the app logs when it loses access to a secret.
+// Without an identity, the rule has the permissions of whoever deploys it, at that time.
+// https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-create-log-alert-rule#configure-the-alert-rule-details
+resource denied 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = if (!empty(alertActionGroupId)) {
+  name: '${prefix}alert-denied-${project}'
+  location: location
+  tags: allTags
+  kind: 'LogAlert'
+  properties: {
+    displayName: '${project} lost access to a secret'
+    description: 'The message names the secret, the reason, and after "Repair:" the command to run. The app uses the last value until the time in the message has passed; then the functions that need the secret fail. After the repair, the app reads it again without a restart.'
+    severity: 1
+    scopes: [insights.id]
+    evaluationFrequency: 'PT5M'
+    windowSize: 'PT5M'
+    criteria: {
+      allOf: [
+        {
+          query: 'traces | where message has "The last value is kept for"'
+          timeAggregation: 'Count'
+          operator: 'GreaterThan'
+          threshold: 0
+          // Each message is a separate alert, which contains it.
+          dimensions: [{ name: 'message', operator: 'Include', values: ['*'] }]
+        }
+      ]
+    }
+    // The line is logged once. Its absence later does not mean that the app has access again.
+    autoMitigate: false
+    actions: { actionGroups: [alertActionGroupId] }
   }
 }
 {%- if facts.private %}
@@ -366,47 +407,130 @@ module existingNetworkCheck 'modules/existing-network.bicep' = if (existingNetwo
 }
 {%- endif %}
 
-module app 'modules/app.bicep' = {
-  name: '${project}-app'
-  dependsOn: [
-    monitoring
+// The storage of the Functions host: its locks, the function keys and the app's package. Without shared keys.
+resource account 'Microsoft.Storage/storageAccounts@2026-04-01' = {
+  name: storageAccountName
+  location: location
+  tags: allTags
+  kind: 'StorageV2'
+  sku: { name: zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS' }
+  properties: {
+    allowSharedKeyAccess: false
+    defaultToOAuthAuthentication: true
+    allowBlobPublicAccess: false
+    allowCrossTenantReplication: false
+    minimumTlsVersion: 'TLS1_2'
+    supportsHttpsTrafficOnly: true
     {%- if facts.private %}
-    network
-    existingNetworkCheck
+    publicNetworkAccess: 'Disabled'
+    networkAcls: { defaultAction: 'Deny', bypass: 'None' }
     {%- endif %}
-  ]
-  params: {
-    name: appName
-    planName: '${prefix}plan-${project}'
-    location: location
-    tags: allTags
-    {%- if facts.identity == 'user' %}
-    identityId: identity.id
-    {%- endif %}
-    storageAccountName: storageAccountName
-    packageContainerName: packageContainerName
-    {%- if facts.private %}
-    subnetId: subnets.appSubnetId
-    privateInbound: privateInbound
-    {%- endif %}
-    zoneRedundant: zoneRedundant
-    scale: {
-      instanceMemoryMB: instanceMemoryMB
-      maximumInstanceCount: maximumInstanceCount
-      ...(empty(alwaysReady)
-        ? {}
-        : { alwaysReady: map(items(alwaysReady), one => { name: one.key, instanceCount: one.value }) })
-      ...(httpConcurrency == null ? {} : { triggers: { http: { perInstanceConcurrency: httpConcurrency } } })
-    }
-    allowedAddresses: allowedAddresses
-    workspaceId: diagnostics ? workspaceId : ''
   }
+
+  resource blobs 'blobServices' = {
+    name: 'default'
+
+    resource packages 'containers' = {
+      name: 'app-package'
+    }
+  }
+}
+
+resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
+  name: '${prefix}plan-${project}'
+  location: location
+  tags: allTags
+  kind: 'functionapp'
+  sku: { name: 'FC1', tier: 'FlexConsumption' }
+  properties: { reserved: true, ...(zoneRedundant ? { zoneRedundant: true } : {}) }
+}
+
+resource app 'Microsoft.Web/sites@2025-03-01' = {
+  name: appName
+  location: location
+  tags: union(allTags, { 'azd-service-name': 'api' })
+  kind: 'functionapp,linux'
+  {%- if facts.private %}
+  dependsOn: [network, existingNetworkCheck]
+  {%- endif %}
+  {%- if facts.identity == 'system' %}
+  identity: { type: 'SystemAssigned' }
+  {%- else %}
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: { '${identity.id}': {} }
+  }
+  {%- endif %}
+  properties: {
+    serverFarmId: plan.id
+    httpsOnly: true
+    {%- if facts.private %}
+    virtualNetworkSubnetId: subnets.appSubnetId
+    // All outbound traffic, also of the platform for the app's package, goes through the network.
+    outboundVnetRouting: { allTraffic: true }
+    ...(privateInbound ? { publicNetworkAccess: 'Disabled' } : {})
+    {%- endif %}
+    siteConfig: {
+      minTlsVersion: '1.2'
+      scmMinTlsVersion: '1.2'
+      ...(empty(allowedAddresses)
+        ? {}
+        : {
+            ipSecurityRestrictionsDefaultAction: 'Deny'
+            ipSecurityRestrictions: map(allowedAddresses, (address, index) => {
+              ipAddress: address
+              action: 'Allow'
+              priority: 100 + index
+              name: 'allowed-${index}'
+            })
+          })
+    }
+    functionAppConfig: {
+      deployment: {
+        storage: {
+          type: 'blobContainer'
+          value: '${account.properties.primaryEndpoints.blob}${account::blobs::packages.name}'
+          {%- if facts.identity == 'system' %}
+          authentication: { type: 'SystemAssignedIdentity' }
+          {%- else %}
+          authentication: { type: 'UserAssignedIdentity', userAssignedIdentityResourceId: identity.id }
+          {%- endif %}
+        }
+      }
+      runtime: { name: 'python', version: '{{ facts.python_version }}' }
+      scaleAndConcurrency: {
+        instanceMemoryMB: instanceMemoryMB
+        maximumInstanceCount: maximumInstanceCount
+        ...(empty(alwaysReady)
+          ? {}
+          : { alwaysReady: map(items(alwaysReady), one => { name: one.key, instanceCount: one.value }) })
+        ...(httpConcurrency == null ? {} : { triggers: { http: { perInstanceConcurrency: httpConcurrency } } })
+      }
+    }
+  }
+
+  // No passwords for publishing: whoever deploys signs in to Entra ID. Flex Consumption has no FTP.
+  resource scm 'basicPublishingCredentialsPolicies' = {
+    name: 'scm'
+    properties: { allow: false }
+  }
+}
+
+resource logsOfApp 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (diagnostics) {
+  name: 'all'
+  scope: app
+  properties: everything
+}
+
+resource logsOfBlobs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (diagnostics) {
+  name: 'all'
+  scope: account::blobs
+  properties: everything
 }
 {%- if facts.blob_storage %}
 
 module blob 'modules/blob.bicep' = {
   name: '${project}-blob'
-  dependsOn: [monitoring]
   params: {
     name: documentsAccountName
     workspaceId: diagnostics ? workspaceId : ''
@@ -439,32 +563,93 @@ module serviceBus 'modules/service-bus.bicep' = {
 {%- endif %}
 {%- if facts.new_vault %}
 
-module vault 'modules/vault.bicep' = {
-  name: '${project}-vault'
-  dependsOn: [
-    monitoring
-    {%- if facts.private %}
-    existingNetworkCheck
+{% if facts.vault_access == 'access-policy' -%}
+// Created once. A second deployment would remove the access policies that others have added since.
+// The price: a later change here does not reach an existing vault.
+@onlyIfNotExists()
+{% endif -%}
+resource vault 'Microsoft.KeyVault/vaults@2026-02-01' = {
+  name: vaultName
+  location: location
+  tags: allTags
+  {%- if facts.private %}
+  dependsOn: [existingNetworkCheck]
+  {%- endif %}
+  properties: {
+    createMode: recoverVault ? 'recover' : 'default'
+    tenantId: tenant().tenantId
+    sku: { family: 'A', name: 'standard' }
+    {%- if facts.vault_access == 'access-policy' %}
+    enableRbacAuthorization: false
+    accessPolicies: []
+    {%- else %}
+    enableRbacAuthorization: true
     {%- endif %}
-  ]
-  params: {
-    name: vaultName
-    location: location
-    tags: allTags
-    workspaceId: workspaceId
-    diagnostics: diagnostics
-    recover: recoverVault
-    setterObjectId: setterObjectId
+    enableSoftDelete: true
+    softDeleteRetentionInDays: 90
+    enablePurgeProtection: true
+    {%- if facts.private %}
+    publicNetworkAccess: 'Disabled'
+    networkAcls: { defaultAction: 'Deny', bypass: 'None' }
+    {%- endif %}
+  }
+}
+{%- if facts.key %}
+
+// The private key never leaves the vault. An existing key keeps its versions.
+resource key 'Microsoft.KeyVault/vaults/keys@2026-02-01' = {
+  parent: vault
+  name: '{{ facts.key }}'
+  properties: {
+    kty: 'RSA'
+    keySize: 3072
+    keyOps: ['sign', 'verify']
   }
 }
 {%- endif %}
 
-var principalId = {{ 'app.outputs' if facts.identity == 'system' else 'identity.properties' }}.principalId
+resource auditLog 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'audit'
+  scope: vault
+  properties: diagnostics ? everything : { workspaceId: workspaceId, logs: [{ categoryGroup: 'audit', enabled: true }] }
+}
+{%- if facts.vault_access == 'access-policy' %}
+
+resource maySet 'Microsoft.KeyVault/vaults/accessPolicies@2026-02-01' = if (!empty(setterObjectId)) {
+  parent: vault
+  name: 'add'
+  properties: {
+    accessPolicies: [
+      {
+        tenantId: tenant().tenantId
+        objectId: setterObjectId
+        permissions: { secrets: ['set'] }
+      }
+    ]
+  }
+}
+{%- else %}
+
+resource maySet 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(setterObjectId)) {
+  name: guid(vault.id, setterObjectId, roles.keyVaultSecretsOfficer)
+  scope: vault
+  properties: {
+    principalId: setterObjectId
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.keyVaultSecretsOfficer)
+  }
+}
+{%- endif %}
+{%- endif %}
+
+var principalId = {{ 'app.identity' if facts.identity == 'system' else 'identity.properties' }}.principalId
 
 module access 'modules/access.bicep' = {
   name: '${project}-access'
+  {%- if facts.private or facts.blob_storage or facts.cosmos_db or facts.service_bus %}
   dependsOn: [
-    {{ 'monitoring' if facts.identity == 'system' else 'app' }}
+    {%- if facts.private %}
+    existingNetworkCheck
+    {%- endif %}
     {%- if facts.blob_storage %}
     blob
     {%- endif %}
@@ -475,10 +660,11 @@ module access 'modules/access.bicep' = {
     serviceBus
     {%- endif %}
   ]
+  {%- endif %}
   params: {
     principalId: principalId
-    storageAccountName: storageAccountName
-    insightsName: insightsName
+    storageAccountName: account.name
+    insightsName: insights.name
     queuesAndTables: storageQueuesAndTables
     {%- if facts.blob_storage %}
     documentsAccountName: documentsAccountName
@@ -493,27 +679,16 @@ module access 'modules/access.bicep' = {
 }
 {%- if not facts.granted %}
 
-// In the group of a vault there may be deployments of other apps.
-var ofThisApp = '${project}-${uniqueString(resourceGroup().id)}'
-
-module vaultMode 'modules/vault-mode.bicep' = [
+module vaultAccess 'modules/vault-access.bicep' = [
   for (one, index) in vaults: {
-    name: 'vault-mode-${index}-${ofThisApp}'
+    // In the group of a vault there may be deployments of other apps.
+    name: 'vault-${index}-${project}-${uniqueString(resourceGroup().id)}'
     scope: resourceGroup(one.subscription, one.group)
     {%- if facts.new_vault %}
     dependsOn: [vault]
     {%- elif facts.private %}
     dependsOn: [existingNetworkCheck]
     {%- endif %}
-    params: { vaultName: one.name }
-  }
-]
-
-module vaultAccess 'modules/vault-access.bicep' = [
-  for (one, index) in vaults: {
-    name: 'vault-access-${index}-${ofThisApp}'
-    scope: resourceGroup(one.subscription, one.group)
-    dependsOn: [vaultMode]
     params: { principalId: principalId, vaultName: one.name }
   }
 ]
@@ -539,7 +714,7 @@ module privateEndpoints 'modules/private-endpoint.bicep' = {
       [
         {
           name: '${prefix}pe-host-${project}'
-          resourceId: resourceId('Microsoft.Storage/storageAccounts', storageAccountName)
+          resourceId: account.id
           group: 'blob'
         }
         {%- if facts.blob_storage %}
@@ -559,7 +734,7 @@ module privateEndpoints 'modules/private-endpoint.bicep' = {
       ],
       map(storageQueuesAndTables ? ['queue', 'table'] : [], group => {
         name: '${prefix}pe-${group}-${project}'
-        resourceId: resourceId('Microsoft.Storage/storageAccounts', storageAccountName)
+        resourceId: account.id
         group: group
       }),
       map(vaults, (one, index) => {
@@ -569,7 +744,7 @@ module privateEndpoints 'modules/private-endpoint.bicep' = {
       }),
       map(privateInbound ? ['sites'] : [], group => {
         name: '${prefix}pe-app-${project}'
-        resourceId: resourceId('Microsoft.Web/sites', appName)
+        resourceId: app.id
         group: group
       })
     )
@@ -577,11 +752,62 @@ module privateEndpoints 'modules/private-endpoint.bicep' = {
 }
 {%- endif %}
 
-module settings 'modules/settings.bicep' = {
-  name: '${project}-settings'
+{%- if facts.blob_storage %}
+
+resource documentsAccount 'Microsoft.Storage/storageAccounts@2026-04-01' existing = {
+  name: documentsAccountName
+}
+{%- endif %}
+{%- if facts.cosmos_db %}
+
+resource cosmosAccount 'Microsoft.DocumentDB/databaseAccounts@2026-03-15' existing = {
+  name: cosmosAccountName
+}
+{%- endif %}
+{%- if facts.service_bus %}
+
+resource namespace 'Microsoft.ServiceBus/namespaces@2026-01-01' existing = {
+  name: serviceBusName
+}
+{%- endif %}
+
+// The app settings, none of which is a secret, and the sign-in of callers.
+// A caller needs a token for the app. Nobody is sent to a login page, and no token is stored.
+resource signIn 'Microsoft.Web/sites/config@2025-03-01' = if (!empty(authClientId)) {
+  parent: app
+  name: 'authsettingsV2'
+  properties: {
+    platform: { enabled: true }
+    globalValidation: {
+      requireAuthentication: true
+      unauthenticatedClientAction: 'Return401'
+      // Event Grid and Durable Functions call these, and have a system key.
+      excludedPaths: ['/runtime/webhooks/*']
+    }
+    httpSettings: { requireHttps: true }
+    login: { tokenStore: { enabled: false } }
+    identityProviders: {
+      azureActiveDirectory: {
+        enabled: true
+        registration: {
+          clientId: authClientId
+          openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+        }
+        validation: {
+          allowedAudiences: empty(authAudiences) ? ['api://${authClientId}'] : authAudiences
+          defaultAuthorizationPolicy: { allowedApplications: authAllowedApplications }
+        }
+      }
+    }
+  }
+}
+
+resource settings 'Microsoft.Web/sites/config@2025-03-01' = {
+  parent: app
+  name: 'appsettings'
   // Writing them restarts the host, which then has its access{{ ' and resolves its private endpoints' if facts.private }}.
   dependsOn: [
-    app
+    signIn
     access
     {%- if not facts.granted %}
     vaultAccess
@@ -590,40 +816,73 @@ module settings 'modules/settings.bicep' = {
     privateEndpoints
     {%- endif %}
   ]
-  params: {
-    appName: appName
-    storageAccountName: storageAccountName
-    insightsName: insightsName
-    cloud: cloud
-    authClientId: authClientId
-    authAudiences: authAudiences
-    authAllowedApplications: authAllowedApplications
-    keepsTraces: !empty(alertActionGroupId)
-    secretRefreshSeconds: secretRefreshSeconds
-    secretGraceSeconds: secretGraceSeconds
-    {%- if facts.vault_setting %}
-    vaultName: vaultName
-    {%- endif %}
+  properties: {
+    AzureWebJobsStorage__accountName: account.name
+    AzureWebJobsStorage__credential: 'managedidentity'
     {%- if facts.identity == 'user' %}
-    identityId: identity.id
+    AzureWebJobsStorage__clientId: identity.properties.clientId
+    {%- endif %}
+    // The host derives its storage's addresses from the account's name in the public cloud only.
+    ...(cloud == 'AzureCloud'
+      ? {}
+      : {
+          AzureWebJobsStorage__blobServiceUri: account.properties.primaryEndpoints.blob
+          AzureWebJobsStorage__queueServiceUri: account.properties.primaryEndpoints.queue
+          AzureWebJobsStorage__tableServiceUri: account.properties.primaryEndpoints.table
+        })
+    // Where to send telemetry. The key in it gives no access: local authentication is off.
+    APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
+    {%- if facts.identity == 'system' %}
+    APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'Authorization=AAD'
+    {%- else %}
+    APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.properties.clientId};Authorization=AAD'
+    {%- endif %}
+    // Overrides host.json: https://learn.microsoft.com/azure/azure-functions/functions-host-json#override-hostjson-values
+    ...(!empty(alertActionGroupId)
+      ? { AzureFunctionsJobHost__logging__applicationInsights__samplingSettings__excludedTypes: 'Request;Trace' }
+      : {})
+    {%- if facts.python_version in ['3.11', '3.12'] %}
+    // On this Python, requests of an app with HTTP streams hang without it.
+    PYTHON_ENABLE_INIT_INDEXING: '1'
+    {%- endif %}
+    SECRET_REFRESH_SECONDS: string(secretRefreshSeconds)
+    SECRET_GRACE_SECONDS: string(secretGraceSeconds)
+    KEY_VAULT_DNS_SUFFIX: substring(environment().suffixes.keyvaultDns, 1)
+    {%- if facts.vault_setting %}
+    {{ facts.vault_setting }}: vaultName
+    {%- endif %}
+    {%- if facts.identity_setting %}
+    {{ facts.identity_setting }}: identity.id
     {%- endif %}
     {%- if facts.blob_storage %}
-    documentsAccountName: documentsAccountName
+    DOCUMENTS__blobServiceUri: documentsAccount.properties.primaryEndpoints.blob
+    {%- if facts.identity == 'user' %}
+    DOCUMENTS__credential: 'managedidentity'
+    DOCUMENTS__clientId: identity.properties.clientId
+    {%- endif %}
     {%- endif %}
     {%- if facts.cosmos_db %}
-    cosmosAccountName: cosmosAccountName
+    ORDERS_DB__accountEndpoint: cosmosAccount.properties.documentEndpoint
+    {%- if facts.identity == 'user' %}
+    ORDERS_DB__credential: 'managedidentity'
+    ORDERS_DB__clientId: identity.properties.clientId
+    {%- endif %}
     {%- endif %}
     {%- if facts.service_bus %}
-    serviceBusName: serviceBusName
+    ORDERS_BUS__fullyQualifiedNamespace: split(split(namespace.properties.serviceBusEndpoint, '/')[2], ':')[0]
+    {%- if facts.identity == 'user' %}
+    ORDERS_BUS__credential: 'managedidentity'
+    ORDERS_BUS__clientId: identity.properties.clientId
+    {%- endif %}
     {%- endif %}
     {%- if facts.api_scope %}
-    apiUrl: apiUrl
+    API_URL: apiUrl
     {%- endif %}
   }
 }
 
 output appName string = appName
-output appUrl string = 'https://${app.outputs.hostName}'
+output appUrl string = 'https://${app.properties.defaultHostName}'
 output identityPrincipalId string = principalId
 output vaultName string = vaultName
 output vaultUri string = 'https://${vaultName}${environment().suffixes.keyvaultDns}/'

@@ -32,6 +32,14 @@ var roles = {
   {%- endif %}
 }
 
+@export()
+@description('A role for a service principal: the id of a built-in role, or of a definition.')
+func assigned(principalId string, role string) resourceInput<'Microsoft.Authorization/roleAssignments@2022-04-01'>.properties => {
+  principalId: principalId
+  principalType: 'ServicePrincipal'
+  roleDefinitionId: contains(role, '/') ? role : subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
+}
+
 param principalId string
 param storageAccountName string
 param insightsName string
@@ -63,25 +71,14 @@ resource usesStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   ]: {
     name: guid(account.id, principalId, role)
     scope: account
-    properties: {
-      principalId: principalId
-      principalType: 'ServicePrincipal'
-      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
-    }
+    properties: assigned(principalId, role)
   }
 ]
 
 resource publishesTelemetry 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(insights.id, principalId, roles.monitoringMetricsPublisher)
   scope: insights
-  properties: {
-    principalId: principalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId(
-      'Microsoft.Authorization/roleDefinitions',
-      roles.monitoringMetricsPublisher
-    )
-  }
+  properties: assigned(principalId, roles.monitoringMetricsPublisher)
 }
 {%- if facts.blob_storage %}
 
@@ -104,25 +101,14 @@ resource documentsAccount 'Microsoft.Storage/storageAccounts@2026-04-01' existin
 resource readsDocuments 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(documentsAccount::blobs::documents.id, principalId, roles.storageBlobDataReader)
   scope: documentsAccount::blobs::documents
-  properties: {
-    principalId: principalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.storageBlobDataReader)
-  }
+  properties: assigned(principalId, roles.storageBlobDataReader)
 }
 
 // Contributor, because the output binding looks for the container before it writes.
 resource writesSummaries 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(documentsAccount::blobs::summaries.id, principalId, roles.storageBlobDataContributor)
   scope: documentsAccount::blobs::summaries
-  properties: {
-    principalId: principalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId(
-      'Microsoft.Authorization/roleDefinitions',
-      roles.storageBlobDataContributor
-    )
-  }
+  properties: assigned(principalId, roles.storageBlobDataContributor)
 }
 {%- endif %}
 {%- if facts.cosmos_db %}
@@ -169,20 +155,12 @@ resource namespace 'Microsoft.ServiceBus/namespaces@2026-01-01' existing = {
 resource receivesOrders 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(namespace::orders.id, principalId, roles.serviceBusDataReceiver)
   scope: namespace::orders
-  properties: {
-    principalId: principalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.serviceBusDataReceiver)
-  }
+  properties: assigned(principalId, roles.serviceBusDataReceiver)
 }
 
 resource sendsShipments 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(namespace::shipments.id, principalId, roles.serviceBusDataSender)
   scope: namespace::shipments
-  properties: {
-    principalId: principalId
-    principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.serviceBusDataSender)
-  }
+  properties: assigned(principalId, roles.serviceBusDataSender)
 }
 {%- endif %}

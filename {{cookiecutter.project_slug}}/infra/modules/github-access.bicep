@@ -1,7 +1,7 @@
 {%- set facts = cookiecutter | facts -%}
 {%- set setter = facts.new_vault and facts.vault_access == 'rbac' -%}
 // What the workflow's identities may do in the app's resource group.
-import { roles } from 'access.bicep'
+import { assigned, roles } from 'access.bicep'
 
 param planPrincipalId string
 param deployPrincipalId string
@@ -70,86 +70,77 @@ resource planRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
 
 resource plans 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(resourceGroup().id, planPrincipalId, planRole.id)
-  properties: assigned(planPrincipalId, planRole.id, 'GitHub: what-if on pull requests')
+  properties: { ...assigned(planPrincipalId, planRole.id), description: 'GitHub: what-if on pull requests' }
 }
 
 var contributor = 'b24988ac-6180-42a0-ab88-20f7382dd24c'
 
 resource deploys 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(resourceGroup().id, deployPrincipalId, contributor)
-  properties: assigned(deployPrincipalId, contributor, 'GitHub: deployment')
+  properties: { ...assigned(deployPrincipalId, contributor), description: 'GitHub: deployment' }
 }
 
 // Role Based Access Control Administrator
 var roleAdministrator = 'f58310d9-a9f6-439a-9e8d-f62e7b41a168'
-{%- if setter %}
-var appRoleIds = map(filter(items(roles), role => role.key != 'keyVaultSecretsOfficer'), role => role.value)
-var clauses = map(['Request', 'Resource'], source => [
-  toApp(source, appRoleIds, appPrincipalIds, [planPrincipalId, deployPrincipalId])
-  ...(empty(setterObjectId) ? [] : [toOne(source, roles.keyVaultSecretsOfficer, setterObjectId)])
-])
-{%- else %}
-var appRoleIds = map(items(roles), role => role.value)
-var clauses = map(
-  ['Request', 'Resource'],
-  source => [toApp(source, appRoleIds, appPrincipalIds, [planPrincipalId, deployPrincipalId])]
-)
-{%- endif %}
 
+{% if setter -%}
+var roleIds = map(filter(items(roles), role => role.key != 'keyVaultSecretsOfficer'), role => role.value)
+{%- else -%}
+var roleIds = map(items(roles), role => role.value)
+{%- endif %}
 resource assignsRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(resourceGroup().id, deployPrincipalId, roleAdministrator)
   properties: {
-    ...assigned(deployPrincipalId, roleAdministrator, 'GitHub: assigns the roles of infra/, and no others')
+    ...assigned(deployPrincipalId, roleAdministrator)
+    description: 'GitHub: assigns the roles of infra/, and no others'
     conditionVersion: '2.0'
-    condition: onlyWhere(clauses[0], clauses[1])
+    {%- if setter %}
+    condition: onlyWhere([
+      toApp(roleIds, appPrincipalIds, [planPrincipalId, deployPrincipalId])
+      ...(empty(setterObjectId) ? [] : [toOne(roles.keyVaultSecretsOfficer, setterObjectId)])
+    ])
+    {%- else %}
+    condition: onlyWhere([toApp(roleIds, appPrincipalIds, [planPrincipalId, deployPrincipalId])])
+    {%- endif %}
   }
-}
-
-@export()
-@description('A role for an identity: the id of a role definition, or the name of a built-in one.')
-func assigned(principalId string, role string, description string) object => {
-  principalId: principalId
-  principalType: 'ServicePrincipal'
-  roleDefinitionId: contains(role, '/') ? role : subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
-  description: description
 }
 
 // The condition under which somebody may assign roles:
 // https://learn.microsoft.com/azure/role-based-access-control/delegate-role-assignments-examples
 
-func has(source string, attribute string, operator string, values string[]) string =>
-  '@${source}[Microsoft.Authorization/roleAssignments:${attribute}] ${operator} {${join(values, ', ')}}'
+func has(attribute string, test string, values string[]) string =>
+  '@SOURCE[Microsoft.Authorization/roleAssignments:${attribute}] ForAny${test} {${join(values, ', ')}}'
 
 @export()
 @description('One of the roles, to the app. Until it is deployed, to any service principal but those of the workflow.')
-func toApp(source string, roleIds string[], appPrincipalIds string[], workflowPrincipalIds string[]) string =>
+func toApp(roleIds string[], appPrincipalIds string[], workflowPrincipalIds string[]) string =>
   join(
     [
-      has(source, 'RoleDefinitionId', 'ForAnyOfAnyValues:GuidEquals', roleIds)
-      has(source, 'PrincipalType', 'ForAnyOfAnyValues:StringEqualsIgnoreCase', ['\'ServicePrincipal\''])
+      has('RoleDefinitionId', 'OfAnyValues:GuidEquals', roleIds)
+      has('PrincipalType', 'OfAnyValues:StringEqualsIgnoreCase', ['\'ServicePrincipal\''])
       empty(appPrincipalIds)
-        ? has(source, 'PrincipalId', 'ForAnyOfAllValues:GuidNotEquals', workflowPrincipalIds)
-        : has(source, 'PrincipalId', 'ForAnyOfAnyValues:GuidEquals', appPrincipalIds)
+        ? has('PrincipalId', 'OfAllValues:GuidNotEquals', workflowPrincipalIds)
+        : has('PrincipalId', 'OfAnyValues:GuidEquals', appPrincipalIds)
     ],
     ' AND '
   )
 {%- if setter %}
 
 @description('One role, to one principal.')
-func toOne(source string, roleId string, principalId string) string =>
+func toOne(roleId string, principalId string) string =>
   join(
     [
-      has(source, 'RoleDefinitionId', 'ForAnyOfAnyValues:GuidEquals', [roleId])
-      has(source, 'PrincipalId', 'ForAnyOfAnyValues:GuidEquals', [principalId])
+      has('RoleDefinitionId', 'OfAnyValues:GuidEquals', [roleId])
+      has('PrincipalId', 'OfAnyValues:GuidEquals', [principalId])
     ],
     ' AND '
   )
 {%- endif %}
 
-func only(action string, clauses string[]) string =>
-  '((!(ActionMatches{\'Microsoft.Authorization/roleAssignments/${action}\'})) OR ((${join(clauses, ') OR (')})))'
-
 @export()
 @description('Role assignments are created and deleted only where one of the clauses holds.')
-func onlyWhere(ofRequest string[], ofResource string[]) string =>
-  '${only('write', ofRequest)} AND ${only('delete', ofResource)}'
+func onlyWhere(clauses string[]) string =>
+  '${only('write', 'Request', clauses)} AND ${only('delete', 'Resource', clauses)}'
+
+func only(action string, source string, clauses string[]) string =>
+  '((!(ActionMatches{\'Microsoft.Authorization/roleAssignments/${action}\'})) OR ((${replace(join(clauses, ') OR ('), '@SOURCE', '@${source}')})))'

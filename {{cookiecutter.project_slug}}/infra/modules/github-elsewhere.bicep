@@ -1,10 +1,10 @@
 {%- set facts = cookiecutter | facts -%}
-// What the workflow's identities may do in another resource group that the app uses.
+// What the workflow's identities may do with something that the app uses in another resource group.
 {%- if facts.vault_access == 'rbac' %}
-import { roles } from 'access.bicep'
-import { assigned, onlyWhere, toApp } from 'github-access.bicep'
+import { assigned, roles } from 'access.bicep'
+import { onlyWhere, toApp } from 'github-access.bicep'
 {%- else %}
-import { assigned } from 'github-access.bicep'
+import { assigned } from 'access.bicep'
 {%- endif %}
 
 param planPrincipalId string
@@ -13,71 +13,23 @@ param deployPrincipalId string
 param appPrincipalIds string[] = []
 {%- endif %}
 
-@description('Existing vault that the app reads. Empty: none.')
-param vaultName string = ''
+@description('Id of an existing vault{{ ', identity' if facts.identity_exists }} or action group.')
+param resourceId string
+
+var path = split(resourceId, '/')
+var isVault = toLower(path[7]) == 'vaults'
 {%- if facts.identity_exists %}
-
-@description('Existing identity that the app runs as. Empty: none.')
-param identityName string = ''
+var isIdentity = toLower(path[7]) == 'userassignedidentities'
 {%- endif %}
+var isActionGroup = toLower(path[7]) == 'actiongroups'
 
-@description('Existing action group that alerts notify. Empty: none.')
-param actionGroupName string = ''
-
-// Roles in the group of the vault. They change no resource, and read no key and no secret.
-var ofGroup = empty(vaultName)
-  ? []
-  : [
-      {
-        name: 'Plan'
-        principalId: planPrincipalId
-        actions: ['Microsoft.Authorization/roleAssignments/read', 'Microsoft.Resources/deployments/whatIf/action']
-      }
-      {
-        name: 'Deploy'
-        principalId: deployPrincipalId
-        actions: [
-          'Microsoft.Resources/deployments/write'
-          'Microsoft.Resources/deployments/validate/action'
-          'Microsoft.Resources/deployments/operations/read'
-          'Microsoft.Resources/deployments/operationstatuses/read'
-        ]
-      }
-    ]
-
-resource groupRoles 'Microsoft.Authorization/roleDefinitions@2022-04-01' = [
-  for one in ofGroup: {
-    name: guid(resourceGroup().id, '${toLower(one.name)} elsewhere')
-    properties: {
-      roleName: '${one.name} elsewhere ${uniqueString(resourceGroup().id)}'
-      type: 'CustomRole'
-      assignableScopes: [resourceGroup().id]
-      permissions: [
-        {
-          actions: [
-            'Microsoft.KeyVault/vaults/read'
-            'Microsoft.Resources/deployments/read'
-            'Microsoft.Resources/subscriptions/resourceGroups/read'
-            ...one.actions
-          ]
-        }
-      ]
-    }
-  }
-]
-
-resource inGroup 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
-  for (one, index) in ofGroup: {
-    name: guid(resourceGroup().id, one.principalId, groupRoles[index].id)
-    properties: assigned(one.principalId, groupRoles[index].id, 'GitHub: ${toLower(one.name)}')
-  }
-]
-{%- if facts.vault_access != 'granted' or facts.private %}
-
-resource vault 'Microsoft.KeyVault/vaults@2026-02-01' existing = if (!empty(vaultName)) {
-  name: empty(vaultName) ? 'none' : vaultName
+{% if facts.vault_access != 'granted' or facts.private -%}
+resource vault 'Microsoft.KeyVault/vaults@2026-02-01' existing = if (isVault) {
+  name: isVault ? path[8] : 'none'
 }
-{%- endif %}
+
+{% endif -%}
+var group = resourceGroup().id
 {%- if facts.vault_access == 'access-policy' or facts.private %}
 
 // A custom role: Key Vault Contributor could also delete the vault.
@@ -90,22 +42,71 @@ var vaultActions = [
   'Microsoft.KeyVault/vaults/PrivateEndpointConnectionsApproval/action'
   {%- endif %}
 ]
+{%- endif %}
 
-// Other projects may need other actions on a vault of this group.
-resource vaultRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (!empty(vaultName)) {
-  name: guid(resourceGroup().id, 'vault', join(vaultActions, ' '))
-  properties: {
-    roleName: 'Connect to vault ${uniqueString(resourceGroup().id, join(vaultActions, ' '))}'
-    type: 'CustomRole'
-    assignableScopes: [resourceGroup().id]
-    permissions: [{ actions: vaultActions }]
+// Roles for a vault and its group. They change no resource of the group, and read no key and no secret.
+var customRoles = [
+  {
+    id: guid(group, 'plan elsewhere')
+    name: 'Plan elsewhere ${uniqueString(group)}'
+    actions: [
+      'Microsoft.KeyVault/vaults/read'
+      'Microsoft.Resources/deployments/read'
+      'Microsoft.Resources/subscriptions/resourceGroups/read'
+      'Microsoft.Authorization/roleAssignments/read'
+      'Microsoft.Resources/deployments/whatIf/action'
+    ]
   }
-}
+  {
+    id: guid(group, 'deploy elsewhere')
+    name: 'Deploy elsewhere ${uniqueString(group)}'
+    actions: [
+      'Microsoft.KeyVault/vaults/read'
+      'Microsoft.Resources/deployments/read'
+      'Microsoft.Resources/subscriptions/resourceGroups/read'
+      'Microsoft.Resources/deployments/write'
+      'Microsoft.Resources/deployments/validate/action'
+      'Microsoft.Resources/deployments/operations/read'
+      'Microsoft.Resources/deployments/operationstatuses/read'
+    ]
+  }
+  {%- if facts.vault_access == 'access-policy' or facts.private %}
+  // Other projects may need other actions on a vault of this group.
+  {
+    id: guid(group, 'vault', join(vaultActions, ' '))
+    name: 'Connect to vault ${uniqueString(group, join(vaultActions, ' '))}'
+    actions: vaultActions
+  }
+  {%- endif %}
+]
 
-resource changesVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(vaultName)) {
-  name: guid(vault.id, deployPrincipalId, vaultRole.id)
+resource definitions 'Microsoft.Authorization/roleDefinitions@2022-04-01' = [
+  for one in (isVault ? customRoles : []): {
+    name: one.id
+    properties: {
+      roleName: one.name
+      type: 'CustomRole'
+      assignableScopes: [group]
+      permissions: [{ actions: one.actions }]
+    }
+  }
+]
+
+resource inGroup 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (principalId, index) in (isVault ? [planPrincipalId, deployPrincipalId] : []): {
+    name: guid(group, principalId, definitions[index].id)
+    properties: {
+      ...assigned(principalId, definitions[index].id)
+      description: 'GitHub: ${index == 0 ? 'plan' : 'deploy'}'
+    }
+  }
+]
+{%- if facts.vault_access == 'access-policy' or facts.private %}
+
+resource changesVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (isVault) {
+  name: guid(vault.id, deployPrincipalId, definitions[2].id)
   scope: vault
-  properties: assigned(deployPrincipalId, vaultRole.id, 'GitHub: deployment')
+  properties: { ...assigned(deployPrincipalId, definitions[2].id), description: 'GitHub: deployment' }
 }
 {%- endif %}
 {%- if facts.vault_access == 'rbac' %}
@@ -113,57 +114,47 @@ resource changesVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = if 
 // Role Based Access Control Administrator
 var roleAdministrator = 'f58310d9-a9f6-439a-9e8d-f62e7b41a168'
 var vaultRoleIds = [roles.keyVaultSecretsUser{{ ', roles.keyVaultCryptoUser' if facts.key }}]
-var clauses = map(
-  ['Request', 'Resource'],
-  source => [toApp(source, vaultRoleIds, appPrincipalIds, [planPrincipalId, deployPrincipalId])]
-)
 
-resource assignsRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(vaultName)) {
+resource assignsRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (isVault) {
   name: guid(vault.id, deployPrincipalId, roleAdministrator)
   scope: vault
   properties: {
-    ...assigned(
-      deployPrincipalId,
-      roleAdministrator,
-      'GitHub: assigns the app the roles that it needs on the vault, and no others'
-    )
+    ...assigned(deployPrincipalId, roleAdministrator)
+    description: 'GitHub: assigns the app the roles that it needs on the vault, and no others'
     conditionVersion: '2.0'
-    condition: onlyWhere(clauses[0], clauses[1])
+    condition: onlyWhere([toApp(vaultRoleIds, appPrincipalIds, [planPrincipalId, deployPrincipalId])])
   }
-}
-{%- endif %}
-{%- if facts.identity_exists %}
-
-resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = if (!empty(identityName)) {
-  name: empty(identityName) ? 'none' : identityName
-}
-
-var managedIdentityOperator = 'f1a07417-d97a-45cb-824c-7a7467783830'
-
-resource assignsIdentity 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(identityName)) {
-  name: guid(identity.id, deployPrincipalId, managedIdentityOperator)
-  scope: identity
-  properties: assigned(deployPrincipalId, managedIdentityOperator, 'GitHub: deployment')
 }
 {%- endif %}
 
 // An identity or an action group has no keys to read.
 var reader = 'acdd72a7-3385-48ef-bd42-f606fba81ae7'
 {%- if facts.identity_exists %}
+var managedIdentityOperator = 'f1a07417-d97a-45cb-824c-7a7467783830'
 
-resource readsIdentity 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(identityName)) {
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = if (isIdentity) {
+  name: isIdentity ? path[8] : 'none'
+}
+
+resource readsIdentity 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (isIdentity) {
   name: guid(identity.id, planPrincipalId, reader)
   scope: identity
-  properties: assigned(planPrincipalId, reader, 'GitHub: what-if on pull requests')
+  properties: { ...assigned(planPrincipalId, reader), description: 'GitHub: what-if on pull requests' }
+}
+
+resource assignsIdentity 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (isIdentity) {
+  name: guid(identity.id, deployPrincipalId, managedIdentityOperator)
+  scope: identity
+  properties: { ...assigned(deployPrincipalId, managedIdentityOperator), description: 'GitHub: deployment' }
 }
 {%- endif %}
 
-resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' existing = if (!empty(actionGroupName)) {
-  name: empty(actionGroupName) ? 'none' : actionGroupName
+resource actionGroup 'Microsoft.Insights/actionGroups@2023-01-01' existing = if (isActionGroup) {
+  name: isActionGroup ? path[8] : 'none'
 }
 
-resource readsActionGroup 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(actionGroupName)) {
+resource readsActionGroup 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (isActionGroup) {
   name: guid(actionGroup.id, deployPrincipalId, reader)
   scope: actionGroup
-  properties: assigned(deployPrincipalId, reader, 'GitHub: deployment')
+  properties: { ...assigned(deployPrincipalId, reader), description: 'GitHub: deployment' }
 }

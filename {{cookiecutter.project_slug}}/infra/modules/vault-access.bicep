@@ -1,7 +1,7 @@
 {%- set facts = cookiecutter | facts -%}
 // Gives one identity access to the secrets{{ ' and keys' if facts.key }} of one vault, with the least permissions there are.
 {%- if facts.vault_access == 'rbac' %}
-import { roles } from 'access.bicep'
+import { assigned, roles } from 'access.bicep'
 {% endif %}
 param principalId string
 param vaultName string
@@ -9,12 +9,18 @@ param vaultName string
 resource vault 'Microsoft.KeyVault/vaults@2026-02-01' existing = {
   name: vaultName
 }
+
+module mode 'vault-mode.bicep' = {
+  name: '${deployment().name}-mode'
+  params: { vaultName: vaultName }
+}
 {%- if facts.vault_access == 'access-policy' %}
 
 // 'add' merges into the vault's access policies and replaces none.
 resource policy 'Microsoft.KeyVault/vaults/accessPolicies@2026-02-01' = {
   parent: vault
   name: 'add'
+  dependsOn: [mode]
   properties: {
     accessPolicies: [
       {
@@ -37,11 +43,8 @@ resource reads 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for role in [roles.keyVaultSecretsUser{{ ', roles.keyVaultCryptoUser' if facts.key }}]: {
     name: guid(vault.id, principalId, role)
     scope: vault
-    properties: {
-      principalId: principalId
-      principalType: 'ServicePrincipal'
-      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', role)
-    }
+    dependsOn: [mode]
+    properties: assigned(principalId, role)
   }
 ]
 {%- endif %}

@@ -27,7 +27,7 @@ from .errors import Failure, ReadError, Reading, logger
 from .timing import LATE, READ, WAIT, Timing, at_fork, budget, held_at_fork, jitter
 
 ALERT_TEXT = "The last value is kept for"
-"""What the log says of a denial only: the alert in infra/modules/monitoring.bicep searches for it."""
+"""What the log says of a denial only: the alert in infra/main.bicep searches for it."""
 
 _KEPT = "The last value is kept until a read succeeds"
 _COLD_ATTEMPTS = 3

@@ -200,7 +200,7 @@ def test_every_connection_is_by_the_identity_of_the_app(
         needed = {address} | by_user if address and name != HOST else set()
         assert not name or (found and needed <= found), (
             f"{function}: the connection {name!r} of {binding['type']} is not configured: add"
-            f" {name}__{', '.join(sorted(needed)) or '…'} to infra/modules/settings.bicep"
+            f" {name}__{', '.join(sorted(needed)) or '…'} to infra/main.bicep"
         )
 
 

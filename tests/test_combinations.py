@@ -153,8 +153,8 @@ def _grant_elsewhere(forecast: Forecast) -> None:
     policy["id"] = policy["id"].replace("/kv-", "/ww-")
 
 
-def _vault(template: Template) -> Any:
-    return template["resources"]["vault"]["properties"]["template"]
+def _module(template: Template, name: str) -> Any:
+    return template["resources"][name]["properties"]["template"]
 
 
 OTHERS_VAULT = Declared("keyVault", "a-secret", "https://another-vault.vault.azure.net", "system")
@@ -189,15 +189,15 @@ BREAKAGES: dict[str, tuple[Callable[[App, Forecast, Template], Any], set[str]]] 
     "a grant elsewhere": (lambda a, f, t: _grant_elsewhere(f), {DECLARED}),
     "a password": (lambda a, f, t: t["parameters"].update(x={"type": "securestring"}), {SECRET}),
     "a password in a module": (
-        lambda a, f, t: _vault(t)["parameters"].update(x={"type": "secureObject"}),
+        lambda a, f, t: _module(t, "access")["parameters"].update(x={"type": "secureObject"}),
         {SECRET},
     ),
     "a vault written again": (
-        lambda a, f, t: _vault(t)["resources"]["vault"].pop("@options"),
+        lambda a, f, t: t["resources"]["vault"].pop("@options"),
         {"what_others_write_is_written_once"},
     ),
     "a grant in any mode": (
-        lambda a, f, t: t["resources"]["vaultAccess"]["dependsOn"].remove("vaultMode"),
+        lambda a, f, t: _module(t, "vaultAccess")["resources"]["policy"]["dependsOn"].remove("mode"),
         {"a_vault_in_the_other_mode_stops_the_deployment"},
     ),
     "a name at run time": (

@@ -549,14 +549,16 @@ def a_vault_in_the_other_mode_stops_the_deployment(
         if "vaultAccess" in modules:
             yield "a vault that is not granted is looked at"
         return
-    modules = modules["vaultAccess"]["properties"]["template"]["resources"]
+    inside = list(named_resources(modules["vaultAccess"]["properties"]["template"]).values())
+    (check,) = (one for one in inside if "template" in one.get("properties", ()))
+    (grant,) = (one for one in inside if one["type"] == (ROLE if want.by_role else POLICY))
     sentence = "render the project with vault_access=" + (
         "access-policy" if want.by_role else "rbac"
     )
-    output = modules["mode"]["properties"]["template"]["outputs"]["mode"]["value"]
+    output = check["properties"]["template"]["outputs"]["mode"]["value"]
     if "'enableRbacAuthorization'), true()" not in output or sentence not in output:
         yield f"the check of the mode is {output}"
-    if "mode" not in modules["reads" if want.by_role else "policy"]["dependsOn"]:
+    if "mode" not in str(grant["dependsOn"]):
         yield "the grant does not depend on the check of the mode"
 
 

@@ -197,7 +197,7 @@ BREAKAGES: dict[str, tuple[Callable[[App, Forecast, Template], Any], set[str]]] 
         {"what_others_write_is_written_once"},
     ),
     "a grant in any mode": (
-        lambda a, f, t: _module(t, "vaultAccess")["resources"]["policy"]["dependsOn"].remove("mode"),
+        lambda a, f, t: _module(t, "vaultAccess")["resources"][0]["dependsOn"].clear(),
         {"a_vault_in_the_other_mode_stops_the_deployment"},
     ),
     "a name at run time": (

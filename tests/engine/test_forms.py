@@ -90,6 +90,10 @@ FORMS: dict[str, Encode] = {
     ),
     "repr of JSON": lambda text: repr(json.dumps(text))[2:-2],
     "JSON of a repr": lambda text: _json(repr(text)[1:-1]),
+    # What a Durable orchestrator makes of the text of an exception.
+    "JSON of a repr of JSON": lambda text: _json(repr(json.dumps(text))[2:-2]),
+    "JSON of JSON in JSON": lambda text: _json(json.dumps(json.dumps(text))[3:-3]),
+    "JSON of HTML": lambda text: _json(html.escape(text)),
     "percent-encoded": lambda text: urllib.parse.quote(text, safe=""),
     "percent-encoded in lower case": _lower,
     "percent-encoded twice": lambda text: _uri_component(urllib.parse.quote(text, safe="")),

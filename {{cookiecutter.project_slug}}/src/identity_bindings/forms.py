@@ -42,6 +42,8 @@ def forms_of(value: str) -> set[str]:
         for inner in {part, *(encode(part) for encode in _ESCAPES[:3])}:
             forms.update(_encoded(inner))
     forms.update(form for part in parts[_MOST_PARTS:] for form in (part, *_escaped(part)))
+    # Of any text a JSON formatter, or Durable Functions, makes JSON once more.
+    forms |= {encode(form) for form in forms for encode in (_json, _json_unicode)}
     return {form for form in forms if len(form.strip()) >= SHORTEST}
 
 

@@ -182,22 +182,24 @@ def before_indexing(
     `refuse` receives every function that cannot be built, and why: the worker is not given it.
     Libraries wrap ``get_functions``, maybe before this package can: what it calls is replaced.
     """
-    unbuilt: list[Function] = []
+    failed: dict[Function, Exception] = {}
 
     def building(original: Any) -> Any:
         def build(builder: FunctionBuilder, *args: Any, **kwargs: Any) -> Function:
+            failed.pop(builder._function, None)
             try:
                 original(builder, *args, **kwargs).get_raw_bindings()
             except Exception as error:  # whatever it is, the others must be indexed
-                unbuilt.append(builder._function)
-                refuse(builder._function, error)
+                failed[builder._function] = error
             return builder._function
 
         return build
 
     def validating(original: Any) -> Any:
         def validate_function_names(app: FunctionRegister, functions: list[Function]) -> None:
-            functions[:] = judge([one for one in functions if one not in unbuilt])
+            for one in [one for one in functions if one in failed]:
+                refuse(one, failed[one])
+            functions[:] = judge([one for one in functions if one not in failed])
             original(app, functions)
 
         return validate_function_names

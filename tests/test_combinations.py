@@ -107,25 +107,6 @@ def test_the_sets_hold_every_combination(
     assert len(set(map(str, rows))) == len(rows)
 
 
-@pytest.mark.parametrize(
-    ("pair", "goes"),
-    [
-        ({"identity": "system", "identity_id": choices.LITERAL_ID}, False),
-        ({"identity": "user", "identity_id": choices.LITERAL_ID}, True),
-        ({"identity": "user", "identity_id": ""}, True),
-        ({"vault_source": "new", "vault_resource_group": "rg-vaults"}, False),
-        ({"vault_source": "existing", "vault_resource_group": "rg-vaults"}, True),
-        ({"vault_source": "existing", "vault": "%KEY_VAULT_NAME%"}, False),
-        ({"network": "private", "service-bus": "service-bus"}, False),
-        ({"network": "private", "blob-storage": "blob-storage"}, True),
-        ({"blob-storage": "blob-storage"}, True),
-        ({}, True),
-    ],
-)
-def test_what_goes_together_is_what_the_template_says(pair: dict[str, str], goes: bool) -> None:
-    assert allowed(pair) == goes
-
-
 # What the invariants of an app and of a template notice.
 # Those of a forecast are in test_invariants.py.
 

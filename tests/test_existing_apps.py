@@ -2,17 +2,17 @@
 
 import json
 import os
-import re
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from baking import TEMPLATE, run
+from baking import TEMPLATE, change, run
+from pages import blocks
 
 pytestmark = pytest.mark.usefixtures("own_home")
 
-PAGE = (TEMPLATE / "docs/existing-apps.md").read_text("utf-8")
+PAGE = TEMPLATE / "docs/existing-apps.md"
 APPS = Path(__file__).parent / "existing_apps"
 SUPPORT = [
     TEMPLATE / "{{cookiecutter.project_slug}}/tests",
@@ -23,8 +23,7 @@ SUPPORT = [
 
 def block(heading: str, language: str, number: int = 0) -> str:
     """A code block of the page: the first of its language below a heading, or a later one."""
-    section = PAGE.split(f"\n{heading}\n", 1)[1]
-    return str(re.findall(rf"^```{language}\n(.*?)^```", section, re.M | re.S)[number])
+    return blocks(PAGE, language, after=heading)[number]
 
 
 class Owner:
@@ -42,12 +41,6 @@ class Owner:
         script = script.replace("python -m pip install", "true")
         return run(["bash", "-euc", script], self.app)
 
-    def edit(self, name: str, old: str, new: str) -> None:
-        file = self.app / name
-        text = file.read_text("utf-8")
-        assert text.count(old) == 1, f"{name}: {old}"
-        file.write_text(text.replace(old, new), "utf-8")
-
     def copy_the_package(self) -> None:
         self.run(block("## 1. Copy the package", "sh"))
         with (self.app / "requirements.txt").open("a", encoding="utf-8") as requirements:
@@ -62,17 +55,17 @@ class Owner:
         file.write_text(json.dumps(declaration, indent=2), "utf-8")
         handler = "functions/HttpExample/__init__.py"
         old = "def main(req: func.HttpRequest) -> func.HttpResponse:\n"
-        self.edit(handler, old, block(heading, "python"))
-        self.edit(handler, 'os.environ["API_KEY"]', "api_key")
+        change(self.app / handler, old, block(heading, "python"))
+        change(self.app / handler, 'os.environ["API_KEY"]', "api_key")
 
     def declare_with_a_decorator(self) -> None:
         heading = "### With a decorator (the v2 model)"
-        self.edit("function_app.py", "import azure.functions as func\n",
+        change(self.app / "function_app.py", "import azure.functions as func\n",
                   "import azure.functions as func\n" + block(heading, "python"))  # fmt: skip
         old = "def http_example(req: func.HttpRequest) -> func.HttpResponse:\n"
         new = block(heading, "python", 1).replace("VAULT", "my-kv")
-        self.edit("function_app.py", old, new)
-        self.edit("function_app.py", 'os.environ["API_KEY"]', "api_key")
+        change(self.app / "function_app.py", old, new)
+        change(self.app / "function_app.py", 'os.environ["API_KEY"]', "api_key")
 
 
 @pytest.fixture(params=["v1", "v2"])

@@ -4,18 +4,16 @@ What the owner changed stays.
 """
 
 import json
-import re
 import shutil
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from baking import TEMPLATE, Bake, copy_template, run
+from baking import PROJECT, TEMPLATE, Bake, change, copy_template, run
+from pages import blocks
 
 pytestmark = pytest.mark.usefixtures("own_home")
 
-PROJECT = "{{cookiecutter.project_slug}}"
 # What the second version does otherwise: in a file, this text for that one.
 NEXT: list[tuple[str, str, str]] = [
     # A prompt more, whose answer is seen in the README.
@@ -42,12 +40,6 @@ def save(repository: Path, message: str, *options: str) -> None:
     run(["git", "commit", "--quiet", "--allow-empty", "--message", message], repository)
 
 
-def change(file: Path, old: str, new: str) -> None:
-    text = file.read_text("utf-8")
-    assert old in text, f"{file}: {old!r}"
-    file.write_text(text.replace(old, new, 1), "utf-8")
-
-
 def cruft(project: Path, *words: str, status: int = 0) -> str:
     return run(["cruft", *words], project, status)
 
@@ -70,11 +62,8 @@ def template(own_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def documented(begin: str, template: Path) -> list[str]:
     """The one block of docs/updating.md that begins so, as a command for this template."""
-    page = (TEMPLATE / "docs/updating.md").read_text("utf-8")
-    blocks = [
-        textwrap.dedent(one) for one in re.findall(r"^ *```sh\n(.*?)^ *```", page, re.M | re.S)
-    ]
-    (block,) = {one for one in blocks if one.startswith(begin)}
+    page = TEMPLATE / "docs/updating.md"
+    (block,) = {one for one in blocks(page, "sh") if one.startswith(begin)}
     block = block.replace("https://github.com/OWNER/REPOSITORY", str(template))
     block = block.replace("gh:OWNER/REPOSITORY", f"git+{template.as_uri()}")
     return ["bash", "-euc", block.replace("COMMIT", "v1").replace("make test", "true")]
@@ -164,16 +153,8 @@ def test_where_both_changed_the_same_line_both_are_shown(project: Path) -> None:
 @pytest.mark.parametrize(
     ("answers", "refusal", "good"),
     [
-        (
-            {"secrets": "a,b,c"},
-            "secrets: 'a,b,c' names 3 secrets; accepted: at most 2",
-            {"secrets": "a,b"},
-        ),
-        (
-            {"python_version": "3.11"},
-            "3.11 provided for choice variable python_version",
-            {"python_version": "3.12"},
-        ),
+        ({"secrets": "a,b,c"}, "secrets: 'a,b,c' names 3 secrets;", {"secrets": "a,b"}),
+        ({"python_version": "3.11"}, "3.11 provided for choice", {"python_version": "3.12"}),
     ],
 )
 def test_an_answer_that_is_refused_now(
@@ -189,8 +170,6 @@ def test_an_answer_that_is_refused_now(
     update = documented("cruft update -y --variables-to-update", template)
     update[2] = update[2].replace('{"secrets": "api-key,db-password"}', json.dumps(good))
     run(update, project)
-
-    assert (project / ADDED).exists()
     cruft(project, "check")
 
 
@@ -293,13 +272,6 @@ def old_project(history: Path, tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-def files_in_git(project: Path) -> dict[str, str]:
-    """The files that git has or would add, with their texts."""
-    listed = run(["git", "ls-files", "-z", "-c", "-o", "--exclude-standard"], project)
-    names = [name for name in listed.split("\0") if name and (project / name).is_file()]
-    return {name: (project / name).read_text("utf-8") for name in names if name != ".cruft.json"}
-
-
 @pytest.mark.parametrize(
     "answers",
     [
@@ -314,12 +286,11 @@ def test_an_untouched_old_project_becomes_what_the_template_renders_now(
 
     cruft(project, "update", "-y")
 
-    fresh = shutil.copytree(bake(**answers), project.parent / "fresh")
-    run(["git", "init", "--quiet"], fresh)
-    updated, rendered = files_in_git(project), files_in_git(fresh)
-    assert sorted(updated) == sorted(rendered)
-    assert {name for name in rendered if updated[name] != rendered[name]} == set()
-    assert not list(project.rglob("*.rej"))
+    save(project, "updated")
+    run(["git", "rm", "-r", "--quiet", "."], project)
+    shutil.copytree(bake(**answers), project, dirs_exist_ok=True)
+    run(["git", "add", "--all"], project)
+    assert run(["git", "status", "--porcelain"], project).split() == ["D", ".cruft.json"]
 
 
 def test_what_the_owner_of_an_old_project_edited_and_added_stays(
@@ -330,13 +301,11 @@ def test_what_the_owner_of_an_old_project_edited_and_added_stays(
         with (project / name).open("a", encoding="utf-8") as file:
             file.write(text)
     shutil.copytree(project / "functions/read_secret", project / "functions/mine")
-    (project / "shared.py").write_text("RATE = 7\n", "utf-8")
     (project / "secrets.local.json").write_text("{}", "utf-8")
     save(project, "edited")
 
     cruft(project, "update", "-y")
     run(["git", "mv", "functions/mine", "src/functions/mine"], project)
-    run(["git", "mv", "shared.py", "src/shared.py"], project)
     if (project / HANDLER).exists():  # the template has changed it too much to merge
         run(["git", "mv", "--force", HANDLER, f"src/{HANDLER}"], project)
 
@@ -344,7 +313,6 @@ def test_what_the_owner_of_an_old_project_edited_and_added_stays(
     # The owner's list of requirements is kept: its packages now belong into pyproject.toml.
     assert "holidays==0.60" in (project / "requirements.txt").read_text("utf-8")
     assert (project / "src/functions/mine/function.json").is_file()
-    assert (project / "src/shared.py").read_text("utf-8") == "RATE = 7\n"
     for moved in ("functions", "function_app.py", "host.json", "identity_bindings"):
         left = project / moved
         assert not left.is_file() and not [one for one in left.rglob("*") if one.is_file()]

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from . import log_line, outage, processes, warm
+from . import log_line, outage, starts, warm
 from .page import Section, page
 
 TEXT = (
@@ -30,8 +30,7 @@ def main(project: Path, target: Path) -> None:
         measurements: tuple[Callable[[], Section], ...] = (
             lambda: warm.measure(scratch),
             log_line.measure,
-            lambda: processes.measure_starts(project, scratch),
-            lambda: processes.measure_callers(project, scratch),
+            lambda: starts.measure(project, scratch),
             lambda: outage.measure(scratch),
         )
         for measure in measurements:

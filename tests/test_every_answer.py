@@ -314,7 +314,7 @@ def test_what_is_surely_wrong_is_refused(prompt: str) -> None:
     """Each payload for each prompt, alone and within a right answer; more than can be rendered."""
     assert problems(RIGHT) == []
     right = RIGHT[prompt]
-    tried = {right.replace(one, alike) for one, alike in LOOK_ALIKES.items()}
+    tried = {right.replace(*alike, count) for alike in LOOK_ALIKES.items() for count in (1, -1)}
     for payload in itertools.chain(*PAYLOADS.values()):
         tried.add(payload)
         tried |= {right[:at] + payload + right[at:] for at in (0, 1, len(right) // 2, len(right))}

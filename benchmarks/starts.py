@@ -1,4 +1,4 @@
-"""What is measured in processes of its own: a thousand cold callers, and starts."""
+"""Starts of an app, measured from the start of its process."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from subprocess import PIPE
 
 from faulty_key_vault import FaultyKeyVault
 
 from .page import Section, milliseconds, ratio
 
 CHILD = Path(__file__).with_name("child.py")
-VALUE, LATENCY = "the-value-of-it", 0.020
-CALLER_ROUNDS, STARTS = 3, 15
+LATENCY = 0.020
+STARTS = 15
 HOST_SECONDS = 0.5
 BY_NOBODY = """
 import azure.functions as func
@@ -55,58 +54,6 @@ def read_secret(req: func.HttpRequest) -> func.HttpResponse:
 """
 
 
-def _child(*arguments: object, **settings: str) -> tuple[float, ...]:
-    """Run child.py, and return the numbers that it prints."""
-    environment = {**os.environ, **settings}
-    environment.pop("PYTHONPATH", None)
-    command = [sys.executable, str(CHILD), *map(str, arguments)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stderr)
-    return tuple(map(float, done.stdout.split()))
-
-
-@contextmanager
-def _fake_key_vault() -> Iterator[tuple[FaultyKeyVault, dict[str, str]]]:
-    """A fake Key Vault that answers as late as a real one, and the settings that lead a child to it."""
-    with FaultyKeyVault() as fake_key_vault:
-        fake_key_vault.latency = LATENCY
-        fake_key_vault.vault("contoso").set("my-application-secret", VALUE)
-        port = str(fake_key_vault.vault_port)
-        yield fake_key_vault, {"VAULT_PORT": port, "KEY_VAULT_NAME": "contoso", "VALUE": VALUE}
-
-
-def measure_callers(project: Path, scratch: Path) -> Section:
-    """A thousand callers of one secret that nobody has read yet."""
-    requests: dict[str, list[int]] = {"engine": [], "sdk": []}
-    seconds: dict[str, list[float]] = {"engine": [], "sdk": []}
-    for _ in range(CALLER_ROUNDS):
-        for who in requests:
-            with _fake_key_vault() as (fake_key_vault, settings):
-                seconds[who] += _child("callers", project, who, **settings, SCRATCH=str(scratch))
-                requests[who].append(len(fake_key_vault.requests))
-    best = {who: (min(requests[who]), min(seconds[who])) for who in requests}
-    names = {"engine": "injected by `identity_bindings`", "sdk": "the Azure SDK, one client"}
-    ours = best["engine"]
-    rows = [
-        [
-            names[who],
-            f"{count:,}",
-            ratio(ours[0] / count) if who == "sdk" else "",
-            milliseconds(took),
-            ratio(ours[1] / took) if who == "sdk" else "",
-        ]
-        for who, (count, took) in best.items()
-    ]
-    text = (
-        "1,000 callers of one secret at the same moment, 500 threads and 500 coroutines, in a"
-        f" process that has read nothing yet. The fake Key Vault answers in {LATENCY * 1e3:g} ms, and shares"
-        f" the machine with the callers. The best of {CALLER_ROUNDS} interleaved rounds."
-    )
-    heads = ["The value is read by …", "HTTP requests", "ratio", "until all have it", "ratio"]
-    return Section("A thousand cold callers", text, heads, rows)
-
-
 def _variants(project: Path, scratch: Path) -> dict[str, Path]:
     """The app as rendered; the same with the Azure SDK in its handler; and that without a secret."""
     apps = {"the app": project}
@@ -123,13 +70,18 @@ Moments = dict[str, list[tuple[float, ...]]]
 def _in_turns(apps: dict[str, Path], way: str, pause: float) -> Moments:
     """Start each app again and again: the seconds until it was indexed, and until it answered."""
     seconds: Moments = {name: [] for name in apps}
-    with _fake_key_vault() as (_, settings):
+    with FaultyKeyVault() as fake_key_vault:
+        fake_key_vault.latency = LATENCY  # that of a real one
+        fake_key_vault.vault("contoso").set("my-application-secret", "the-value-of-it")
+        environment = os.environ | {"VAULT_PORT": str(fake_key_vault.vault_port)}
+        environment |= {"KEY_VAULT_NAME": "contoso", "PYTHONPATH": ""}
         for turn in range(STARTS + 1):
             for name, app in apps.items():
+                command = [sys.executable, str(CHILD), str(app), way, str(pause)]
                 began = time.monotonic()
-                moments = _child("start", app, way, pause, **settings)
+                printed = subprocess.run(command, env=environment, stdout=PIPE, check=True).stdout
                 if turn:  # the first one has written the byte code
-                    seconds[name].append(tuple(moment - began for moment in moments))
+                    seconds[name].append(tuple(float(one) - began for one in printed.split()))
     return seconds
 
 
@@ -143,7 +95,7 @@ def _row(what: str, seconds: Moments, which: int) -> list[str]:
     return [what, *map(milliseconds, medians), *map(ratio, ratios)]
 
 
-def measure_starts(project: Path, scratch: Path) -> Section:
+def measure(project: Path, scratch: Path) -> Section:
     """From the start of the process to the list of functions, and to the first answer."""
     apps = _variants(project, scratch)
     later = f"first answer, asked for {HOST_SECONDS:g} s later"

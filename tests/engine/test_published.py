@@ -448,7 +448,9 @@ def test_every_property_reaches_the_host(
         for binding in bindings:
             got = sent[binding["name"]]
             for prop, value in {"direction": "in", **binding}.items():
-                if prop in ("direction", "dataType", "authLevel"):
+                if prop in ("direction", "dataType"):
+                    assert got[prop] == value.upper()  # as the library spells it
+                elif prop == "authLevel":
                     assert got[prop].lower() == value.lower()
                 else:
                     value = known.get(value, value) if prop == "type" else value

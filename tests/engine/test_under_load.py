@@ -126,8 +126,8 @@ def verdict(call: Call, history: History, load: Load, slack: float) -> str:
     since, state = max((one for one in history.states if one[0] <= call.ended), key=lambda s: s[0])
     up_since = since if state == "up" else inf
     kept = known is not None and not history.denials(known_at, call.ended - load.grace)
-    waits = 0 if kept and call.secrets == 1 else call.secrets
-    if call.ended - call.began > waits * load.wait + slack:
+    may_wait = 0.0 if kept and call.secrets == 1 else load.wait  # for all of them together
+    if call.ended - call.began > may_wait + slack:
         return "waited too long"
     if call.value is None:
         if kept:
@@ -378,13 +378,16 @@ def write(folder: Path) -> None:
 
 def judge(world: World, callers: Callers, pulse: Pulse, load: Load) -> Iterator[str]:
     """Yield every call that was wrong, and whatever became too many."""
+    for history in world.histories.values():
+        history.given.sort()
+        history.asked.sort()
     for name, call in callers.calls:
         late = pulse.late(call.began - load.notice - load.grace, call.ended)
         if wrong := verdict(call, world.histories[name], load, SLACK + late):
             yield f"{name}: {wrong}: {call}, the machine was {late:.2f} s late"
     window = min(load.refresh, 1.0) / 2  # in which at most two reads begin, of three attempts each
     for name, history in world.histories.items():
-        asked = sorted(history.asked)
+        asked = history.asked
         most = max(bisect_left(asked, at + window) - number for number, at in enumerate(asked))
         if most > 2 * 3:
             yield f"{name}: {most} requests within {window:g} s"

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from email.utils import formatdate
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -215,25 +214,13 @@ def test_of_an_answer_only_the_code_is_shown(
     assert read().reason == f"the vault answered HTTP 503{code}"
 
 
-def test_an_unknown_exception_is_reported_by_its_type(
-    vaults: Any, read: Any, monkeypatch: pytest.MonkeyPatch
+def test_a_challenge_that_names_another_service_is_refused(
+    read: Any, fake_key_vault: FakeKeyVault
 ) -> None:
-    monkeypatch.setattr(vaults.Vault, "_client", property(lambda _: None, lambda *_: None), False)
-    for error, reason in {
-        KeyError(f"what was sent: {VALUE}"): "the connection failed: KeyError",
-        ValueError("The challenge resource 'a' does not match"): (
-            "its challenge names another service"
-        ),
-    }.items():
-        monkeypatch.setattr(vaults.Vault, "_open", lambda _, error=error: _raising(error))
-        assert read().reason == f"the vault gave no answer that can be used: {reason}"
+    other = 'Bearer authorization="https://login.windows.net/a", resource="https://b.example"'
+    fake_key_vault.fail("contoso", status=401, headers={"WWW-Authenticate": other})
 
-
-def _raising(error: Exception) -> Any:
-    def get_secret(*_: Any) -> Any:
-        raise error
-
-    return SimpleNamespace(get_secret=get_secret)
+    assert read().reason == "the vault gave no answer that can be used: its challenge names another service"
 
 
 ENDPOINT = {"IDENTITY_ENDPOINT": "http://127.0.0.1/", "IDENTITY_HEADER": "a-header"}

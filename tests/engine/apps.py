@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import azure.functions as func
+import folders
 import pytest
 from runtime import Host
 from support import worker
+from support.fake_key_vault import FakeKeyVault
 
 AZURE = ("WEBSITE_SITE_NAME", "WEBSITE_POD_NAME", "CONTAINER_NAME")  # set where the app is hosted
 FUNCTION_APP = """
@@ -179,6 +181,21 @@ def storm(sync: Callable[..., Any], other: Callable[..., Any], count: int) -> li
         answers = threads.map(one, range(count))
         start.wait(20)
         return [*asyncio.run(many()), *answers]
+
+
+def attempt(function: Any) -> tuple[str, str, float]:
+    """Call a function once: the answer, or the failure's text, and the seconds that it took."""
+    began = time.monotonic()
+    try:
+        answer, failed = str(folders.call(function)), ""
+    except Exception as error:
+        answer, failed = "", str(error)
+    return answer, failed, time.monotonic() - began
+
+
+def reads(fake_key_vault: FakeKeyVault) -> int:
+    """How many secrets the fake Key Vault has given."""
+    return sum(one.status == 200 and bool(one.secret) for one in fake_key_vault.requests)
 
 
 def engine_threads() -> list[str]:

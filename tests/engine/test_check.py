@@ -227,6 +227,17 @@ def test_in_azure_without_an_identity(project: Project) -> None:
     assert "az functionapp identity assign --name func-tests --resource-group rg-app" in table
 
 
+def test_without_a_login_the_repair_is_a_login(project: Project) -> None:
+    project.function("one", HTTP, RES, key_vault())
+
+    home = dict.fromkeys(("IDENTITY_ENDPOINT", "WEBSITE_SITE_NAME", "PATH"), "")
+    status, table, _ = check(project, **home)
+
+    assert status == 1
+    assert "read by the developer's own login" in " ".join(table.split())
+    assert "run 'az login' or 'azd auth login'" in table
+
+
 ODD = ("", "[]", "{", "7", '{"Values": []}', '{"Values": null}', "{}")
 
 

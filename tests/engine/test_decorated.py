@@ -316,27 +316,6 @@ def test_a_parameter_without_a_binding_is_logged_with_its_place(
     assert wrong == {"orders": line}
 
 
-def test_an_error_is_that_of_its_function_alone(
-    project: Project, caplog: pytest.LogCaptureFixture
-) -> None:
-    texts = [
-        f'@app.function_name("{name}")\n@app.route("{name}")\n{decorator}\n'
-        + HANDLER.format(name="main")
-        for name, decorator in {"bad": secret(identity=None), "good": secret()}.items()
-    ]
-    project.function("main", HTTP, RES, key_vault(identity="me"))
-    app(project, *texts)
-
-    functions = project.load()
-
-    assert call(functions["bad"]).status_code == call(functions["main"]).status_code == 500
-    assert body(call(functions["good"])) == VALUE
-    assert [line.partition(": ")[0] for line in logged(caplog)[:2]] == [
-        "functions/main/function.json",
-        "function_app.main",
-    ]
-
-
 def test_each_value_is_in_the_table_of_the_start_once(
     project: Project, fake_key_vault: FakeKeyVault, caplog: pytest.LogCaptureFixture
 ) -> None:

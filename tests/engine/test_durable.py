@@ -216,30 +216,6 @@ def test_no_exception_shows_the_value(
     assert (state["isDone"], state["error"]) == (False, "refused: bad but harmless")
 
 
-def test_create_inside_of_a_handler(project: Project, running: Callable[[], Call]) -> None:
-    """As in apps that build the entity or the orchestrator in each call."""
-    entity = COUNTER.format("context")
-    source = (
-        f"import azure.durable_functions as df\n{RUNS}\ndef main(context, api_key):\n"
-        f"    {entity.strip().replace(chr(10), chr(10) + '    ')}\n"
-        "    return df.Entity.create(counter)(context)\n"
-    )
-    project.function("counter", ENTITY, key_vault("api_key"), source=source)
-    project.function(
-        "runs",
-        ORCHESTRATOR,
-        source=f"import azure.durable_functions as df\n{RUNS}\n"
-        "def main(context):\n    return df.Orchestrator.create(orchestrator)(context)\n",
-    )
-    call = running()
-
-    ok, answer = call("counter", context=batch("adds", "fails"))
-    assert ok
-    assert json.loads(json.loads(answer)["results"][1]["result"]) == "refused: ***"
-    ok, text = call("runs", context=history(f"bad {VALUE}"))
-    assert (ok, VALUE in text, "refused: bad ***" in text) == (False, False, True)
-
-
 ERRORS = {
     "activity": ("activity_trigger(input_name='order')", "def {}(order, api_key): return 1"),
     "entity": ("entity_trigger(context_name='context')", "def {}(context, api_key): pass"),

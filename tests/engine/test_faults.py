@@ -11,12 +11,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import bicep
 import folders
 import pytest
-from apps import engine_threads, hasten
+from apps import attempt, engine_threads, hasten
 from faults import ROWS, Row
 from faulty_key_vault import FaultyKeyVault
 from folders import call, declare, key_vault
@@ -77,16 +76,6 @@ def _fake() -> FaultyKeyVault:
     return fake_key_vault
 
 
-def _try(function: Any) -> tuple[str, str, float]:
-    """Call once: the answer, or the failure's text, and the seconds it took."""
-    started = time.monotonic()
-    try:
-        answer, failed = call(function), ""
-    except Exception as error:
-        answer, failed = "", str(error)
-    return answer, failed, time.monotonic() - started
-
-
 @pytest.fixture(scope="module")
 def cold(prepared: Path) -> dict[str, Seen]:
     """Start while everything is broken, call each function twice, repair, and call again."""
@@ -100,12 +89,12 @@ def cold(prepared: Path) -> dict[str, Seen]:
 
         def run(row: Row) -> None:
             function, one = functions[row.function], seen[row.name]
-            _, one.cold, one.cold_seconds = _try(function)
-            _, one.again, one.again_seconds = _try(function)
+            _, one.cold, one.cold_seconds = attempt(function)
+            _, one.again, one.again_seconds = attempt(function)
             row.heal(fake_key_vault, f"second-value-of-{row.name}")
             healed = time.monotonic()
             while one.recovered is None and time.monotonic() - healed < 35:
-                if _try(function)[0] == f"second-value-of-{row.name}":
+                if attempt(function)[0] == f"second-value-of-{row.name}":
                     one.recovered = time.monotonic() - healed
                 time.sleep(0.1)
 
@@ -172,7 +161,7 @@ def refreshed(prepared: Path) -> dict[str, Seen]:
                 if not healed and lasted > FAULTY and (failed or not row.denied):
                     row.heal(fake_key_vault, f"second-value-of-{row.name}")
                     healed = True
-                answer, failed, took = _try(functions[row.function])
+                answer, failed, took = attempt(functions[row.function])
                 one.longest_call = max(one.longest_call, took)
                 if failed and one.first_failure is None:
                     one.first_failure, one.failure = time.monotonic() - began, failed

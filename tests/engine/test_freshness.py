@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import ECHO, engine_threads, hasten, wait_for
+from apps import ECHO, engine_threads, hasten, reads, wait_for
 from faulty_key_vault import FaultyKeyVault
 from folders import declare, key_vault
 from support import worker
@@ -52,10 +52,6 @@ class Timed(list[Any]):
     def append(self, request: Any) -> None:
         self.times.append((request.secret, request.status, time.monotonic()))
         super().append(request)
-
-
-def reads(fake_key_vault: FaultyKeyVault) -> int:
-    return sum(one.status == 200 and bool(one.secret) for one in fake_key_vault.requests)
 
 
 @pytest.fixture
@@ -272,13 +268,15 @@ def test_threads_do_not_accumulate_in_an_outage(
 
 
 PATHS = (worker.SRC, worker.PROJECT / "tests", *Path(__file__).parents[:2])
-HANGS = """
+HEAD = """
 import os, sys, threading, time
 sys.path[:0] = sys.argv[1:5]
 from pathlib import Path
 from faulty_key_vault import FaultyKeyVault
 import folders
 fake_key_vault = FaultyKeyVault().__enter__()
+"""
+HANGS = """
 fake_key_vault.vault("contoso").set("api-key", "the-value")
 fake_key_vault.fail("contoso", how='hang')
 function = folders.load_folder(Path(sys.argv[5]))["echo"]
@@ -287,13 +285,7 @@ time.sleep(0.3)
 print("ends")
 """
 FORKED = """
-import os, sys, time
-sys.path[:0] = sys.argv[1:5]
-from pathlib import Path
-from faulty_key_vault import FaultyKeyVault
-import folders
 os.environ["SECRET_REFRESH_SECONDS"] = "0.5"
-fake_key_vault = FaultyKeyVault().__enter__()
 fake_key_vault.vault("contoso").set("api-key", "first-value")
 function = folders.load_folder(Path(sys.argv[5]))["echo"]
 children = []
@@ -316,7 +308,7 @@ def run(script: str, folder: Path) -> tuple[str, float]:
     declare(folder, "echo", ECHO, key_vault())
     started = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-B", "-c", script, *PATHS, folder],
+        [sys.executable, "-B", "-c", HEAD + script, *PATHS, folder],
         capture_output=True,
         text=True,
         timeout=60,

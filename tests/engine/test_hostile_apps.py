@@ -78,28 +78,6 @@ def it(req: func.HttpRequest, key: str) -> str:
 """,
         OK,
     ),
-    "unusual_texts": (
-        """
-class Text(str):
-    def __str__(self):
-        return "shown: " + super().__str__()
-
-@app.route("it")
-@secret("key")
-def it(req: func.HttpRequest, key: str) -> str:
-    log.error(Text(key))
-    log.error("%s", Text(key))
-    log.error("%s %s", key)
-    log.error("%(a)s", {"b": key})
-    log.error(key, key, key)
-    log.error("{}".format(key), extra={key: key})
-    log.error(b"bytes %s", key.encode())
-    log.error({"key": key})
-    log.error(None, exc_info=ValueError(key))
-    return str(len(key))
-""",
-        OK,
-    ),
     "factory_of_records": (
         """
 class Braces(logging.LogRecord):
@@ -143,22 +121,6 @@ async def it(req: func.HttpRequest, context: func.Context, key: str) -> str:
     return str(len(key))
 """,
         OK,
-    ),
-    "decorator_that_hides_the_function": (
-        """
-def hides(function):
-    def call(req: func.HttpRequest) -> str:
-        return function(req=req)
-    return call
-
-@app.function_name("it")
-@app.route("it")
-@hides
-@secret("key")
-def it(req: func.HttpRequest, key: str) -> str:
-    raise ValueError(key)
-""",
-        ("exception", "ValueError: ***"),
     ),
     # As a tracer does that is imported before the engine.
     "traced": (

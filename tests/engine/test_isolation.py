@@ -33,9 +33,7 @@ MODULES = {
     ),
     "syntax": ("def (\n", "SyntaxError: invalid syntax (syntax.py, line 1)"),
     "raises": (f"raise ValueError('at the end: ' + {VALUE!r})\n", "ValueError: at the end: "),
-    "exits": ("raise SystemExit(3)\n", "SystemExit: 3"),
     "no_blueprint": ("x = 1\n", "cannot import name 'blueprint'"),
-    "no_setting": ("import os\nos.environ['NOT_SET']\n", "KeyError: 'NOT_SET'"),
     "not_a_blueprint": ("blueprint = 7\n", "AttributeError: "),
     "an_app": ("import azure.functions as func\nblueprint = func.FunctionApp()\n", "TypeError: "),
     "two_triggers": (

@@ -12,7 +12,7 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from apps import ECHO, VALUE
+from apps import ECHO, VALUE, reads
 from folders import call, declare, key_vault
 from support import worker
 from support.fake_key_vault import FakeKeyVault
@@ -23,10 +23,6 @@ PAIR = "def main(req, user, password):\n    return user + ' ' + password\n"
 
 def pair() -> list[dict[str, Any]]:
     return [key_vault("user", jsonField="username"), key_vault("password", jsonField="password")]
-
-
-def reads(fake_key_vault: FakeKeyVault) -> int:
-    return sum(one.status == 200 and one.secret != "" for one in fake_key_vault.requests)
 
 
 @pytest.mark.parametrize("prefix", ["", "async "])

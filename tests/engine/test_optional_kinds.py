@@ -242,3 +242,9 @@ def test_a_function_gets_a_key_by_a_decorator(keys: Any, fake_key_vault: FakeKey
     fake_key_vault.identities = {None}
     place = {"key_name": "signing", "vault_name": "contoso", "identity": "system"}
     assert keys.keys.key_vault_key("key", **place)(lambda key: key)().key_id.endswith(newest)
+
+    async def later(key: Any) -> Any:
+        return key
+
+    client = asyncio.run(keys.keys.key_vault_key("key", **place)(later)())
+    assert isinstance(client, AsyncClient)

@@ -2,38 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from typing import Any
 
 import pytest
 from apps import HTTP, Project, needs_runtime
-from azure.core.exceptions import ServiceRequestError
-from azure.identity import ManagedIdentityCredential
-from azure.keyvault.secrets import SecretClient
 from runtime import Message
 from support import worker
-from support.fake_key_vault import FakeKeyVault
-
-
-def client(url: str = "https://contoso.vault.azure.net") -> SecretClient:
-    return SecretClient(url, ManagedIdentityCredential(retry_total=0), retry_total=0)
-
-
-def test_an_unknown_host_is_not_reached(fake_key_vault: FakeKeyVault) -> None:
-    with pytest.raises(ServiceRequestError, match="Name or service not known"):
-        client().get_secret("api-key")
-    with pytest.raises(ServiceRequestError, match="no test leaves this machine"):
-        client("https://example.com").get_secret("api-key")
-
-    assert fake_key_vault.strays == ["example.com"]
-    fake_key_vault.strays.clear()
-    # A late read of an earlier test asks the identity endpoint of that test, which has ended.
-    with FakeKeyVault() as earlier:
-        port = earlier.identity_port
-    with pytest.raises(ConnectionRefusedError):
-        fake_key_vault.connect(socket.create_connection, ("127.0.0.1", port))
-    assert fake_key_vault.strays == []
-
 
 OUT = {"name": "out", "type": "queue", "direction": "out", "queueName": "q", "connection": "C"}
 SENT = {

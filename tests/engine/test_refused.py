@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import Project, logged, storm, wait_for
+from apps import Project, logged, reads, storm, wait_for
 from folders import declare, key_vault
 from support.fake_key_vault import FakeKeyVault
 
@@ -58,7 +58,7 @@ class Rotation:
 
     def __init__(self, fake_key_vault: FakeKeyVault, folder: Path) -> None:
         self._vault, self.file = fake_key_vault.vault("contoso"), folder / "accepted"
-        self._requests = fake_key_vault.requests
+        self._fake_key_vault = fake_key_vault
         self.rotate("first-value")
 
     def rotate(self, value: str) -> None:
@@ -66,7 +66,7 @@ class Rotation:
         self.file.write_text(value)
 
     def reads(self) -> int:
-        return sum(request.status == 200 and request.secret != "" for request in self._requests)
+        return reads(self._fake_key_vault)
 
 
 @pytest.fixture

@@ -60,25 +60,15 @@ THREADS, COROUTINES = 8, 24
 
 @dataclass(frozen=True)
 class Load:
-    """How hard and how long.
+    """How hard and how long; all times are in seconds."""
 
-    Attributes:
-        seconds: How long faults and rotations last.
-        refresh: SECRET_REFRESH_SECONDS, and the longest pause after a failure.
-        grace: SECRET_GRACE_SECONDS.
-        times: How many times faster than in production the engine gives up.
-        faults: What may go wrong.
-        wait: How long a caller waits at most, of `hasten`.
-        late: How much older than `refresh` a value may be while the vault answers, of `hasten`.
-    """
-
-    seconds: float
-    refresh: float
-    grace: float
-    times: float = 1.0
+    seconds: float  # faults and rotations last so long
+    refresh: float  # SECRET_REFRESH_SECONDS, and the longest pause after a failure
+    grace: float  # SECRET_GRACE_SECONDS
+    times: float = 1.0  # the engine gives up so many times faster than in production
     faults: tuple[Row, ...] = tuple(ROWS)
-    wait: float = 0.0
-    late: float = 0.0
+    wait: float = 0.0  # how long a caller waits at most
+    late: float = 0.0  # how much older than `refresh` a value may be while the vault answers
 
     @property
     def notice(self) -> float:

@@ -214,15 +214,6 @@ def test_of_an_answer_only_the_code_is_shown(
     assert read().reason == f"the vault answered HTTP 503{code}"
 
 
-def test_a_challenge_that_names_another_service_is_refused(
-    read: Any, fake_key_vault: FakeKeyVault
-) -> None:
-    other = 'Bearer authorization="https://login.windows.net/a", resource="https://b.example"'
-    fake_key_vault.fail("contoso", status=401, headers={"WWW-Authenticate": other})
-
-    assert read().reason == "the vault gave no answer that can be used: its challenge names another service"
-
-
 ENDPOINT = {"IDENTITY_ENDPOINT": "http://127.0.0.1/", "IDENTITY_HEADER": "a-header"}
 SITE = {"WEBSITE_SITE_NAME": "my-app", "WEBSITE_RESOURCE_GROUP": "my-group"}
 SCOPE = "https://vault.azure.net/.default"

@@ -73,6 +73,16 @@ NAMES = {
         "other._function._func.__name__ = other._function._name = 'b\\udcffd'\n",
         "function name: 'b\\udcffd': a text without lone surrogates",
     ),
+    "no_text": (
+        "@app.function_name(7)\n@app.route('r{0}')\ndef other(req): return ''\n",
+        "function name: 7: a text without lone surrogates",
+    ),
+    "no_parameter": (
+        '@app.route("r{0}")\n@app.queue_output("my-out", "q", "C")\n@key_vault_secret("k",'
+        ' secret_name="api-key", vault_name="contoso", identity="system")\n'
+        "def other(req, k): return ''\n",
+        "name: 'my-out': the handler has no such parameter",
+    ),
     "no_trigger": (
         "@app.function_name('none')\ndef none(req): return ''\n",
         "does not have a trigger",
@@ -153,7 +163,7 @@ def test_a_wrong_name_harms_no_other(
     if not in_order:
         word = "function name: 'good': another"
     assert word in lines[0]
-    assert lines[1].endswith("the function is not registered.")
+    assert lines[1].endswith(" not registered.")
     assert len(lines) == 2
 
 

@@ -16,6 +16,7 @@ from azure.functions.decorators.function_app import Function
 
 from . import host_adapter, masking
 from .errors import Problem, logger, printable
+from .grammar import is_parameter
 from .host_adapter import bindings_of, durable_function, handler_of, set_handler
 from .injection import wrong_secrets
 from .masking import mask
@@ -36,8 +37,8 @@ def watch() -> None:
 
 
 def _leave_out(function: Function, prop: str, allowed: str) -> None:
-    name, place = str(function.get_function_name()), _place(function)
-    report.add_problems(name, [Problem(place, prop, name, allowed)])
+    name, place = function.get_function_name(), _place(function)
+    report.add_problems(str(name), [Problem(place, prop, name, allowed)])
     logger.error("%s: the function is not registered.", printable(place))
 
 
@@ -57,8 +58,9 @@ def _named(functions: list[Function]) -> list[Function]:
     """Leave out a function whose name is no text, or that of an earlier one."""
     first: dict[str, Function] = {}
     for function in functions:
-        name = str(function.get_function_name())
-        if name.encode(errors="ignore").decode() != name:  # the worker cannot send it to the host
+        name: Any = function.get_function_name()
+        # The worker cannot send another name to the host.
+        if not isinstance(name, str) or name.encode(errors="ignore").decode() != name:
             _leave_out(function, "function name", "a text without lone surrogates")
             continue
         earlier = first.setdefault(name.lower(), function)
@@ -97,11 +99,12 @@ def _is_fit(function: Function) -> bool:
         report.add_problems(name, problems)
     if not problems:
         return True
+    names = [one["name"] for one in bindings_of(function) if one["name"] != "$return"]
     # A caller of an activity that is not registered would wait for good.
-    if not (function.is_http_function() or host_adapter.trigger_of(function) == "activityTrigger"):
+    awaited = function.is_http_function() or host_adapter.trigger_of(function) == "activityTrigger"
+    if not awaited or not all(map(is_parameter, names)):
         logger.error("Function '%s' is in error, and not registered.", name)
         return False
-    names = [one["name"] for one in bindings_of(function) if one["name"] != "$return"]
     set_handler(function, present(refusal(name, problems), signature_with(names)))
     return True
 

@@ -472,3 +472,17 @@ def test_a_token_whose_end_cannot_be_true_is_used_for_5_minutes(
     assert tokens_after(0) == 1
     assert tokens_after(290) == 1
     assert tokens_after(302) == 2
+
+
+def test_a_token_that_comes_late_is_in_time_for_all_vaults(
+    fake_key_vault: FaultyKeyVault, app: App, tmp_path: Path
+) -> None:
+    """All wait for one request, even longer than a request keeps its place at the gate."""
+    names = [f"vault{number}" for number in range(6)]
+    for name in names:
+        fake_key_vault.vault(name).set("api-key", VALUE)
+        declare(tmp_path, name, ECHO, key_vault(vaultName=name))
+    fake_key_vault.fail("identity", delay=6.0, times=1)
+
+    assert texts(at_once(app())) == dict.fromkeys(names, VALUE)
+    assert [one.endpoint for one in fake_key_vault.requests].count("identity") == 1

@@ -254,6 +254,12 @@ def body(message: str) -> bytes:
     return json.dumps({"statusCode": 400, "message": message}).encode()
 
 
+def token(text: Any) -> bytes:
+    """An answer with a token that no header can have."""
+    ends = int(time.time()) + 3600
+    return json.dumps({"access_token": text, "expires_on": ends, "resource": SCOPE}).encode()
+
+
 @pytest.mark.parametrize(
     ("fault", "denied", "said"),
     [
@@ -264,6 +270,7 @@ def body(message: str) -> bytes:
         ({"status": 429, "body": body("too many")}, False, "HTTP 429"),
         ({"status": 403, "body": b""}, False, "HTTP 403"),  # just after a deployment
         ({"body": b"<html>identity</html>"}, False, "HTTP 200"),
+        *(({"body": token(text)}, False, "HTTP 200") for text in ("a\nb", "\u20ac", "a b", "", 7)),
         ({"how": "refuse"}, False, "ServiceRequestError"),
     ],
 )

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from shlex import quote
+from threading import Lock
 from time import time
 from typing import Any
 
@@ -71,17 +72,18 @@ class Credential:
 
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
+        self._lock = Lock()  # whoever waits for it gets the SDK's cached token
         self._gate = Gate(_no_token("it did not answer in time"))
         self._source: Any = None
 
     def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
         """Get a token, or raise ReadError: its failure says why, and what repairs it."""
-        with self._gate.turn(), budget.of_read():
+        with self._lock, self._gate.turn(), budget.of_read():
             budget.answer = None
             try:
                 with making:
                     source = self._source = self._source or self._open()
-                return self._with_true_end(source.get_token_info(*scopes, options=options))
+                return self._usable(source.get_token_info(*scopes, options=options))
             except Exception as error:
                 # The SDK remembers a bad answer for a while. A new credential asks again.
                 self._source = None
@@ -101,8 +103,10 @@ class Credential:
         """Drop the tokens that are held, so that the next one is new."""
         self._source = None
 
-    def _with_true_end(self, info: AccessTokenInfo) -> AccessTokenInfo:
+    def _usable(self, info: AccessTokenInfo) -> AccessTokenInfo:
         """Return the token; one whose end is over, or too far away to be true, ends soon."""
+        if not re.fullmatch(r"[\x21-\x7e]+", info.token):
+            raise ValueError("no header can have it")
         if not in_azure() or 0 < info.expires_on - time() <= _LONGEST_LIFE:
             return info
         self._source = None  # it would hand the token out until its end

@@ -10,11 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import azure.functions as func
 import pytest
 from apps import ECHO, VALUE, reads
 from folders import call, declare, key_vault
-from support import worker
 from support.fake_key_vault import FakeKeyVault
 
 App = Callable[..., dict[str, Any]]
@@ -129,26 +127,6 @@ def test_fields_of_one_secret_are_always_of_one_version(
 
     assert len(seen) == 20
     assert all(user == password for user, password in seen)
-
-
-def test_the_decorator_takes_a_field_and_an_app_setting(
-    fake_key_vault: FakeKeyVault, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from identity_bindings import key_vault_secret
-
-    monkeypatch.setenv("FIELD", "password")
-    fake_key_vault.vault("contoso").set("db", json.dumps({"user": "an-admin", "password": VALUE}))
-    app = func.FunctionApp()
-    place = {"secret_name": "db", "vault_name": "contoso", "identity": "system"}
-
-    @app.route("orders")
-    @key_vault_secret("user", json_field="user", **place)
-    @key_vault_secret("password", json_field="%FIELD%", **place)
-    def orders(req: func.HttpRequest, user: str, password: str) -> str:
-        return f"{user} {password}"
-
-    assert call(worker.index(app)["orders"]) == f"an-admin {VALUE}"
-    assert reads(fake_key_vault) == 1
 
 
 def test_a_refused_field_is_the_newest_one(

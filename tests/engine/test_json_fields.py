@@ -51,10 +51,8 @@ SCALARS = {
     '{"password": false}': "false",
     '{"password": "null"}': "null",
 }
-NO_OBJECT, NO_SCALAR = (
-    "the value is not a JSON object",
-    "the field is not a text, number or boolean",
-)
+NO_OBJECT = "the value is not a JSON object"
+NO_SCALAR = "the field is not a text, number or boolean"
 WRONG = {
     **dict.fromkeys((VALUE, "", '{"password": "the-value-of-it"'), NO_OBJECT),
     **dict.fromkeys(('["the-value-of-it"]', '"the-value-of-it"', "null"), NO_OBJECT),

@@ -81,11 +81,6 @@ def test_a_wrong_file_is_one_line_with_its_place_and_no_value(
     assert "\n" not in failure.reason
 
 
-def test_a_folder_cannot_be_read(local: Any, tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="it cannot be read: "):
-        local.local_value(tmp_path, "contoso", "api-key")
-
-
 @pytest.mark.parametrize(
     "azure",
     [

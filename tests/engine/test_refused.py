@@ -240,9 +240,7 @@ def test_each_annotation_gets_its_kind_of_value_or_is_an_error(
         lines = logged(caplog, name)
         if kind is None:
             (line,) = lines
-            assert (
-                "name: 'key': only the value of 'keyVault' is a Secret, annotated 'Secret'" in line
-            )
+            assert "name: 'key': only the value of 'keyVault' is a Secret, annotated " in line
         else:
             assert lines == [], name
             assert functions[name].get_user_function()(req=None) == kind, name

@@ -165,13 +165,8 @@ def test_a_token_that_is_not_accepted_is_replaced_once(
     ("header", "seconds"),
     [
         *(("7", 7.0), ("0", 0.0), ("999999", LONGEST), ("9" * 500, LONGEST), ("9" * 5000, 0.0)),
-        *(
-            ("soon", 0.0),
-            ("-1", 0.0),
-            ("nan", 0.0),
-            ("", 0.0),
-            ("Fri, 31 Dec 1999 23:59:59 GMT", 0),
-        ),
+        *((no_number, 0.0) for no_number in ("soon", "-1", "nan", "")),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0),
         ("a date in an hour", 3600),
     ],
 )
@@ -215,7 +210,6 @@ def test_of_an_answer_only_the_code_is_shown(
 
 
 ENDPOINT = {"IDENTITY_ENDPOINT": "http://127.0.0.1/", "IDENTITY_HEADER": "a-header"}
-SITE = {"WEBSITE_SITE_NAME": "my-app", "WEBSITE_RESOURCE_GROUP": "my-group"}
 SCOPE = "https://vault.azure.net/.default"
 
 

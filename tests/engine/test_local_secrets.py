@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import folders
 import pytest
 import recipes
 from apps import ECHO, VALUE
@@ -81,38 +80,21 @@ def test_a_wrong_file_is_one_line_with_its_place_and_no_value(
     assert "\n" not in failure.reason
 
 
-@pytest.mark.parametrize(
-    "azure",
-    [
-        {},  # the fixture's identity endpoint
-        {
-            "IDENTITY_ENDPOINT": "",
-            "WEBSITE_SITE_NAME": "func-tests",
-            "WEBSITE_SKU": "FlexConsumption",
-        },
-    ],
-)
+@pytest.mark.parametrize("endpoint", [True, False])
 def test_in_azure_it_is_never_read(
-    fake_key_vault: FakeKeyVault,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    azure: dict[str, str],
+    echo: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endpoint: bool
 ) -> None:
     """Core Tools and VS Code can copy local settings to the app, and with them the setting."""
-    fake_key_vault.vault("contoso").set("api-key", VALUE)
     file = tmp_path / "secrets.local.json"
     file.write_text(json.dumps({"api-key": "a-local-value"}))
     monkeypatch.setenv("LOCAL_SECRETS_FILE", str(file))
-    for name, value in azure.items():
-        monkeypatch.setenv(name, value)
-    declare(tmp_path / "functions", "echo", "def main(req, mySecret): return mySecret", key_vault())
-    function = folders.load_folder(tmp_path / "functions")["echo"]
-
-    if azure:
-        with pytest.raises(Exception, match="no identity is assigned"):
-            call(function)
-    else:
-        assert call(function) == VALUE
+    monkeypatch.setenv("WEBSITE_SKU", "FlexConsumption")
+    if endpoint:
+        assert echo()(req=None) == VALUE
+        return
+    monkeypatch.delenv("IDENTITY_ENDPOINT")
+    with pytest.raises(Exception, match="no identity is assigned"):
+        echo()(req=None)
 
 
 App = Callable[..., dict[str, Any]]

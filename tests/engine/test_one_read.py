@@ -175,13 +175,9 @@ def main(req, one: Secret, two: Secret):
     hang()
     return one.newest() + two.newest()
 """
-ASYNC_NEWEST = """
-from identity_bindings import Secret
-
-async def main(req, one: Secret, two: Secret):
-    hang()
-    return await one.newest_async() + await two.newest_async()
-"""
+ASYNC_NEWEST = NEWEST.replace("def main", "async def main").replace(
+    "one.newest() + two.newest()", "await one.newest_async() + await two.newest_async()"
+)
 
 
 @pytest.mark.parametrize("source", [NEWEST, ASYNC_NEWEST], ids=["sync", "async"])

@@ -17,9 +17,7 @@ App = Callable[..., dict[str, Any]]
 Handlers = dict[str, Callable[..., Any]]
 
 SECRET_ID = "https://contoso.vault.azure.net/secrets/api-key/0123456789abcdef"
-DATABASE = """
-import asyncio
-
+SYNC = """
 from identity_bindings import Secret
 
 class AccessDenied(Exception):
@@ -30,26 +28,15 @@ def connect(password):
         if password != accepted.read():
             raise AccessDenied
     return "connected"
-"""
-SYNC = (
-    DATABASE
-    + """
+
 def main(req, mySecret: Secret):
     try:
         return connect(mySecret.value)
     except AccessDenied:
         return connect(mySecret.newest())
 """
-)
-ASYNC = (
-    DATABASE
-    + """
-async def main(req, mySecret: Secret):
-    try:
-        return connect(mySecret.value)
-    except AccessDenied:
-        return connect(await mySecret.newest_async())
-"""
+ASYNC = SYNC.replace("def main", "async def main").replace(
+    "mySecret.newest()", "await mySecret.newest_async()"
 )
 
 

@@ -369,6 +369,25 @@ def test_only_the_named_authority_is_trusted(read: Read, monkeypatch: pytest.Mon
     assert "its TLS certificate is not trusted" in read()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REQUESTS_CA_BUNDLE", "missing.pem"),
+        ("REQUESTS_CA_BUNDLE", __file__),
+        ("HTTPS_PROXY", "http://["),
+    ],
+)
+def test_a_setting_of_the_network_that_is_wrong_is_named(
+    read: Read, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    hasten(monkeypatch, 3, back_off=5.0)
+    for one in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(one)
+    monkeypatch.setenv(name, value)
+
+    assert name in read().partition("Repair: ")[2]
+
+
 @pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_a_name_that_the_certificate_does_not_have_is_refused(
     fake_key_vault: FaultyKeyVault, read: Read, monkeypatch: pytest.MonkeyPatch, name: str

@@ -89,7 +89,7 @@ _REPAIRS = {
     "challenge resource": "another service answers instead of the vault: check KEY_VAULT_DNS_SUFFIX"
     " and the DNS of the app's network",
 }
-_CHECK = "the next read tries again; check the vault's name, its network and DNS"
+_CHECK = "the next read tries again; check its name, network, DNS, HTTPS_PROXY, REQUESTS_CA_BUNDLE"
 
 
 class Vault:

@@ -10,6 +10,7 @@ import importlib
 import io
 import json
 import re
+import reprlib
 import shlex
 import subprocess
 import urllib.parse
@@ -19,9 +20,12 @@ from itertools import product
 from typing import Any
 from xml.sax import saxutils
 
+import httpx
 import markupsafe
+import pydantic
 import pytest
 import requests
+import rich.pretty
 import yaml
 import yarl
 
@@ -50,6 +54,11 @@ def _uri_component(text: str) -> str:
 def _lower(text: str) -> str:
     quoted = urllib.parse.quote(text, safe="").split("%")
     return "%".join([quoted[0], *(part[:2].lower() + part[2:] for part in quoted[1:])])
+
+
+def _by_httpx(before: str, text: str) -> str:
+    shown = str(httpx.URL(before + text)) if text.isprintable() else before + text
+    return shown.removeprefix(before)
 
 
 def _attribute(text: str) -> str:
@@ -105,6 +114,8 @@ FORMS: dict[str, Encode] = {
     "in a query of yarl": lambda text: str(yarl.URL("https://x/").with_query(k=text)).removeprefix(
         "https://x/?k="
     ),
+    "in a path of httpx": lambda text: _by_httpx("https://x/", text),
+    "in a query of httpx": lambda text: _by_httpx("https://x/?k=", text),
     "JSON in a query": lambda text: urllib.parse.quote_plus(json.dumps(text))[3:-3],
     "HTML": html.escape,
     "HTML without quotes": lambda text: html.escape(text, quote=False),
@@ -162,6 +173,40 @@ def test_a_value_stored_in_quotes_is_masked_without_them(masking: Any, text: str
         ["sh", "-c", f"echo {text}"], capture_output=True, text=True, check=True
     )
     assert masking.mask(echoed.stdout) == "***\n"
+
+
+class _Model(pydantic.BaseModel):
+    number: int
+    other: int
+
+
+def _refused_by_pydantic(given: Any) -> str:
+    with pytest.raises(pydantic.ValidationError) as caught:
+        _Model.model_validate(given)
+    return str(caught.value)
+
+
+# Tools that show a part of a long text.
+CUTS: dict[str, Encode] = {
+    "pydantic": lambda text: _refused_by_pydantic({"number": text, "other": 1}),
+    "pydantic, in a list": lambda text: _refused_by_pydantic({"number": [text], "other": 1}),
+    "pydantic, beside others": lambda text: _refused_by_pydantic({"a": text, "number": 1}),
+    "pydantic, after others": lambda text: _refused_by_pydantic({"a": "b" * 90, "number": text}),
+    "reprlib": lambda text: reprlib.repr([text, text.encode()]),
+    "rich": lambda text: rich.pretty.pretty_repr({"a": text}, max_string=80),
+    "loguru": lambda text: f"{repr(text)[:125]}...",  # `_format_value` of its traceback
+}
+
+
+@pytest.mark.parametrize("length", [31, 49, 88, 300])
+def test_what_tools_show_of_a_long_text_is_masked(masking: Any, length: int) -> None:
+    value = "".join(chr(33 + number * 31 % 94) for number in range(length))
+    masking.register(value)
+
+    for name, show in CUTS.items():
+        masked = masking.mask(show(value))
+        shown = [value[at : at + 8] for at in range(length - 7) if value[at : at + 8] in masked]
+        assert (name, shown) == (name, [])
 
 
 KEY = "-----BEGIN KEY-----\nTheFirstLine+of/it\nand-the-second\n-----END KEY-----\n"

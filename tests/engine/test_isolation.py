@@ -83,6 +83,12 @@ NAMES = {
         "def other(req, k): return ''\n",
         "name: 'my-out': the handler has no such parameter",
     ),
+    "keyword": (
+        '@app.route("r{0}")\n@app.queue_output("class", "q", "C")\n@key_vault_secret("k",'
+        ' secret_name="api-key", vault_name="contoso", identity="me")\n'
+        "def none(req, k): return ''\n",
+        "k.identity: 'me'",
+    ),
     "no_trigger": (
         "@app.function_name('none')\ndef none(req): return ''\n",
         "does not have a trigger",

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import importlib
 import logging
+import pickle
 import random
 import threading
 from concurrent import futures
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 from apps import logged, wait_for
+from folders import key_vault
 
 REFRESH, GRACE, LATE, WAIT = 300.0, 900.0, 10.0, 9.5
 DENIED = ("denied", "the vault says no", "let it in")
@@ -369,11 +371,16 @@ def test_without_a_refreshing_thread_a_call_begins_a_read_and_does_not_wait(
     assert call(source) == "second-value"
 
 
-def test_a_secret_can_be_copied(source: Any) -> None:
-    secret = importlib.import_module("identity_bindings.injection").Secret
-    one = secret("a-value", source)
-    assert copy.deepcopy(one) == one
-    assert dataclasses.asdict(one)["value"] == "a-value"
+def test_a_secret_can_be_copied() -> None:
+    injection = importlib.import_module("identity_bindings.injection")
+    declare = importlib.import_module("identity_bindings.grammar").declare
+    (injected,) = injection.injections_for("f", [declare(key_vault("key"), {})[0]], len)
+    secret = injection.Secret("a-value", injected)
+
+    for copied in (copy.copy(secret), copy.deepcopy(secret), pickle.loads(pickle.dumps(secret))):
+        assert copied == secret
+        assert copied._injection.source is injected.source
+    assert dataclasses.asdict(secret)["value"] == "a-value"
 
 
 def test_a_fault_of_one_source_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:

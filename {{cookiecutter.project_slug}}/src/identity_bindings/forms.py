@@ -13,9 +13,10 @@ from urllib.parse import quote, quote_plus
 SHORTEST = 8
 """A shorter form is not masked: masking ``true`` everywhere would hide the log itself."""
 
-# What stays as it is in a path, in a query, in JavaScript's encodeURIComponent, in requests' and
-# in yarl's URLs.
-_SAFE_IN_URLS = ("", "/", "!~*'()", "!#$&'()*+,/:;=?@[]~", "!$'()*,/:?@")
+_SAFE_BY_WHATWG = ("!$%&'()*+,/:;=?@[\\]^`{|}~", "!$%&'()*+,/:;=@[\\]^|~")
+# What stays as it is in a path, in a query, in JavaScript's encodeURIComponent, in requests', in
+# yarl's and in httpx's URLs, which are those of the URL standard (https://url.spec.whatwg.org).
+_SAFE_IN_URLS = ("", "/", "!~*'()", "!#$&'()*+,/:;=?@[]~", "!$'()*,/:?@", *_SAFE_BY_WHATWG)
 # How HTML and XML write an apostrophe and a quotation mark: libraries differ.
 _QUOTES_IN_XML = (
     *(("'", '"'), ("'", "&quot;"), ("&#x27;", "&quot;")),
@@ -25,6 +26,9 @@ _YAML = dict(zip('\0\a\b\t\n\v\f\r\x1b"\\\x85\xa0\u2028\u2029', '0abtnvfre"\\N_L
 _BASE64_LINES = (64, 76)  # PEM, MIME
 _MOST_PARTS = 100
 """So many lines and JSON strings, the longest, in every form; the others only escaped."""
+
+_LONGEST_END = 24
+"""So many characters pydantic shows at most of each end of a long text; reprlib shows fewer."""
 
 _BOTH_QUOTES = "'\""
 
@@ -37,14 +41,24 @@ def forms_of(value: str) -> set[str]:
     for text in {value, value.strip(), _unquoted(value.strip())}:
         for inner in {text, *(encode(text) for encode in (*_ESCAPES, _percent, _sql))}:
             forms.update(_encoded(inner))
+        forms.update(_cut(text))
     parts = sorted(_parts(value), key=len, reverse=True)
     for part in parts[:_MOST_PARTS]:
         for inner in {part, *(encode(part) for encode in _ESCAPES[:3])}:
             forms.update(_encoded(inner))
+        forms.update(_cut(part))
     forms.update(form for part in parts[_MOST_PARTS:] for form in (part, *_escaped(part)))
     # Of any text a JSON formatter, or Durable Functions, makes JSON once more.
     forms |= {encode(form) for form in forms for encode in (_json, _json_unicode)}
     return {form for form in forms if len(form.strip()) >= SHORTEST}
+
+
+def _cut(text: str) -> Iterator[str]:
+    """What tools show of a long text: both ends (pydantic, reprlib), or its beginning."""
+    shown = repr(text)[1:-1]
+    for kept in range(SHORTEST, _LONGEST_END + 1):
+        yield from (f"{shown[:kept]}...", f"...{shown[-kept:]}")
+    yield from (text[:80], shown[:124])  # rich and loguru
 
 
 def _parts(value: str) -> set[str]:

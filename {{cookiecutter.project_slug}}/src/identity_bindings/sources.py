@@ -60,8 +60,8 @@ class Source:
         self._kept_until = -inf  # how long nobody waits for a newer one
         self._read_at = self._outdated_at = self._refused_at = -inf
 
-    def __deepcopy__(self, _: Any) -> "Source":
-        return self
+    def __reduce__(self) -> Any:  # a copy, or what another process gets, is that of the binding
+        return source_of, (self._what,)
 
     def forked(self) -> None:
         """Drop, in a child process, what belongs to the parent's threads and connections."""
@@ -283,5 +283,11 @@ class Pool:
 
 pool = Pool()
 """The process's pool."""
+
+
+def source_of(what: Any) -> Source:
+    """The source of a declared binding in this process."""
+    return pool.source(what)
+
 
 at_fork(after_in_child=pool.forked)

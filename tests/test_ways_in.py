@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from answers import DEFAULTS, IDENTITY_ID, as_argument
 from baking import TEMPLATE, copy_questions, run
@@ -48,29 +49,45 @@ class Desk:
 
     def give(self, way: str, given: Any) -> Result:
         """Answer in one of the ways."""
-        if way == "config":
+        at_prompts = way.endswith("at the prompts")
+        how = {"typed": "\n" * 40} if at_prompts else {}
+        silent = [] if at_prompts else ["--no-input"]
+        if way.startswith("config"):
             self.answer_by_config(given)
-            return self.call("--no-input")
-        if way == "argument":
-            return self.call("--no-input", given)
-        if way == "argument, at the prompts":
-            return self.call(given, typed="\n" * 40)
+            return self.call(*silent, **how)
+        if way.startswith("argument"):
+            return self.call(*silent, *([given] if isinstance(given, str) else given), **how)
         if way == "typed":
             return self.call(typed="".join(f"{given.get(prompt, '')}\n" for prompt in QUESTIONS))
-        return self.replay(way, given)
+        return (
+            CliRunner().invoke(self.program(given)) if way == "Python" else self.replay(way, given)
+        )
 
-    def replay(self, way: str, changes: Answers, without: str = "") -> Result:
-        """Change the answers that cookiecutter kept of a call, and replay them."""
+    def replay(self, way: str, given: Answers) -> Result:
+        """Replay the answers that cookiecutter kept of a call, with changes; or only a few."""
         assert self.call("--no-input").exit_code == 0
         shutil.rmtree(self.out)
         self.out.mkdir()
         self.answer_by_config("{Vault: x, ci: perhaps}")  # a replay does not use it
         file = self.folder / f"{self.template.name}.json"
         kept = json.loads(file.read_text("utf-8"))
-        kept["cookiecutter"] |= changes
-        kept["cookiecutter"].pop(without, None)
+        kept["cookiecutter"] = given if way == "few" else kept["cookiecutter"] | given
         file.write_text(json.dumps(kept))
-        return self.call(way, *([str(file)] if way == "--replay-file" else []), typed="\n")
+        words = ["--replay"] if way == "--replay" else ["--replay-file", str(file)]
+        return self.call(*words, typed="\n" * 40)
+
+    def program(self, answers: Answers) -> click.Command:
+        """Make a command of another program, which calls cookiecutter."""
+
+        @click.command
+        def program() -> None:
+            where = {"output_dir": str(self.out), "config_file": str(self.config)}
+            try:
+                cookiecutter(str(self.template), no_input=True, extra_context=answers, **where)
+            except FailedHookException as error:
+                sys.exit(str(error))
+
+        return program
 
     def answers(self) -> Answers:
         """What the templates were rendered from, where a project was created."""
@@ -154,6 +171,13 @@ ARRIVES: dict[str, list[tuple[Any, Answers]]] = {
         ({"_copy_without_render": ["*"], "_new_lines": "x", "key": "k"}, {"key": "k"}),
     ],
     "--replay-file": [({"identity": "User", "key": None}, {"identity": "user"})],
+    "few": [({"secrets": "one"}, {"secrets": "one"})],
+    "Python": [
+        (
+            {"secrets": "one,two", "key": None, "project_name": 2024},
+            {"secrets": "one,two", "project_name": "2024", "project_slug": "2024"},
+        ),
+    ],
     "typed": [
         (
             {"project_name": "Orders", "identity": "2", "secrets": "one,two", "ci": "2"},
@@ -206,13 +230,34 @@ REFUSED: dict[str, list[tuple[Any, ...]]] = {
         ("{description: '{{ 1/0 }}'}", r"description: .* Jinja \(division by zero\); accepted: "),
         ("{project_slug: '{{ cookiecutter.x }}'}", "project_slug: .* has no attribute 'x'"),
     ],
-    "argument": [("description=", "description: '' must be"), *ARGUMENTS],
+    "config, at the prompts": [
+        ("{ci: off}", "ci: 'github' is not the answer of your config, 'none'"),
+    ],
+    "argument": [
+        ("description=", "description: '' must be"),
+        (
+            ("vaultname=x", "secrets=a,A", "project_slug=/"),
+            "vaultname: ",
+            "project_slug: ",
+            "secrets: ",
+        ),
+        *ARGUMENTS,
+    ],
     "argument, at the prompts": ARGUMENTS,
     "--replay": [
         ({"vaultname": "kv-x"}, "vaultname: 'kv-x' is not a prompt; did you mean vault?"),
         ({"vault": "my_vault", "secrets": "a,A"}, "vault: 'my_vault' ", "secrets: 'a,A' "),
         ({"secrets": {"a": 1}, "__check": "passed"}, r"secrets: \{'a': 1\} is not text"),
         ({"project_slug": "../../x"}, "project_slug: '../../x' "),
+    ],
+    "few": [({"secrets": "a_b"}, "secrets: 'a_b' is not a secret name")],
+    "Python": [
+        ({"vault": "my_vault"}, "vault: 'my_vault' is not a vault name"),
+        ({"secrets": ["one", "two"]}, r"secrets: \['one', 'two'\] is a list"),
+        ({"description": {"a": "b"}}, "description: .* is not text"),
+        ({"description": True}, "description: True is not text"),
+        ({"project_name": {"a": "b"}}, "project_name: .* is not text"),
+        ({"__check": "passed", "vault": "my_vault"}, "vault: 'my_vault' is not a vault name"),
     ],
     "typed": [
         (
@@ -283,12 +328,6 @@ def test_a_config_is_found_where_cookiecutter_finds_it(
     assert (answers["ci"], answers["secrets"]) == ("none", "one,two")
 
 
-def test_all_wrong_arguments_are_refused_at_once(desk: Desk) -> None:
-    result = desk.call("--no-input", "vaultname=kv-x", "secrets=a,A", "project_slug=../../x")
-
-    assert_refused(desk, result, "vaultname: ", r"project_slug: '../../x' ", "secrets: 'a,A' ")
-
-
 def test_cookiecutter_itself_refuses_an_argument_that_is_not_a_choice(desk: Desk) -> None:
     result = desk.call("--no-input", "identity=User")
 
@@ -308,73 +347,7 @@ def test_hooks_are_needed(desk: Desk, words: list[str], hooks: str) -> None:
     assert list(desk.out.iterdir()) == []
 
 
-def test_a_prompt_that_a_replay_lacks_is_asked(desk: Desk) -> None:
-    result = desk.replay("--replay", {}, without="ci")
-
-    assert "Continuous integration" in result.output
-    assert_arrived(desk, result, {})
-
-
-@pytest.mark.parametrize("secrets", ["one", "a_b"])
-def test_a_replay_can_have_a_few_answers(desk: Desk, secrets: str) -> None:
-    few = desk.folder / "few.json"
-    few.write_text(json.dumps({"cookiecutter": {"secrets": secrets}}))
-
-    result = desk.call("--replay-file", str(few), typed="\n" * 40)
-
-    if secrets == "a_b":
-        assert_refused(desk, result, "secrets: 'a_b' is not a secret name")
-    else:
-        assert_arrived(desk, result, {"secrets": "one"})
-
-
-# From Python, and by cruft
-
-
-def called_from_python(desk: Desk, **answers: Any) -> str:
-    project: str = cookiecutter(
-        str(desk.template),
-        no_input=True,
-        extra_context=answers,
-        output_dir=str(desk.out),
-        config_file=str(desk.config),
-    )
-    return project
-
-
-def test_an_answer_from_python_arrives(desk: Desk) -> None:
-    called_from_python(desk, secrets="one,two", key=None, project_name=2024)
-
-    answers = desk.answers()
-    assert (answers["secrets"], answers["key"], answers["project_slug"]) == ("one,two", "", "2024")
-
-
-@pytest.mark.parametrize(
-    ("answers", "line"),
-    [
-        ({"vault": "my_vault"}, "vault: 'my_vault' is not a vault name"),
-        ({"secrets": ["one", "two"]}, r"secrets: \['one', 'two'\] is a list"),
-        ({"description": {"a": "b"}}, r"description: .* is not text"),
-        ({"description": True}, "description: True is not text"),
-        ({"project_name": {"a": "b"}}, r"project_name: .* is not text"),
-        ({"__check": "passed", "vault": "my_vault"}, "vault: 'my_vault' is not a vault name"),
-    ],
-)
-def test_an_answer_from_python_is_refused(desk: Desk, answers: Answers, line: str) -> None:
-    with pytest.raises(FailedHookException, match=line):
-        called_from_python(desk, **answers)
-    assert list(desk.out.iterdir()) == []
-
-
 # At the prompts
-
-
-def test_what_the_config_could_not_offer_is_refused_where_nobody_can_be_asked(desk: Desk) -> None:
-    desk.answer_by_config("{ci: off}")
-
-    result = desk.call(typed="\n" * 40)
-
-    assert_refused(desk, result, "ci: 'github' is not the answer of your config, 'none'")
 
 
 def person_at(desk: Desk, *words: str) -> Terminal:

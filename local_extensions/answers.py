@@ -1,17 +1,27 @@
 """What is wrong with a set of answers: every problem at once, each with what is accepted."""
 
-import builtins
 import json
 import keyword
 import re
-import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
 from cookiecutter.exceptions import FailedHookException
 
+from .names import (
+    README_VARIABLES,
+    RESERVED_BEGINNINGS,
+    RESERVED_SETTINGS,
+    SAMPLES,
+    TAKEN_MODULES,
+    TAKEN_NAMES,
+    TESTED,
+    TRADEMARK,
+    WINDOWS_DEVICE,
+)
 from .paths import SERVICES
 
 # cookiecutter.json has the prompts, their first answers and their choices.
@@ -45,61 +55,8 @@ IDENTITY_ID = (
 CREATED_IDENTITY_SETTING = "KEY_VAULT_IDENTITY_ID"
 MOST_SECRETS = 20
 
-SAMPLES = {"sign_document", "call_api"} | {service.sample for service in SERVICES.values()}
-TESTED = {"grant_api_role"}  # tests/ has a test of it
-CONNECTIONS = tuple(service.connection for service in SERVICES.values())
 LISTS = ("secrets", "services")  # names, separated by commas
-# Words that YAML reads as a boolean.
-SWITCH = {"no": False, "off": False, "false": False, "yes": True, "on": True, "true": True}
-
-# App settings and environment variables that the platform, azd, GitHub, a shell or the project's own
-# files use; in upper case.
-RESERVED_BEGINNINGS = (
-    *("AZUREWEBJOBS", "AZUREFUNCTIONSJOBHOST", "AZURE_", "WEBSITE_", "WEBSITES_", "FUNCTIONS_"),
-    *("APPLICATIONINSIGHTS_", "APPINSIGHTS_", "APPSETTING_", "IDENTITY_", "MSI_", "SCM_"),
-    *("CONTAINER_", "PYTHON", "DOTNET_", "OTEL_", "AZD_", "GITHUB_", "RUNNER_"),
-    *("BASH", "LC_", "LD_"),
-    *(f"{connection}__" for connection in CONNECTIONS),
-)
-RESERVED_SETTINGS = frozenset(
-    (
-        *("SECRET_REFRESH_SECONDS", "SECRET_GRACE_SECONDS", "SECRET_SETTER_OBJECT_ID"),
-        *("KEY_VAULT_DNS_SUFFIX", "LOCAL_SECRETS_FILE", "RECOVER_VAULT", "ALERT_ACTION_GROUP_ID"),
-        *(
-            "APP_IDENTITY_ID",
-            "APP_PRINCIPAL_IDS",
-            "ASSIGN_ELSEWHERE",
-            "BICEP",
-            "CI_OUTPUT",
-            "GH_TOKEN",
-            "RUN_ID",
-        ),
-        *("REVIEWER", "SUBJECT_PREFIX", "API_URL", *CONNECTIONS),
-        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
-        *("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"),
-        *("PATH", "HOME", "PORT", "USER", "HOSTNAME", "LANG", "PWD", "OLDPWD", "IFS", "UID"),
-        *("EUID", "PPID", "GROUPS", "RANDOM", "SECONDS", "SHELL", "SHELLOPTS", "ENV", "TERM"),
-        *("TMPDIR", "TEMP", "TMP", "CI"),
-    )
-)
-# The commands of the project's README.md set these, beside the variable that names an identity.
-README_VARIABLES = frozenset(
-    {"GROUP", "APP", "URL", "VAULT", "PRINCIPAL", "KEY", "API", "SCOPE", "URI", "TOKEN", "ROLE"}
-)
-WINDOWS_DEVICE = "(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])"
-# Azure refuses these in the name of anything that has a public address.
-TRADEMARK = "(?i:login.*|.*(?:microsoft|windows).*)"
-# A function's folder of such a name would hide the module.
-TAKEN_MODULES = sys.stdlib_module_names | {
-    "azure",
-    "function_app",
-    "functions",
-    "identity_bindings",
-    "tests",
-}
-# Names that function_app.py uses, where the first function is in it.
-TAKEN_NAMES = {"app", "func", "key_vault_secret", "isolated", "blueprints", "blueprint"}
-TAKEN_NAMES |= set(dir(builtins))
+YAML_BOOLEANS = yaml.SafeLoader.bool_values
 # Characters that change the direction of text, and tags, which no screen shows.
 MISLEADING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e0fff]")
 # Characters without a glyph that Unicode counts as letters, marks and symbols.
@@ -153,7 +110,7 @@ def as_text(prompt: str, value: Any) -> Any:
     if value is None and first == "":
         return ""
     if prompt == "ci" and isinstance(value, str):
-        value = SWITCH.get(value.strip().lower(), value)
+        value = YAML_BOOLEANS.get(value.strip().lower(), value)
     if prompt == "ci" and isinstance(value, bool):
         return "github" if value else "none"
     if isinstance(value, int | float) and not isinstance(value, bool):

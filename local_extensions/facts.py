@@ -14,10 +14,8 @@ from .answers import (
     samples_of,
     services_of,
 )
+from .names import TAKEN_PARAMETERS
 from .paths import left_out
-
-# Names that the parameter of a secret cannot have, because a handler uses them otherwise.
-TAKEN_PARAMETERS = frozenset({"req", "res", "context", "func", "json", "secrets", "arrived"})
 
 # Markdown that could hide the text after it: a fence, some HTML, a link's definition.
 HIDING = re.compile(
@@ -111,11 +109,6 @@ class Facts(NamedTuple):
     def private(self) -> bool:
         """Whether only the app's own network reaches the vault and the storage."""
         return self.network == "private"
-
-    @property
-    def closed_vault(self) -> bool:
-        """Whether Bicep creates the vault, and only the app's network reaches it."""
-        return self.private and self.new_vault
 
     @property
     def identity_by_setting(self) -> bool:

@@ -221,6 +221,16 @@ def test_rendering_again(unlinked: Path, template: Path, begin: str) -> None:
     assert_updated(unlinked)
 
 
+def test_cruft_too_refuses_to_lose_a_file(template: Path, tmp_path: Path) -> None:
+    own = tmp_path / "out/secure-function-app/scripts/grant_api_role.py"
+    own.parent.mkdir(parents=True)
+    own.write_text("mine", "utf-8")
+
+    cruft(tmp_path, "create", str(template), "--no-input", "-f", "--output-dir", "out", status=1)
+
+    assert own.read_text("utf-8") == "mine"
+
+
 # From before everything that is deployed moved to src/
 
 # The last version whose app is at the project's top.

@@ -26,7 +26,7 @@ _SIGN_IN = (
     " names"
 )
 _RESTART = "the next read tries again; if it lasts, restart the app"
-_LONGEST_LIFE = 86_400 + 300  # of a managed identity's token, and some minutes for the clocks
+_LONGEST_LIFE = 86_400 + 300  # of a managed identity's token; clocks may differ by 5 minutes
 _DOUBTFUL_LIFE = 600  # of one with an impossible end: the SDK renews it 300 s before
 
 
@@ -43,7 +43,7 @@ class Identity:
 
 
 def has_endpoint(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether the platform offers managed identities to this process.
+    """Return whether the platform offers managed identities to this process.
 
     Source: https://learn.microsoft.com/azure/app-service/overview-managed-identity
     """
@@ -51,7 +51,7 @@ def has_endpoint(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def in_azure(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether this process runs in Azure, with or without an identity.
+    """Return whether this process runs in Azure, with or without an identity.
 
     Without an endpoint the host shows it: it sets the name and the plan ("SKU") of the site.
     """
@@ -60,7 +60,7 @@ def in_azure(environment: Mapping[str, str] = os.environ) -> bool:
 
 
 def is_emulator(url: str) -> bool:
-    """Whether `url` is the address of a Key Vault emulator on this machine."""
+    """Return whether `url` is the address of a Key Vault emulator on this machine."""
     return re.fullmatch(r"(?ai:https://(localhost|127\.0\.0\.1)(:\d{1,5})?/?)", url) is not None
 
 
@@ -128,7 +128,7 @@ class Credential:
         return credential
 
     def _failure(self, error: Exception) -> Failure:
-        """Say what it means: 400 is an identity that is not assigned, all else may pass by itself."""
+        """Say what an error means: 400 is an identity that is not assigned, the rest may pass."""
         if not in_azure():
             reason = "no developer's login gave a token on this machine"
             return Failure("denied", reason, _SIGN_IN)
@@ -156,7 +156,7 @@ def _no_token(answer: str, retry_after: float = 0.0) -> Failure:
 
 
 def not_assigned(identity: Identity) -> Failure:
-    """That the app does not have `identity`, which is certain where there is no endpoint."""
+    """Return the failure of an app that does not have `identity`."""
     reason = f"no identity is assigned: the app does not have {identity}"
     if not has_endpoint():
         reason += "; WEBSITE_SITE_NAME and WEBSITE_SKU say that this is Azure: unset them elsewhere"
@@ -165,7 +165,7 @@ def not_assigned(identity: Identity) -> Failure:
 
 
 def site_arguments() -> str:
-    """Name and resource group of this app, as arguments of ``az functionapp``."""
+    """Return name and resource group of this app, as arguments of ``az functionapp``."""
     name = os.environ.get("WEBSITE_SITE_NAME", "<app>")
     group = os.environ.get("WEBSITE_RESOURCE_GROUP", "")
     # Not every plan sets the resource group.

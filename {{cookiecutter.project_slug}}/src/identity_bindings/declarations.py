@@ -60,7 +60,7 @@ def read_declarations(folder: Path, settings: Mapping[str, str]) -> list[Functio
 
 
 def is_trigger(binding: Mapping[str, Any]) -> bool:
-    """Whether a binding starts the function. The host goes by the end of its type."""
+    """Return whether a binding starts the function. The host goes by the end of its type."""
     return str(binding.get("type")).lower().endswith("trigger")
 
 

@@ -43,7 +43,7 @@ class Kind:
 
 
 def matching(pattern: str, allowed: str, required: bool = True) -> Property:
-    """A property whose whole text matches `pattern`."""
+    """Make a property whose whole text matches `pattern`."""
 
     def check(text: str, settings: Mapping[str, str]) -> str:
         if not re.fullmatch(pattern, text):
@@ -58,23 +58,23 @@ _IDENTITY_ID = matching(RESOURCE_ID, "the resource id /subscriptions/…/userAss
 
 @cache
 def kinds() -> dict[str, Kind]:
-    """The kinds that this project has, by their type in lower case."""
+    """Return the kinds that this project has, by their type in lower case."""
     found = [import_module(n, __package__).KIND for n in _MODULES if find_spec(n, __package__)]
     return {kind.type.lower(): kind for kind in found}
 
 
 def is_parameter(name: object) -> bool:
-    """Whether a handler can have a parameter of this name."""
+    """Return whether a handler can have a parameter of this name."""
     return isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
 
 
 def direction(binding: Mapping[str, Any]) -> str:
-    """The direction of a binding: a missing one means ``in``."""
+    """Return the direction of a binding: a missing one means ``in``."""
     return str(binding.get("direction", "in")).lower()
 
 
 def is_ours(binding: Mapping[str, Any]) -> bool:
-    """Whether this package provides the binding. The host ignores the case of a type."""
+    """Return whether this package provides the binding. The host ignores the case of a type."""
     return str(binding.get("type")).lower() in kinds()
 
 
@@ -109,7 +109,7 @@ def declare(
 
 
 def _shape(binding: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[PropertyProblem]:
-    """What is wrong with the properties that all kinds share, and with unknown ones."""
+    """Yield what is wrong with the properties that all kinds share, and with unknown ones."""
     if not is_parameter(binding.get("name")):
         yield "name", binding.get("name"), "the name of the handler's parameter"
     if direction(binding) != "in":
@@ -131,7 +131,7 @@ def _shape(binding: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[Prope
 
 
 def _value(text: object, rule: Property, settings: Mapping[str, str]) -> str | None:
-    """The checked value of a property, or ValueError, without a setting's value: it may be secret."""
+    """Return a property's checked value, or raise ValueError, which never shows a setting's value."""
     if text in (None, "") and not rule.required:
         return None
     if not isinstance(text, str) or not text:

@@ -1,4 +1,4 @@
-"""Values that stay fresh: read once for all callers, refreshed behind their backs, kept in a fault.
+"""Values that stay fresh: read once for all callers, refreshed in the background, kept in a fault.
 
 A source holds one declared value. Whoever needs it reads ``current``, the value and the moment
 until which it is good: that is the whole warm path. What happens when a read fails:
@@ -39,7 +39,7 @@ NO_ANSWER = Failure("transient", f"no answer within {WAIT:g} s", "try again; che
 Flight = futures.Future[None]
 """A read that is on its way. Its end says nothing: the source has the value, or the failure."""
 
-_lock = held_at_fork(Lock())  # of all sources, for moments: whoever has a good value needs it not
+_lock = held_at_fork(Lock())  # of all sources, held for moments; a good value is read without it
 
 
 class Source:
@@ -48,7 +48,7 @@ class Source:
     def __init__(self, what: Any, timing: Timing, wake: Callable[[], None]) -> None:
         # Until when the value is good, and the value: replaced as one, read without a lock.
         self.current: tuple[float, Any] = (-inf, None)
-        self.due = -inf  # when the next read is, or the one that is on its way is given up
+        self.due = -inf  # when the next read begins, or the running one is given up
         self.failure: Failure | None = None  # why the last read failed, where it did
         self.reading: Reading | None = None  # the last value that was read
         self.took = 0.0  # the seconds that this read took
@@ -108,7 +108,7 @@ class Source:
         return self._flight
 
     def outdate(self) -> None:
-        """Have the value read in the background: it has changed."""
+        """Begin a read in the background, because the value has changed."""
         with _lock:
             self._outdated_at = monotonic()
             if self._flight is None and self.failure is None:
@@ -116,7 +116,7 @@ class Source:
         self._wake()
 
     def settle(self) -> Any:
-        """Return the value, or the Failure: none may be served."""
+        """Return the value, or a Failure where none may be served."""
         good_until, value = self.current
         return value if monotonic() < good_until else self.failure or NO_ANSWER
 
@@ -206,13 +206,13 @@ class Source:
 
 
 class Patience:
-    """How long a call waits for reads: so long for all of them together."""
+    """How long a call waits for reads, all of them together."""
 
     def __init__(self) -> None:
         self._left = WAIT
 
     def wait(self, flights: Iterable[Flight | None]) -> None:
-        """Wait until these reads have ended, or patience is over."""
+        """Wait until these reads have ended, or the call has waited for WAIT seconds."""
         if waiting := [flight for flight in flights if flight]:
             began = monotonic()
             futures.wait(waiting, max(self._left, 0))
@@ -243,7 +243,7 @@ class Pool:
             return self._sources.setdefault(what.key, Source(what, timing, self.start))
 
     def outdate(self, is_meant: Callable[[Hashable], bool]) -> bool:
-        """Have the values of these keys read in the background, and say whether there are any."""
+        """Read the values of these keys in the background; return whether there are any."""
         meant = [source for key, source in list(self._sources.items()) if is_meant(key)]
         for source in meant:
             source.outdate()
@@ -259,7 +259,7 @@ class Pool:
         self._wake.set()
 
     def close(self) -> None:
-        """Have the refreshing thread end. Reads that are on their way end by themselves."""
+        """End the refreshing thread. Reads that are running end by themselves."""
         self.closed = True
         self._wake.set()
 

@@ -52,13 +52,13 @@ class Timing:
         return cls(refresh, _seconds(settings, "SECRET_GRACE_SECONDS", cls.grace))
 
     def back_off(self, failure: Failure, failures: int, cold: bool) -> float:
-        """How long to wait after the last of so many failures in a row."""
+        """Return how long to wait after the last of so many failures in a row."""
         pause = _growing(0 if failure.shared else failures)  # the gate counts what is shared
         asked = min(failure.retry_after, self.longest_pause(cold))
         return max(jitter(pause if cold else min(pause, self.refresh)), asked)
 
     def longest_pause(self, cold: bool) -> float:
-        """How long to wait at most, whatever a service asks for."""
+        """Return how long to wait at most, whatever a service asks for."""
         return LONGEST_BACK_OFF if cold else max(self.refresh, _SHORTEST_CAP)
 
 
@@ -72,7 +72,7 @@ class Budget(threading.local):
 
     @contextmanager
     def of_read(self, longest_pause: float = LONGEST_BACK_OFF) -> Iterator[None]:
-        """Let what is asked inside of this take READ seconds. Inside of another, that one holds."""
+        """Limit what is asked inside of this to READ seconds, counted from the outermost."""
         if self._ends < inf:
             yield
             return
@@ -83,11 +83,11 @@ class Budget(threading.local):
             self._ends, self.answer = inf, None
 
     def filter(self, _: object) -> bool:
-        """Whether a logger may log: not during a read, of which the SDK would log addresses."""
+        """Return whether a logger may log: not during a read, whose addresses the SDK would log."""
         return self._ends == inf
 
     def seconds_left(self) -> float:
-        """The time that is left, or TimeoutError is raised."""
+        """Return the time that is left, or raise TimeoutError."""
         left = min(self._ends - monotonic(), READ)
         if left <= 0:
             raise TimeoutError("timed out")
@@ -99,12 +99,12 @@ budget = Budget()
 
 
 def _growing(failures: int) -> float:
-    """The pause after so many failures in a row."""
+    """Return the pause after so many failures in a row."""
     return min(0.5 * 2.0 ** min(failures, 10), LONGEST_BACK_OFF)
 
 
 def jitter(seconds: float) -> float:
-    """Between a half of `seconds` and all of it, so that instances do not march in step."""
+    """Return 0.5 to 1.0 times `seconds`, at random, so that instances do not read all at once."""
     return seconds * random.uniform(0.5, 1.0)  # noqa: S311 # nosec B311 # no secret depends on it
 
 
@@ -138,7 +138,7 @@ class Gate:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Ask inside of this, or get ReadError. Whatever does not close the gate opens it."""
+        """Wait for a place, or raise ReadError; ask inside. What does not close the gate opens it."""
         with self._changed:
             while True:
                 now = monotonic()

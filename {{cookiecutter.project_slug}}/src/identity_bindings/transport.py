@@ -125,7 +125,7 @@ def new_session(proxied: bool) -> requests.Session:
 
 
 def retry_after(response: requests.Response) -> float:
-    """The seconds that a service asks to wait: a number or an HTTP date; 0 where it does not."""
+    """Return the seconds that a service asks to wait, as a number or an HTTP date, or 0."""
     asked = response.headers.get("Retry-After", "")
     with suppress(InvalidHeader, ValueError):
         return min(Retry().parse_retry_after(asked), _LONGEST_WAIT)
@@ -139,7 +139,7 @@ def quiet() -> None:
 
 
 def client_options(proxied: bool) -> dict[str, Any]:
-    """The options of an Azure SDK client. It never retries: sources do."""
+    """Return the options of an Azure SDK client. It never retries: sources do."""
     quiet()
     transport = RequestsTransport(session=new_session(proxied), **TIMEOUTS)
     return {"transport": transport, "retry_total": 0}

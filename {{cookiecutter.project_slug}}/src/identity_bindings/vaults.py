@@ -57,7 +57,7 @@ VAULT_NAME = Property(vault_url, "a vault's name or URI")
 
 
 def vault_name(url: str) -> str:
-    """The name of the vault at `url`; of an emulator, its host and port."""
+    """Return the name of the vault at `url`; of an emulator, its host and port."""
     return url.removeprefix("https://").partition(".vault.")[0]
 
 
@@ -142,7 +142,7 @@ class Vault:
             raise ReadError(failure)
 
     def _failure(self, error: Exception, name: str, version: str | None) -> tuple[int, Failure]:
-        """The status, and what it means. What concerns all who read from the vault closes its gate."""
+        """Return the status, and what it means. A failure of the whole vault closes its gate."""
         status = getattr(error, "status_code", None) or 0  # 0: no answer, or a wrong challenge
         if status >= 400:
             failure, shared = self._refused(name, version), status in _OF_THE_VAULT
@@ -175,7 +175,7 @@ class Vault:
         return _no_answer(reason, _REPAIRS.get(sign, _CHECK).format(vault=self.name))
 
     def repairs(self, name: str, version: str | None, address: str) -> dict[str, str]:
-        """What repairs a denial, by its code or status: a command, or a sentence.
+        """Say what repairs a denial, by its code or status: a command, or a sentence.
 
         A command works as it is printed, in a POSIX shell and in PowerShell; in a sentence it is
         between backquotes. `address` is that of the client, where the vault's firewall reports it.

@@ -75,6 +75,9 @@ def test_one_secret_in_every_spelling_is_read_once(
     assert len(fake_key_vault.requests) == 3
     assert refresh_secret("HTTPS://Contoso.vault.azure.net:443/secrets/API-KEY/0123")
     wait_for(lambda: len(fake_key_vault.requests) == 4)
+    for kind in ("keys/api-key", "certificates/api-key/0123", "secrets/other", "secrets", ""):
+        assert not refresh_secret(f"https://contoso.vault.azure.net/{kind}")
+    assert not refresh_secret("api-key")
 
     for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "WEBSITE_SITE_NAME"):
         monkeypatch.delenv(name, raising=False)

@@ -6,6 +6,7 @@ On a developer's machine the local secrets file is read first.
 import json
 import os
 from collections.abc import Hashable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -99,11 +100,14 @@ def refresh_secret(identifier: str) -> bool:
             names it: ``https://<vault>.vault.azure.net/secrets/<name>/<version>``.
 
     Returns:
-        Whether the app declares the newest version of this secret.
+        Whether the app declares the newest version of this secret. False for what is no secret's
+        identifier, such as a key's.
     """
     url, _, path = identifier.lower().partition("/secrets/")
-    newest = (vault_url(url), path.partition("/")[0], None)
-    return pool.outdate(lambda key: isinstance(key, tuple) and key[:3] == newest)
+    with suppress(ValueError):
+        newest = (vault_url(url), path.partition("/")[0], None)
+        return pool.outdate(lambda key: isinstance(key, tuple) and key[:3] == newest)
+    return False
 
 
 def local_value(file: Path, vault: str, secret: str) -> str | None:

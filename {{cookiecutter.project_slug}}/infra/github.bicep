@@ -1,4 +1,6 @@
 {%- set facts = cookiecutter | facts -%}
+{%- set vaults = not facts.granted or facts.private -%}
+{%- set plans_elsewhere = not facts.granted or facts.identity_exists -%}
 // Connects this repository's workflow to Azure without a stored credential: two identities that trust GitHub's tokens,
 // and their roles. scripts/connect-github.sh deploys it, and again when infra/ assigns another role.
 targetScope = 'subscription'
@@ -14,9 +16,11 @@ param subjectFormat { use_default: bool?, include_claim_keys: string[]?, sub_cla
 
 @description('Principal ids of the app. Without them, every service principal but these identities can get the roles of infra/.')
 param appPrincipalIds string[] = []
+{%- if vaults %}
 
 @description('The same vaults as in main.bicepparam.')
 param otherVaults { name: string, resourceGroup: string?, subscription: string? }[] = []
+{%- endif %}
 
 @description('The same action group as in main.bicepparam.')
 param alertActionGroupId string = ''
@@ -86,13 +90,15 @@ module access 'modules/github-access.bicep' = {
 }
 
 // What the app uses in other resource groups.
+{%- if vaults or facts.identity_exists %}
 var elsewhere = [
-  {%- if facts.vault_group %}
+  {%- if vaults and facts.vault_group %}
   resourceId({{ "'" ~ facts.vault_subscription ~ "'" if facts.vault_subscription else 'subscription().subscriptionId' }}, '{{ facts.vault_group }}', 'Microsoft.KeyVault/vaults', '{{ facts.vault_name }}')
   {%- endif %}
   {%- if facts.identity_exists %}
   identityId
   {%- endif %}
+  {%- if vaults %}
   ...map(
     filter(otherVaults, one => one.?resourceGroup != null),
     one =>
@@ -103,8 +109,12 @@ var elsewhere = [
         one.name
       )
   )
+  {%- endif %}
   ...(empty(alertActionGroupId) ? [] : [alertActionGroupId])
 ]
+{%- else %}
+var elsewhere = empty(alertActionGroupId) ? [] : [alertActionGroupId]
+{%- endif %}
 
 // One after the other: several may be in the same group, and write the same role definitions.
 @batchSize(1)
@@ -113,7 +123,9 @@ module rolesElsewhere 'modules/github-elsewhere.bicep' = [
     name: 'github-elsewhere-${index}'
     scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
     params: {
+      {%- if plans_elsewhere %}
       planPrincipalId: identities.outputs.planPrincipalId
+      {%- endif %}
       deployPrincipalId: identities.outputs.deployPrincipalId
       {%- if facts.vault_access == 'rbac' %}
       appPrincipalIds: appPrincipalIds
@@ -138,6 +150,6 @@ output notes string[] = [
   ...map(
     assignElsewhere ? [] : elsewhere,
     id =>
-      'The owner of ${split(id, '/')[4]} must run: az deployment group create --subscription ${split(id, '/')[2]} --resource-group ${split(id, '/')[4]} --name github --template-file infra/modules/github-elsewhere.bicep --parameters planPrincipalId=${identities.outputs.planPrincipalId} deployPrincipalId=${identities.outputs.deployPrincipalId} resourceId=${id}'
+      'The owner of ${split(id, '/')[4]} must run: az deployment group create --subscription ${split(id, '/')[2]} --resource-group ${split(id, '/')[4]} --name github --template-file infra/modules/github-elsewhere.bicep --parameters {{ 'planPrincipalId=${identities.outputs.planPrincipalId} ' if plans_elsewhere }}deployPrincipalId=${identities.outputs.deployPrincipalId} resourceId=${id}'
   )
 ]

@@ -16,6 +16,8 @@ param setterObjectId = readEnvironmentVariable('SECRET_SETTER_OBJECT_ID', '')
 
 // 'false' where you may not assign roles in another resource group that the app uses.
 param assignElsewhere = bool(readEnvironmentVariable('ASSIGN_ELSEWHERE', 'true'))
+{%- if not facts.granted or facts.private %}
 
 // The same as in main.bicepparam.
 param otherVaults = []
+{%- endif %}

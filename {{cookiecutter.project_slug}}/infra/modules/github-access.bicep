@@ -23,7 +23,9 @@ var planActions = [
   {%- if facts.identity == 'user' %}
   'Microsoft.ManagedIdentity/userAssignedIdentities/read'
   {%- endif %}
+  {%- if not facts.granted %}
   'Microsoft.KeyVault/vaults/read'
+  {%- endif %}
   {%- if facts.new_vault and facts.key %}
   'Microsoft.KeyVault/vaults/keys/read' // the public half
   {%- endif %}

@@ -1,4 +1,6 @@
 {%- set facts = cookiecutter | facts -%}
+{%- set connects = facts.vault_access == 'access-policy' or facts.private -%}
+{%- set vaults = not facts.granted or facts.private -%}
 // What the workflow's identities may do with something that the app uses in another resource group.
 {%- if facts.vault_access == 'rbac' %}
 import { assigned, roles } from 'access.bicep'
@@ -7,30 +9,33 @@ import { onlyWhere, toApp } from 'github-access.bicep'
 import { assigned } from 'access.bicep'
 {%- endif %}
 
+{% if not facts.granted or facts.identity_exists -%}
 param planPrincipalId string
+{% endif -%}
 param deployPrincipalId string
 {%- if facts.vault_access == 'rbac' %}
 param appPrincipalIds string[] = []
 {%- endif %}
 
-@description('Id of an existing vault{{ ', identity' if facts.identity_exists }} or action group.')
+@description('Id of an existing {{ 'vault, ' if vaults and facts.identity_exists else 'vault or ' if vaults }}{{ 'identity or ' if facts.identity_exists }}action group.')
 param resourceId string
 
 var path = split(resourceId, '/')
+{%- if vaults %}
 var isVault = toLower(path[7]) == 'vaults'
+{%- endif %}
 {%- if facts.identity_exists %}
 var isIdentity = toLower(path[7]) == 'userassignedidentities'
 {%- endif %}
 var isActionGroup = toLower(path[7]) == 'actiongroups'
+{%- if vaults %}
 
-{% if facts.vault_access != 'granted' or facts.private -%}
 resource vault 'Microsoft.KeyVault/vaults@2026-02-01' existing = if (isVault) {
   name: isVault ? path[8] : 'none'
 }
 
-{% endif -%}
 var group = resourceGroup().id
-{%- if facts.vault_access == 'access-policy' or facts.private %}
+{%- if connects %}
 
 // A custom role: Key Vault Contributor could also delete the vault.
 var vaultActions = [
@@ -46,6 +51,7 @@ var vaultActions = [
 
 // Roles for a vault and its group. They change no resource of the group, and read no key and no secret.
 var customRoles = [
+  {%- if not facts.granted %}
   {
     id: guid(group, 'plan elsewhere')
     name: 'Plan elsewhere ${uniqueString(group)}'
@@ -70,7 +76,8 @@ var customRoles = [
       'Microsoft.Resources/deployments/operationstatuses/read'
     ]
   }
-  {%- if facts.vault_access == 'access-policy' or facts.private %}
+  {%- endif %}
+  {%- if connects %}
   // Other projects may need other actions on a vault of this group.
   {
     id: guid(group, 'vault', join(vaultActions, ' '))
@@ -91,6 +98,7 @@ resource definitions 'Microsoft.Authorization/roleDefinitions@2022-04-01' = [
     }
   }
 ]
+{%- if not facts.granted %}
 
 resource inGroup 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for (principalId, index) in (isVault ? [planPrincipalId, deployPrincipalId] : []): {
@@ -101,12 +109,13 @@ resource inGroup 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
     }
   }
 ]
-{%- if facts.vault_access == 'access-policy' or facts.private %}
+{%- endif %}
+{%- if connects %}
 
 resource changesVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (isVault) {
-  name: guid(vault.id, deployPrincipalId, definitions[2].id)
+  name: guid(vault.id, deployPrincipalId, definitions[{{ 0 if facts.granted else 2 }}].id)
   scope: vault
-  properties: { ...assigned(deployPrincipalId, definitions[2].id), description: 'GitHub: deployment' }
+  properties: { ...assigned(deployPrincipalId, definitions[{{ 0 if facts.granted else 2 }}].id), description: 'GitHub: deployment' }
 }
 {%- endif %}
 {%- if facts.vault_access == 'rbac' %}
@@ -125,6 +134,7 @@ resource assignsRoles 'Microsoft.Authorization/roleAssignments@2022-04-01' = if 
     condition: onlyWhere([toApp(vaultRoleIds, appPrincipalIds, [planPrincipalId, deployPrincipalId])])
   }
 }
+{%- endif %}
 {%- endif %}
 
 // An identity or an action group has no keys to read.

@@ -15,7 +15,7 @@ from infrastructure import (
     ROLE,
     STORAGE,
     VAULT,
-    Forecast,
+    WhatIf,
     bicep,
     only,
 )
@@ -59,6 +59,7 @@ class Expected:
     key: str = ""
     private: bool = False
     queues_and_tables: bool = False
+    python: str = "3.13"
 
     @property
     def by_role(self) -> bool:
@@ -121,13 +122,13 @@ BY_POLICY = {
 
 def expected(
     answers: dict[str, str],
-    forecast: Forecast,
+    what_if: WhatIf,
     setter: str = "",
     recovers: bool = False,
     action_group: str = "",
     queues_and_tables: bool = False,
 ) -> Expected:
-    """Say what the answers ask for; only the names that Bicep chooses come from the forecast."""
+    """Say what the answers ask for; only the names that Bicep chooses come from what-if."""
     asked = answers.get
     made = asked("vault_source") != "existing"
     settings = {}
@@ -137,7 +138,7 @@ def expected(
         group = f"/subscriptions/{subscription or bicep.SUBSCRIPTION}/resourceGroups/{name}"
     vault = asked("vault", "%KEY_VAULT_NAME%")
     if vault.startswith("%"):
-        vault_name = settings[vault.strip("%")] = only(forecast, VAULT)["name"]
+        vault_name = settings[vault.strip("%")] = only(what_if, VAULT)["name"]
     else:
         vault_name = "contoso-vault"
     url = vault.rstrip("/") if "://" in vault else f"https://{vault_name}.vault.azure.net"
@@ -181,4 +182,5 @@ def expected(
         key=key,
         private=asked("network") == "private",
         queues_and_tables=queues_and_tables,
+        python=asked("python_version", "3.13"),
     )

@@ -1,4 +1,4 @@
-"""Reading what the Bicep compiler says of a project: its warnings, its template and its forecast."""
+"""Reading what the Bicep compiler says of a project: its warnings, its template and its what-if."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,12 +8,15 @@ import bicep as bicep
 import pytest
 
 # What `bicep snapshot` says that a deployment would make.
-Forecast = dict[str, Any]
+WhatIf = dict[str, Any]
 
 SITE = "Microsoft.Web/sites"
+SCM = f"{SITE}/basicPublishingCredentialsPolicies"
+PLAN = "Microsoft.Web/serverfarms"
 STORAGE = "Microsoft.Storage/storageAccounts"
 INSIGHTS = "Microsoft.Insights/components"
 ALERT = "Microsoft.Insights/scheduledQueryRules"
+DIAGNOSTICS = "Microsoft.Insights/diagnosticSettings"
 WORKSPACE = "Microsoft.OperationalInsights/workspaces"
 VAULT = "Microsoft.KeyVault/vaults"
 POLICY = f"{VAULT}/accessPolicies"
@@ -62,27 +65,27 @@ def unformatted(compiler: Any, infra: Path) -> list[str]:
     return found
 
 
-def only(forecast: Forecast, kind: str) -> dict[str, Any]:
+def only(what_if: WhatIf, kind: str) -> dict[str, Any]:
     """Pick the one resource of a type."""
-    found: list[dict[str, Any]] = bicep.resources(forecast, kind)
+    found: list[dict[str, Any]] = bicep.resources(what_if, kind)
     (one,) = found
     return one
 
 
-def host_storage(forecast: Forecast) -> dict[str, Any]:
+def host_storage(what_if: WhatIf) -> dict[str, Any]:
     """Pick the storage account of the host, whose package container no other one has."""
-    containers = bicep.resources(forecast, CONTAINER)
+    containers = bicep.resources(what_if, CONTAINER)
     (package,) = [one["id"] for one in containers if one["id"].endswith("/app-package")]
-    accounts: list[dict[str, Any]] = bicep.resources(forecast, STORAGE)
+    accounts: list[dict[str, Any]] = bicep.resources(what_if, STORAGE)
     (account,) = [one for one in accounts if package.startswith(f"{one['id']}/")]
     return account
 
 
-def service(forecast: Forecast, name: str) -> dict[str, Any]:
+def service(what_if: WhatIf, name: str) -> dict[str, Any]:
     """Pick the resource that holds a service's data."""
     if name == "blob-storage":
-        host = host_storage(forecast)
-        accounts: list[dict[str, Any]] = bicep.resources(forecast, STORAGE)
+        host = host_storage(what_if)
+        accounts: list[dict[str, Any]] = bicep.resources(what_if, STORAGE)
         (account,) = [one for one in accounts if one != host]
         return account
-    return only(forecast, {"cosmos-db": COSMOS, "service-bus": BUS}[name])
+    return only(what_if, {"cosmos-db": COSMOS, "service-bus": BUS}[name])

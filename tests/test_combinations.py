@@ -1,7 +1,7 @@
 """Whatever is answered: every two choices, in the slow run every three, make a project that holds.
 
-Each set of answers is rendered, compiled without a warning, forecast, and held to invariants.py; its
-app is loaded beside the forecast. tests/test_generated_suites.py runs the suites of the same sets.
+Each set of answers is rendered, compiled without a warning, predicted, and held to invariants.py; its
+app is loaded beside it. tests/test_generated_suites.py runs the suites of the same sets.
 """
 
 import copy
@@ -15,7 +15,7 @@ from answers import CHOICES, DEFAULTS, PAIRS, SETS, TEXTS, allowed, answers_of, 
 from baking import Bake
 from covering import held, possible
 from expectation import App, expected
-from infrastructure import SITE, VAULT, Forecast, bicep, compiled, only, unformatted
+from infrastructure import WhatIf, bicep, compiled, unformatted
 from invariants import (
     Template,
     wrong,
@@ -47,15 +47,15 @@ def wrong_of(bake: Bake, compiler: Any, loader: Loader, figures: Counter[str]) -
         infra = project / "infra"
         warnings, template = compiled(compiler, infra)
         figures["warnings"] += len(warnings)
-        forecast = compiler.snapshot(infra / "main.bicepparam")
-        app = loader.load(project, bicep.app_settings(forecast))
-        want = expected(answers, forecast)
+        what_if = compiler.snapshot(infra / "main.bicepparam")
+        app = loader.load(project, bicep.app_settings(what_if))
+        want = expected(answers, what_if)
         return [
             *warnings,
             *unformatted(compiler, infra),
-            *wrong(forecast, want),
+            *wrong(what_if, want),
             *wrong_template(template, want),
-            *wrong_app(app, forecast, want),
+            *wrong_app(app, want),
         ]
 
     return wrong_of
@@ -108,62 +108,52 @@ def test_the_sets_hold_every_combination(
 
 
 # What the invariants of an app and of a template notice.
-# Those of a forecast are in test_invariants.py.
+# Those of a what-if are in test_invariants.py.
 
 
 @pytest.fixture(scope="module")
-def good(bake: Bake, compiler: Any, loader: Loader) -> tuple[App, Forecast, Template]:
+def good(bake: Bake, compiler: Any, loader: Loader) -> tuple[App, WhatIf, Template]:
     """The default project, with a key."""
     project = bake(key="signing-key")
     _, template = compiled(compiler, project / "infra")
-    forecast = compiler.snapshot(project / "infra" / "main.bicepparam")
-    return loader.load(project, bicep.app_settings(forecast)), forecast, template
+    what_if = compiler.snapshot(project / "infra" / "main.bicepparam")
+    return loader.load(project, bicep.app_settings(what_if)), what_if, template
 
 
 def _replace(app: App, **fields: str) -> None:
     app.declared.add(app.declared.pop()._replace(**fields))
 
 
-def _grant_elsewhere(forecast: Forecast) -> None:
-    policy = only(forecast, f"{VAULT}/accessPolicies")
-    policy["id"] = policy["id"].replace("/kv-", "/ww-")
-
-
 def _module(template: Template, name: str) -> Any:
     return template["resources"][name]["properties"]["template"]
 
 
-TWO = {"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": {choices.LITERAL_ID: {}}}
-DECLARED = "what_is_declared_is_granted_and_no_more"
 ASKED_FOR = "the_app_is_what_was_asked_for"
-IDENTITY = "one_identity_is_declared_carried_and_granted"
 HOST = "no_declaration_reaches_the_host"
 # What is wrong then, and the invariants that name it.
-BREAKAGES: list[tuple[Callable[[App, Forecast, Template], Any], set[str]]] = [
-    (lambda a, f, t: _replace(a, vault="https://another.vault.azure.net"), {DECLARED, ASKED_FOR}),
-    (lambda a, f, t: _replace(a, identity=choices.LITERAL_ID), {DECLARED, IDENTITY, ASKED_FOR}),
-    (lambda a, f, t: _replace(a, what="another", type="keyVault"), {ASKED_FOR}),
-    (lambda a, f, t: a.declared.pop(), {DECLARED, ASKED_FOR}),
-    (lambda a, f, t: a.problems.append("function.json: wrong"), {ASKED_FOR}),
-    (lambda a, f, t: a.functions.popitem(), {ASKED_FOR}),
-    (lambda a, f, t: a.functions["read_secret"].append("keyVault"), {HOST}),
-    (lambda a, f, t: a.functions["read_secret"].remove("httpTrigger"), {HOST}),
-    (lambda a, f, t: only(f, SITE).update(identity=TWO), {IDENTITY}),
-    (lambda a, f, t: _grant_elsewhere(f), {DECLARED}),
+BREAKAGES: list[tuple[Callable[[App, Template], Any], set[str]]] = [
+    (lambda a, t: _replace(a, vault="https://another.vault.azure.net"), {ASKED_FOR}),
+    (lambda a, t: _replace(a, identity=choices.LITERAL_ID), {ASKED_FOR}),
+    (lambda a, t: _replace(a, what="another", type="keyVault"), {ASKED_FOR}),
+    (lambda a, t: a.declared.pop(), {ASKED_FOR}),
+    (lambda a, t: a.problems.append("function.json: wrong"), {ASKED_FOR}),
+    (lambda a, t: a.functions.popitem(), {ASKED_FOR}),
+    (lambda a, t: a.functions["read_secret"].append("keyVault"), {HOST}),
+    (lambda a, t: a.functions["read_secret"].remove("httpTrigger"), {HOST}),
     (
-        lambda a, f, t: _module(t, "access")["parameters"].update(x={"type": "secureObject"}),
+        lambda a, t: _module(t, "access")["parameters"].update(x={"type": "secureObject"}),
         {"no_parameter_is_a_secret"},
     ),
     (
-        lambda a, f, t: t["resources"]["vault"].pop("@options"),
+        lambda a, t: t["resources"]["vault"].pop("@options"),
         {"what_others_write_is_written_once"},
     ),
     (
-        lambda a, f, t: _module(t, "vaultAccess")["resources"][0]["dependsOn"].clear(),
+        lambda a, t: _module(t, "vaultAccess")["resources"][0]["dependsOn"].clear(),
         {"a_vault_in_the_other_mode_stops_the_deployment"},
     ),
     (
-        lambda a, f, t: t["resources"]["access"].update(name="access"),
+        lambda a, t: t["resources"]["access"].update(name="access"),
         {"what_if_sees_everything"},
     ),
 ]
@@ -171,15 +161,15 @@ BREAKAGES: list[tuple[Callable[[App, Forecast, Template], Any], set[str]]] = [
 
 @pytest.mark.parametrize(("breaks", "noticed_by"), BREAKAGES)
 def test_the_invariants_notice(
-    good: tuple[App, Forecast, Template],
-    breaks: Callable[[App, Forecast, Template], Any],
+    good: tuple[App, WhatIf, Template],
+    breaks: Callable[[App, Template], Any],
     noticed_by: set[str],
 ) -> None:
-    app, forecast, template = copy.deepcopy(good)
-    want = expected({"key": "signing-key"}, forecast)
-    assert wrong_template(template, want) + wrong_app(app, forecast, want) == []
+    app, what_if, template = copy.deepcopy(good)
+    want = expected({"key": "signing-key"}, what_if)
+    assert wrong_template(template, want) + wrong_app(app, want) == []
 
-    breaks(app, forecast, template)
+    breaks(app, template)
 
-    found = wrong_template(template, want) + wrong_app(app, forecast, want)
+    found = wrong_template(template, want) + wrong_app(app, want)
     assert noticed_by <= {sentence.partition(":")[0] for sentence in found}

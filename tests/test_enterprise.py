@@ -30,7 +30,7 @@ from infrastructure import (
     SUBNET,
     WORKSPACE,
     ZONE,
-    Forecast,
+    WhatIf,
     bicep,
     host_storage,
     only,
@@ -74,16 +74,16 @@ PROJECTS: dict[str, dict[str, str]] = {
         "vault_access": "granted",
     },
 }
-Change = Callable[[Forecast, dict[str, str]], None]
+Change = Callable[[WhatIf, dict[str, str]], None]
 
 
-def site(forecast: Forecast) -> Forecast:
-    return dict(only(forecast, SITE))["properties"]  # type: ignore[no-any-return]
+def site(what_if: WhatIf) -> WhatIf:
+    return dict(only(what_if, SITE))["properties"]  # type: ignore[no-any-return]
 
 
-def remove(forecast: Forecast, *kinds: str) -> None:
-    forecast["predictedResources"] = [
-        one for one in forecast["predictedResources"] if one["type"] not in kinds
+def remove(what_if: WhatIf, *kinds: str) -> None:
+    what_if["predictedResources"] = [
+        one for one in what_if["predictedResources"] if one["type"] not in kinds
     ]
 
 
@@ -94,41 +94,41 @@ def zones_of(project: str) -> list[str]:
 # What each parameter changes in the prediction of a deployment without it. `row` has the others.
 
 
-def redundant(forecast: Forecast, row: dict[str, str]) -> None:
-    only(forecast, PLAN)["properties"]["zoneRedundant"] = True
-    host_storage(forecast)["sku"]["name"] = "Standard_ZRS"
+def redundant(what_if: WhatIf, row: dict[str, str]) -> None:
+    only(what_if, PLAN)["properties"]["zoneRedundant"] = True
+    host_storage(what_if)["sku"]["name"] = "Standard_ZRS"
 
 
 def scaled(**properties: Any) -> Change:
-    def change(forecast: Forecast, row: dict[str, str]) -> None:
-        site(forecast)["functionAppConfig"]["scaleAndConcurrency"] |= properties
+    def change(what_if: WhatIf, row: dict[str, str]) -> None:
+        site(what_if)["functionAppConfig"]["scaleAndConcurrency"] |= properties
 
     return change
 
 
-def logged_centrally(forecast: Forecast, row: dict[str, str]) -> None:
-    remove(forecast, WORKSPACE)
-    only(forecast, INSIGHTS)["properties"]["WorkspaceResourceId"] = LOGS
-    for one in bicep.resources(forecast, DIAGNOSTICS):
+def logged_centrally(what_if: WhatIf, row: dict[str, str]) -> None:
+    remove(what_if, WORKSPACE)
+    only(what_if, INSIGHTS)["properties"]["WorkspaceResourceId"] = LOGS
+    for one in bicep.resources(what_if, DIAGNOSTICS):
         one["properties"]["workspaceId"] = LOGS
 
 
-def kept(forecast: Forecast, row: dict[str, str]) -> None:
-    workspace = only(forecast, WORKSPACE)["properties"]
+def kept(what_if: WhatIf, row: dict[str, str]) -> None:
+    workspace = only(what_if, WORKSPACE)["properties"]
     workspace |= {"retentionInDays": 30, "workspaceCapping": {"dailyQuotaGb": 2}}
 
 
-def logs_all(forecast: Forecast, row: dict[str, str]) -> None:
+def logs_all(what_if: WhatIf, row: dict[str, str]) -> None:
     everything = {
-        "workspaceId": only(forecast, INSIGHTS)["properties"]["WorkspaceResourceId"],
+        "workspaceId": only(what_if, INSIGHTS)["properties"]["WorkspaceResourceId"],
         "logs": [{"categoryGroup": "allLogs", "enabled": True}],
         "metrics": [{"category": "AllMetrics", "enabled": True}],
     }
-    for one in bicep.resources(forecast, DIAGNOSTICS):  # of a new vault
+    for one in bicep.resources(what_if, DIAGNOSTICS):  # of a new vault
         one["properties"] = everything
-    stores = [f"{one['id']}/blobServices/default" for one in bicep.resources(forecast, STORAGE)]
-    for scope in (only(forecast, SITE)["id"], *stores):
-        forecast["predictedResources"].append(
+    stores = [f"{one['id']}/blobServices/default" for one in bicep.resources(what_if, STORAGE)]
+    for scope in (only(what_if, SITE)["id"], *stores):
+        what_if["predictedResources"].append(
             {
                 "id": f"{scope}/providers/{DIAGNOSTICS}/all",
                 "type": DIAGNOSTICS,
@@ -139,14 +139,14 @@ def logs_all(forecast: Forecast, row: dict[str, str]) -> None:
         )
 
 
-def tagged(forecast: Forecast, row: dict[str, str]) -> None:
-    for one in forecast["predictedResources"]:
+def tagged(what_if: WhatIf, row: dict[str, str]) -> None:
+    for one in what_if["predictedResources"]:
         if "tags" in one:
             one["tags"] |= {"cost-center": "4711"}
 
 
-def restricted(forecast: Forecast, row: dict[str, str]) -> None:
-    site(forecast)["siteConfig"] |= {
+def restricted(what_if: WhatIf, row: dict[str, str]) -> None:
+    site(what_if)["siteConfig"] |= {
         "ipSecurityRestrictionsDefaultAction": "Deny",
         "ipSecurityRestrictions": [
             {
@@ -160,9 +160,9 @@ def restricted(forecast: Forecast, row: dict[str, str]) -> None:
     }
 
 
-def signed_in(forecast: Forecast, row: dict[str, str]) -> None:
-    app = only(forecast, SITE)
-    forecast["predictedResources"].append(
+def signed_in(what_if: WhatIf, row: dict[str, str]) -> None:
+    app = only(what_if, SITE)
+    what_if["predictedResources"].append(
         {
             "id": f"{app['id']}/config/authsettingsV2",
             "type": f"{SITE}/config",
@@ -196,29 +196,29 @@ def signed_in(forecast: Forecast, row: dict[str, str]) -> None:
     )
 
 
-def in_the_hub(forecast: Forecast, row: dict[str, str]) -> None:
-    remove(forecast, NETWORK, SUBNET, ZONE, LINK)
-    site(forecast)["virtualNetworkSubnetId"] = f"{SUBNETS}/app"
-    for one in bicep.resources(forecast, ENDPOINT):
+def in_the_hub(what_if: WhatIf, row: dict[str, str]) -> None:
+    remove(what_if, NETWORK, SUBNET, ZONE, LINK)
+    site(what_if)["virtualNetworkSubnetId"] = f"{SUBNETS}/app"
+    for one in bicep.resources(what_if, ENDPOINT):
         one["properties"]["subnet"]["id"] = f"{SUBNETS}/endpoints"
     if row["existingNetwork"] == "without zones":
-        remove(forecast, RECORD)
-    for one in bicep.resources(forecast, RECORD):
+        remove(what_if, RECORD)
+    for one in bicep.resources(what_if, RECORD):
         (zone,) = one["properties"]["privateDnsZoneConfigs"]
         zone["properties"]["privateDnsZoneId"] = ZONES[zone["name"]]
 
 
-def inbound(forecast: Forecast, row: dict[str, str]) -> None:
-    site(forecast)["publicNetworkAccess"] = "Disabled"
+def inbound(what_if: WhatIf, row: dict[str, str]) -> None:
+    site(what_if)["publicNetworkAccess"] = "Disabled"
     zone = "privatelink.azurewebsites.net"
-    (endpoint,) = (one for one in bicep.resources(forecast, ENDPOINT) if "pe-host" in one["name"])
-    (record,) = (one for one in bicep.resources(forecast, RECORD) if "pe-host" in one["name"])
+    (endpoint,) = (one for one in bicep.resources(what_if, ENDPOINT) if "pe-host" in one["name"])
+    (record,) = (one for one in bicep.resources(what_if, RECORD) if "pe-host" in one["name"])
     made = json.loads(json.dumps([endpoint, record]).replace("pe-host", "pe-app"))
     made[0]["properties"]["privateLinkServiceConnections"] = [
         {
             "name": "sites",
             "properties": {
-                "privateLinkServiceId": only(forecast, SITE)["id"],
+                "privateLinkServiceId": only(what_if, SITE)["id"],
                 "groupIds": ["sites"],
             },
         }
@@ -227,8 +227,8 @@ def inbound(forecast: Forecast, row: dict[str, str]) -> None:
     made[1]["properties"]["privateDnsZoneConfigs"] = [
         {"name": "sites", "properties": {"privateDnsZoneId": zone_id}}
     ]
-    blob, link = bicep.resources(forecast, ZONE)[0], bicep.resources(forecast, LINK)[0]
-    network = only(forecast, NETWORK)["name"]
+    blob, link = bicep.resources(what_if, ZONE)[0], bicep.resources(what_if, LINK)[0]
+    network = only(what_if, NETWORK)["name"]
     made += [
         {**blob, "id": zone_id, "name": zone},
         {
@@ -237,7 +237,7 @@ def inbound(forecast: Forecast, row: dict[str, str]) -> None:
             "name": f"{zone}/{network}",
         },
     ]
-    forecast["predictedResources"] += copy.deepcopy(made)
+    what_if["predictedResources"] += copy.deepcopy(made)
 
 
 def network_of(project: str, zones: bool, *more: str) -> str:
@@ -337,9 +337,9 @@ def write(bake: Bake, tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-def by_id(forecast: Forecast) -> dict[str, Forecast]:
-    """The resources of a forecast; names of zones are as in the public cloud."""
-    text = json.dumps(forecast["predictedResources"])
+def by_id(what_if: WhatIf) -> dict[str, WhatIf]:
+    """The resources of a what_if; names of zones are as in the public cloud."""
+    text = json.dumps(what_if["predictedResources"])
     return {one["id"]: one for one in json.loads(text)}
 
 
@@ -632,11 +632,11 @@ def test_every_grant_waits_for_the_check_of_the_subnets(
 def test_a_webhook_of_the_host_needs_a_system_key_and_no_token(bake: Bake, compiler: Any) -> None:
     """https://learn.microsoft.com/azure/app-service/configure-authentication-file-based has `/*`."""
     given = CHOICES["authClientId"]["on"][0]
-    forecast = compiler.snapshot(bake() / "infra/main.bicepparam", **given)
+    what_if = compiler.snapshot(bake() / "infra/main.bicepparam", **given)
 
     (sign_in,) = (
         one["properties"]
-        for one in bicep.resources(forecast, f"{SITE}/config")
+        for one in bicep.resources(what_if, f"{SITE}/config")
         if one["name"].endswith("/authsettingsV2")
     )
     excluded = sign_in["globalValidation"]["excludedPaths"]
@@ -658,7 +658,7 @@ def test_a_webhook_of_the_host_needs_a_system_key_and_no_token(bake: Bake, compi
     ):
         assert needs_token(path)
     # No key of the host is set: it makes its system keys itself, and keeps them in its storage.
-    assert not re.search("systemKeys|host/keys", json.dumps(forecast))
+    assert not re.search("systemKeys|host/keys", json.dumps(what_if))
 
 
 # docs/enterprise.md

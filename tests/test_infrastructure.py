@@ -131,9 +131,9 @@ def test_every_combination(compiler: Any, figures: Counter[str], tmp_path: Path)
         text = json.dumps(files_of(infra))
         if text not in seen:
             warnings, template = compiler.compile(infra / "main.bicepparam")  # with main.bicep
-            forecast = compiler.snapshot(infra / "main.bicepparam")
-            want = expected(answers, forecast)
-            seen[text] = [*warnings, *wrong(forecast, want), *wrong_template(template, want)]
+            what_if = compiler.snapshot(infra / "main.bicepparam")
+            want = expected(answers, what_if)
+            seen[text] = [*warnings, *wrong(what_if, want), *wrong_template(template, want)]
             figures["infrastructure.warnings"] += len(warnings)
         if seen[text]:
             found[str(answers)] = seen[text]
@@ -148,16 +148,16 @@ def test_every_combination(compiler: Any, figures: Counter[str], tmp_path: Path)
 def test_who_is_named_may_set_secrets_and_is_notified_and_the_vault_is_recovered(
     bake: Bake, compiler: Any, answers: dict[str, str]
 ) -> None:
-    forecast = compiler.snapshot(bake(**answers) / "infra" / "main.bicepparam", GIVEN)
+    what_if = compiler.snapshot(bake(**answers) / "infra" / "main.bicepparam", GIVEN)
 
-    assert wrong(forecast, expected(answers, forecast, SETTER, True, ACTION_GROUP)) == []
-    assert only(forecast, SITE)["tags"]["azd-env-name"] == "prod"
+    assert wrong(what_if, expected(answers, what_if, SETTER, True, ACTION_GROUP)) == []
+    assert only(what_if, SITE)["tags"]["azd-env-name"] == "prod"
 
 
 def test_nobody_sets_secrets_in_a_vault_of_others(bake: Bake, compiler: Any) -> None:
-    forecast = compiler.snapshot(bake(**EXISTING) / "infra" / "main.bicepparam", GIVEN)
+    what_if = compiler.snapshot(bake(**EXISTING) / "infra" / "main.bicepparam", GIVEN)
 
-    assert wrong(forecast, expected(EXISTING, forecast, SETTER, action_group=ACTION_GROUP)) == []
+    assert wrong(what_if, expected(EXISTING, what_if, SETTER, action_group=ACTION_GROUP)) == []
 
 
 @pytest.mark.parametrize("answers", [NEW, EVERYTHING, PRIVATE])
@@ -166,19 +166,19 @@ def test_one_parameter_adds_queues_and_tables(
 ) -> None:
     parameters = bake(**answers) / "infra" / "main.bicepparam"
 
-    forecast = compiler.snapshot(parameters, storageQueuesAndTables="true")
+    what_if = compiler.snapshot(parameters, storageQueuesAndTables="true")
 
-    assert wrong(forecast, expected(answers, forecast, queues_and_tables=True)) == []
+    assert wrong(what_if, expected(answers, what_if, queues_and_tables=True)) == []
 
 
 @pytest.mark.parametrize("cloud", ["AzureCloud", "AzureUSGovernment", "AzureChinaCloud"])
 def test_outside_of_the_public_cloud_the_host_has_all_addresses_of_its_storage(
     bake: Bake, compiler: Any, cloud: str
 ) -> None:
-    forecast = compiler.snapshot(bake() / "infra" / "main.bicepparam", cloud=f"'{cloud}'")
+    what_if = compiler.snapshot(bake() / "infra" / "main.bicepparam", cloud=f"'{cloud}'")
 
-    settings = bicep.app_settings(forecast)
-    account = host_storage(forecast)
+    settings = bicep.app_settings(what_if)
+    account = host_storage(what_if)
     addresses = {
         name: value for name, value in settings.items() if re.search("Storage__.*ServiceUri", name)
     }
@@ -262,9 +262,9 @@ def test_every_wrong_parameter_is_named_at_once(bake: Bake, compiler: Any) -> No
 
 @pytest.mark.parametrize("slug", ["ab", "a-b-c-d-e-f-g-h-i-j-k-l-m-n-o-p9"])
 def test_names_fit_whatever_the_slug(bake: Bake, compiler: Any, slug: str) -> None:
-    forecast = compiler.snapshot(bake(project_slug=slug) / "infra" / "main.bicepparam")
+    what_if = compiler.snapshot(bake(project_slug=slug) / "infra" / "main.bicepparam")
 
-    assert wrong(forecast, expected(NEW, forecast)) == []
+    assert wrong(what_if, expected(NEW, what_if)) == []
 
 
 SHARED_ZONES = "Microsoft.Network/privateDnsZones"
@@ -316,9 +316,9 @@ def test_the_site_runs_the_python_of_the_answer(
 ) -> None:
     infra = bake(python_version=python_version) / "infra"
 
-    forecast = compiler.snapshot(infra / "main.bicepparam")
+    what_if = compiler.snapshot(infra / "main.bicepparam")
 
-    runtime = only(forecast, SITE)["properties"]["functionAppConfig"]["runtime"]
+    runtime = only(what_if, SITE)["properties"]["functionAppConfig"]["runtime"]
     assert runtime == {"name": "python", "version": python_version}
 
 
@@ -343,7 +343,7 @@ def test_other_vaults_get_the_same_grant_and_endpoint(
     far = f"{{ name: 'kv-far', resourceGroup: 'rg-far', subscription: '{VAULT_SUBSCRIPTION}' }}"
     others = f"[{{ name: 'kv-near' }}, {{ name: 'kv-next', resourceGroup: 'rg-next' }}, {far}]"
 
-    forecast = compiler.snapshot(parameters, otherVaults=others)
+    what_if = compiler.snapshot(parameters, otherVaults=others)
 
     places = (
         bicep.GROUP_ID,
@@ -354,8 +354,8 @@ def test_other_vaults_get_the_same_grant_and_endpoint(
         f"{place}/providers/{infrastructure.VAULT}/{name}"
         for place, name in zip(places, ("kv-near", "kv-next", "kv-far"), strict=True)
     ]
-    want = replace(expected(answers, forecast), other_vaults=tuple(ids))
-    assert wrong(forecast, want) == []
+    want = replace(expected(answers, what_if), other_vaults=tuple(ids))
+    assert wrong(what_if, want) == []
 
 
 def test_roles_are_exactly_those_that_are_assigned(bake: Bake, compiler: Any) -> None:
@@ -364,13 +364,13 @@ def test_roles_are_exactly_those_that_are_assigned(bake: Bake, compiler: Any) ->
         roles = (project / "infra/modules/access.bicep").read_text("utf-8").partition("\n}\n")[0]
         listed = re.findall(r": '([0-9a-f-]{36})'", roles)
 
-        forecast = compiler.snapshot(
+        what_if = compiler.snapshot(
             project / "infra" / "main.bicepparam", GIVEN, storageQueuesAndTables="true"
         )
 
         assigned = {
             one["properties"]["roleDefinitionId"].rpartition("/")[2].rstrip("')]")
-            for one in bicep.resources(forecast, infrastructure.ROLE)
+            for one in bicep.resources(what_if, infrastructure.ROLE)
         }
         assert set(listed) == assigned
 

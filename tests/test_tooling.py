@@ -80,9 +80,7 @@ def test_local_settings_hold_no_secret(project: Path) -> None:
         assert value in ("", "UseDevelopmentStorage=true") or not name.startswith("AzureWebJobs")
 
 
-def test_the_example_is_committed_and_local_files_are_not(
-    project: Path, tmp_path: Path
-) -> None:
+def test_the_example_is_committed_and_local_files_are_not(project: Path, tmp_path: Path) -> None:
     clone = Path(shutil.copytree(project, tmp_path / "app"))
     local = {"secrets.local.json", "src/local.settings.json", ".azurite/db.json"}
     for name in local:

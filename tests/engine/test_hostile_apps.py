@@ -25,36 +25,6 @@ log = logging.getLogger("app")
 OK = ("200", "15")
 # Each app, and what its function `it` answers.
 APPS: dict[str, tuple[str, tuple[str, str]]] = {
-    "stack_of_decorators": (
-        """
-def retry(times):
-    def decorate(function):
-        @functools.wraps(function)
-        def call(*args, **kwargs):
-            for left in reversed(range(times)):
-                try:
-                    return function(*args, **kwargs)
-                except ValueError:
-                    if not left:
-                        raise
-        return call
-    return decorate
-
-calls = []
-
-@app.route("it")
-@retry(3)
-@functools.lru_cache(maxsize=None)
-@secret("key")
-@retry(1)
-def it(req: func.HttpRequest, key: str) -> str:
-    calls.append(1)
-    if len(calls) < 3:
-        raise ValueError(key)
-    return str(len(key))
-""",
-        OK,
-    ),
     "dict_config": (
         """
 logging.config.dictConfig({

@@ -42,55 +42,8 @@ def telemetry(echo: Callable[..., Any]) -> types.ModuleType:
     return module
 
 
-def spans_of(telemetry: Any) -> tuple[Any, Any]:
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    exporter, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(telemetry.MaskedExporter(exporter)))
-    return exporter, provider.get_tracer("tests")
-
-
-def test_nothing_of_a_span_shows_a_value(telemetry: Any) -> None:
-    from opentelemetry import trace
-
-    exporter, tracer = spans_of(telemetry)
-    other = tracer.start_span("other")
-    other.end()
-    links = [trace.Link(other.get_span_context(), {"link": VALUE})]
-
-    with (
-        pytest.raises(ValueError),
-        tracer.start_as_current_span(f"span {VALUE}", links=links) as span,
-    ):
-        for number, form in enumerate(FORMS):
-            span.set_attribute(f"attribute.{number}", form)
-        span.set_attribute("list", [VALUE, "plain"])
-        span.set_attribute("bytes", VALUE.encode())
-        span.add_event(f"event {VALUE}", {"detail": VALUE, "list": (VALUE,)})
-        try:
-            raise KeyError(VALUE)
-        except KeyError as error:
-            raise ValueError(f"wrong: {VALUE}") from error
-
-    _, exported = exporter.get_finished_spans()
-    parts = [exported, exported.status, *exported.links, *exported.events]
-    text = "\n".join(repr(vars(part)) for part in parts)
-    assert PART not in text
-    assert "***" in exported.name
-    assert "***" in exported.status.description
-    assert {event.name.split()[0] for event in exported.events} == {"event", "exception"}
-    (exception,) = (event for event in exported.events if event.name == "exception")
-    assert exception.attributes["exception.type"] == "ValueError"
-    assert "***" in exception.attributes["exception.message"]
-    assert "***" in exception.attributes["exception.stacktrace"]
-
-
-def test_configure_sends_to_application_insights(
-    telemetry: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The real exporter of Azure Monitor gets masked spans and records, and can send them."""
+def test_nothing_of_a_span_shows_a_value(telemetry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor of a record: the real exporter of Azure Monitor gets them masked, and can send them."""
     from opentelemetry import trace
     from opentelemetry._logs import LogRecord, SeverityNumber
 
@@ -116,14 +69,23 @@ def test_configure_sends_to_application_insights(
 
     telemetry.configure()
 
-    with given[0].get_tracer("tests").start_as_current_span("charge") as span:
-        span.set_attribute("key", VALUE)
+    tracer = given[0].get_tracer("tests")
+    other = tracer.start_span("other")
+    links = [trace.Link(other.get_span_context(), {"link": VALUE})]
+    with (
+        pytest.raises(ValueError),
+        tracer.start_as_current_span(f"charge {VALUE}", links=links) as span,
+    ):
         for form in FORMS:
+            span.set_attribute(f"attribute {form}", form)
             root.error("refused: %s", form, extra={"detail": form})
+        span.set_attribute("list", [VALUE, "plain"])
+        span.add_event(f"event {VALUE}", {"detail": VALUE, "list": (VALUE,)})
         try:
-            raise ValueError(f"wrong: {VALUE}")
-        except ValueError:
+            raise KeyError(VALUE)
+        except KeyError as error:
             root.exception("it failed with %s", VALUE)
+            raise ValueError(f"wrong: {VALUE}") from error
     (handler,) = root.handlers
     direct = handler._logger_provider.get_logger("tests")  # what does not pass `logging`
     body = {"text": VALUE, "list": [VALUE]}
@@ -132,7 +94,8 @@ def test_configure_sends_to_application_insights(
     given[0].shutdown()
     handler._logger_provider.shutdown()  # type: ignore[attr-defined]
     text = "\n".join(sent)
-    assert '"charge"' in text
+    for part in ('"charge ***"', '"event ***"', '"wrong: ***"', '"ValueError"', "plain"):
+        assert part in text.replace("\\", "")
     assert text.count("refused: ") == len(FORMS)
     assert "it failed with ***" in text
     assert PART not in text

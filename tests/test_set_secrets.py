@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from typing import Any
 
 import fake_azure_cli
 import pytest
-from baking import Bake
+from baking import Bake, change
 
 SECRET = "my-application-secret"
 ID = "/subscriptions/0/resourceGroups/rg (test)/providers/Microsoft.KeyVault/vaults/my-kv"
@@ -224,7 +225,6 @@ def test_where_everything_has_a_value_it_says_so_and_asks_nothing(closed: Azure)
         ((SECRET,), b"", "Name the vault: --vault NAME"),
         (FROM_STDIN, b"", "The value is empty."),
         (FROM_STDIN, b"\xff\xfe", "- is not UTF-8 text"),
-        pytest.param(FROM_STDIN, 25_601 * b"x", "longer than 25600 bytes", id="too long"),
         (("--vault", "my_kv", *FROM_STDIN[2:]), b"x", "'my_kv' is neither a vault's name nor its"),
         (("--vault", "my-kv", "--file", "-"), b"x", "--file needs exactly one NAME"),
         (("a_b",), b"", "'a_b' is not a secret name"),
@@ -240,6 +240,24 @@ def test_what_is_wrong_is_said_and_nothing_is_opened(
     assert sentence in printed
     assert "Traceback" not in printed
     assert closed.is_as_before()
+
+
+def test_what_app_settings_name_is_not_set_elsewhere(azure: Azure, bake: Bake) -> None:
+    project = Path(shutil.copytree(bake(), azure.folder / "app"))
+    azure.script = project / "scripts" / "set_secrets.py"
+    for name, old in {"other_vault": "%KEY_VAULT_NAME%", "other_name": SECRET}.items():
+        folder = shutil.copytree(
+            project / "src/functions/read_secret", project / "src/functions" / name
+        )
+        change(folder / "function.json", old, f"%{name.upper()}%")
+    azure.set(values={SECRET: "x"})
+
+    status, printed = azure.run("--vault", "my-kv")
+
+    assert status == 0
+    assert f"secret {SECRET} or its vault %OTHER_VAULT%: set it with NAME --vault" in printed
+    assert "secret %OTHER_NAME% or its vault my-kv: set it with NAME --vault" in printed
+    assert printed.endswith(f"\nmy-kv.vault.azure.net  {SECRET}  has a value\n")
 
 
 @pytest.mark.parametrize(

@@ -219,11 +219,11 @@ def test_a_rollback_deploys_the_artifacts_of_that_run(project: Path) -> None:
     ]
 
     assert deploy["env"]["RUN_ID"] == "${{ inputs.run_id || github.run_id }}"
-    assert [one["name"] for one in downloads] == ["app", "functions"]
+    assert [one["name"] for one in downloads] == ["app", "tested"]
     assert {one["run-id"] for one in downloads} == {"${{ env.RUN_ID }}"}
-    assert [one["name"] for one in uploads] == ["app", "sbom", "functions"]
+    assert [one["name"] for one in uploads] == ["app", "tested"]
     # What a rollback needs comes after every check.
-    assert steps(project, "test")[-1]["with"]["name"] == "functions"
+    assert steps(project, "test")[-1]["with"]["name"] == "tested"
     assert {one["retention-days"] for one in uploads} == {"30"}
     assert workflow(project)["jobs"]["test"]["if"] == "inputs.run_id == ''"
 

@@ -28,7 +28,7 @@ from vault_firewall import Firewall
 {%- endif %}
 
 SRC = Path(__file__).resolve().parent.parent / "src"
-MAX_BYTES = 25_600  # https://learn.microsoft.com/azure/key-vault/general/service-limits
+OWN_VAULT = "{{ facts.declared_vault }}"  # as the declarations name the vault of this project
 TRIES = 60
 PAUSE_SECONDS = 10.0
 
@@ -151,39 +151,33 @@ def wanted(vault: str, names: list[str]) -> dict[str, list[str]]:
     if vault and names:
         return {host_of(vault): names}
     found: dict[str, list[str]] = {}
-    by_setting = vault
+    own, only = vault, host_of(vault) if vault else ""
     for place, name in sorted(set(declared())):
         if names and name not in names:
             continue
-        if place.startswith("%"):
-            if not (by_setting := by_setting or deployed_vault()):
+        if place == OWN_VAULT and place.startswith("%"):
+            if not (own := own or deployed_vault()):
                 sys.exit("Name the vault: --vault NAME, the output vaultName of the deployment.")
-            place = by_setting
-        of_vault = found.setdefault(host_of(place), [])
-        if name not in of_vault:
+            place = own
+        if "%" in f"{place}{name}":
+            by_setting = f"An app setting names the secret {name} or its vault {place}"
+            print(f"{by_setting}: set it with NAME --vault VAULT.", file=sys.stderr)
+        elif name not in (of_vault := found.setdefault(host_of(place), [])):
             of_vault.append(name)
-    if unknown := set(names) - {name for some in found.values() for name in some}:
-        unknown_names = ", ".join(sorted(unknown))
-        sys.exit(f"No function declares {unknown_names}. To set it anyway, add --vault NAME.")
-    return {host: found.get(host, []) for host in [host_of(vault)]} if vault else found
+    if unknown := ", ".join(sorted(set(names).difference(*found.values()))):
+        sys.exit(f"No function declares {unknown}. To set it anyway, add --vault NAME.")
+    return {only: found.get(only, [])} if only else found
 
 
 def value_of_file(path: str) -> str:
     """Read a value, every byte of it."""
     data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+    if not data:
+        sys.exit("The value is empty.")
     try:
-        return checked(data.decode("utf-8"))
+        return data.decode("utf-8")
     except UnicodeDecodeError:
         sys.exit(f"{path} is not UTF-8 text. A secret is text: encode the file, such as in base64.")
-
-
-def checked(value: str) -> str:
-    """Refuse what Key Vault does not accept."""
-    if not value:
-        sys.exit("The value is empty.")
-    if len(value.encode()) > MAX_BYTES:
-        sys.exit(f"The value is longer than {MAX_BYTES} bytes, the limit of Key Vault.")
-    return value
 
 
 def ask(host: str, names: list[str]) -> dict[str, str]:
@@ -192,7 +186,7 @@ def ask(host: str, names: list[str]) -> dict[str, str]:
         sys.exit("There is no terminal to ask on: name one secret, and give its value by --file.")
     print(f"Values for {host}. The input is hidden; an empty line skips a secret.", file=sys.stderr)
     answers = {name: getpass.getpass(f"{name}: ") for name in names}
-    return {name: checked(value) for name, value in answers.items() if value}
+    return {name: value for name, value in answers.items() if value}
 
 
 def run(vault: str, names: list[str], file: str) -> None:

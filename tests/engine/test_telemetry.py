@@ -76,8 +76,8 @@ def test_nothing_of_a_span_shows_a_value(telemetry: Any, monkeypatch: pytest.Mon
         pytest.raises(ValueError),
         tracer.start_as_current_span(f"charge {VALUE}", links=links) as span,
     ):
-        for form in FORMS:
-            span.set_attribute(f"attribute {form}", form)
+        for number, form in enumerate(FORMS):
+            span.set_attribute(f"attribute.{number}", form)
             root.error("refused: %s", form, extra={"detail": form})
         span.set_attribute("list", [VALUE, "plain"])
         span.add_event(f"event {VALUE}", {"detail": VALUE, "list": (VALUE,)})

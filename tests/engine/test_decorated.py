@@ -83,6 +83,14 @@ def checked(function):
 
 checks = []
 """
+AWAITED = """
+class Awaited:
+    def __init__(self, function):
+        functools.update_wrapper(self, function)
+
+    async def __call__(self, *args, **kwargs):
+        return self.__wrapped__(*args, **kwargs)
+"""
 HOLDS = secret(secret_name='"%SECRET%"', vault_name='"https://contoso.vault.azure.net/"')
 FUNCTIONS = {
     "bare": f"@app.route()\n{secret()}\ndef bare(api_key, req):\n    return str(api_key)\n",
@@ -105,6 +113,7 @@ FUNCTIONS = {
         f"{IS_RIGHT} if len(checks) == 1 else 'unchecked'",
         f"{secret()}\n@checked\n{OTHER}",
     ),
+    "object_above": AWAITED + function("object_above", decorators=f"@Awaited\n{secret()}"),
     "above_and_below": function(
         "above_and_below",
         answer="api_key if len(checks) == 3 else 'unchecked'",

@@ -192,6 +192,9 @@ HANDLERS: dict[str, str] = {
     f"def run(a, req, mySecret):\n    return {TEXT}\nmain = functools.partial(run, a='x')\n",
     "partial_object": "import functools\nclass Main:\n    def __call__(self, req, mySecret):\n"
     f"        return {TEXT}\nmain = functools.partial(Main())\n",
+    "async_partial_object": "import functools\nclass Main:\n"
+    f"    async def __call__(self, req, mySecret):\n        return {TEXT}\n"
+    "main = functools.partial(Main())\n",
     "lambda_": f"main = lambda req, mySecret: {TEXT}\n",
     "cached": f"import functools\n@functools.cache\n{PLAIN}",
     "wrapping_instance": "import functools\nclass deco:\n    def __init__(self, f):\n"

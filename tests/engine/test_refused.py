@@ -233,6 +233,25 @@ def test_each_annotation_gets_its_kind_of_value_or_is_an_error(
             assert functions[name].get_user_function()(req=None) == kind, name
 
 
+SHAPES = {
+    "object": "class Main:\n    def __call__(self, req, key: 'Secret | None'):\n"
+    "        return type(key).__name__\nmain = Main()\n",
+    "wrapped_partial": "import functools\ndef run(first, req, key: 'Secret', /):\n"
+    "    return type(key).__name__\npart = functools.partial(run, 1)\n@functools.wraps(part)\n"
+    "def main(*args, **kwargs):\n    return part(*args, **kwargs)\n",
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_annotation_of_a_handler_that_is_no_plain_function(
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, shape: str
+) -> None:
+    fake_key_vault.vault("contoso").set("api-key", "first-value")
+    declare(tmp_path, shape, IMPORT + SHAPES[shape], key_vault("key"))
+
+    assert app()[shape].get_user_function()(req=None) == "Secret"
+
+
 FAILS = """
 import sys
 import azure.functions as func

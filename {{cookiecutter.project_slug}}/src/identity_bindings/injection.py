@@ -4,14 +4,14 @@ import builtins
 import typing
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from inspect import iscoroutinefunction, unwrap
+from inspect import unwrap
 from types import SimpleNamespace, UnionType
 from typing import Any, get_args, get_origin
 
 from .credentials import in_azure, is_emulator
 from .errors import BindingUnavailableError, Failure
 from .grammar import PropertyProblem
-from .signatures import Handler, signature_of, types_in
+from .signatures import Handler, globals_of, is_async, signature_of, types_in
 from .sources import Flight, Patience, Source, pool
 
 
@@ -117,7 +117,7 @@ class Injection:
 
 def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> list[Injection]:
     """What fills the declared parameters of `handler`, as it needs it: a coroutine or not."""
-    if iscoroutinefunction(handler):
+    if is_async(handler):
         declared = [own.for_async() if hasattr(own, "for_async") else own for own in declared]
     secrets = _are_secrets(handler)
 
@@ -141,9 +141,9 @@ def wrong_secrets(declared: Sequence[Any], handler: Handler) -> list[PropertyPro
 
 def _are_secrets(handler: Handler) -> dict[str, bool]:
     """The parameters whose annotations name `Secret`: whether as it is, or inside another type."""
-    names = _Names(getattr(unwrap(handler), "__globals__", {}))
+    names = _Names(globals_of(handler))
     found = {}
-    for parameter in signature_of(handler, names).parameters.values():
+    for parameter in signature_of(unwrap(handler), names).parameters.values():
         hint = parameter.annotation
         options = get_args(hint) if get_origin(hint) in (typing.Union, UnionType) else (hint,)
         if any(issubclass(one, Secret) for one in types_in(hint)):

@@ -3,7 +3,7 @@
 import functools
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator
-from inspect import Parameter, Signature, isfunction, unwrap
+from inspect import Parameter, Signature, iscoroutinefunction, isfunction, unwrap
 from typing import Any
 
 Handler = Callable[..., Any]
@@ -25,6 +25,19 @@ def innermost(handler: Handler) -> Any:
     except Exception:  # such as a chain that has no end
         inner = handler
     return innermost(inner.func) if isinstance(inner, functools.partial) else inner
+
+
+def globals_of(handler: Handler) -> dict[str, Any]:
+    """The names of the module that a handler is from, as far as Python knows them."""
+    inner = innermost(handler)
+    own = attribute(inner, "__globals__")
+    return own or attribute(type(inner).__call__, "__globals__", {})
+
+
+def is_async(handler: Handler) -> bool:
+    """Whether a call returns a coroutine, as far as Python knows."""
+    called = handler.func if isinstance(handler, functools.partial) else handler
+    return any(map(iscoroutinefunction, (called, type(called).__call__)))
 
 
 def name_of(handler: Handler) -> str:
@@ -89,7 +102,8 @@ def signature_of(handler: Handler, names: dict[str, Any] | None = None) -> Signa
         ValueError: The same, or its chain of ``__wrapped__`` has no end.
     """
     signature = Signature.from_callable(handler)
-    scope = getattr(unwrap(handler), "__globals__", {})
+    unwrap(handler)  # raises where the worker would follow a chain for good
+    scope = globals_of(handler)
     # Of a function the worker reads `__annotations__`, which a library may have changed.
     written = handler.__annotations__ if isfunction(handler) else None
 

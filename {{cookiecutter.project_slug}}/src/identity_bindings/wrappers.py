@@ -3,14 +3,14 @@
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from inspect import Parameter, Signature, iscoroutinefunction, isfunction
+from inspect import Parameter, Signature, isfunction
 from time import monotonic
 from typing import Any
 
 from .injection import Injection, injections_for
 from .masking import without_secrets
 from .report import Declared, attach, refusal, report
-from .signatures import Handler, name_of, present, signature_of, without
+from .signatures import Handler, is_async, name_of, present, signature_of, without
 from .sources import Flight, Patience
 
 
@@ -101,7 +101,7 @@ def _inject_one(handler: Handler, value: Injection, outermost: bool) -> Handler:
                 raise
         raise clean
 
-    return call_async if iscoroutinefunction(handler) else call
+    return call_async if is_async(handler) else call
 
 
 def _filled(
@@ -146,8 +146,7 @@ def _filled(
         first, named = arguments(args, kwargs, missing, patience)
         return await handler(*first, **named)
 
-    is_async = any(map(iscoroutinefunction, (handler, type(handler).__call__)))
-    return call_async if is_async else call
+    return call_async if is_async(handler) else call
 
 
 def bounded(
@@ -187,7 +186,7 @@ def bounded(
                 raise
         raise clean
 
-    return call_async if iscoroutinefunction(handler) else call
+    return call_async if is_async(handler) else call
 
 
 class _ContextIn:

@@ -56,7 +56,6 @@ class Source:
         self._flight: Flight | None = None
         self._failures = 0
         self._denied_at = inf
-        self._lives_until = -inf  # how long the last value may be used, whatever fails
         self._kept_until = -inf  # how long nobody waits for a newer one
         self._read_at = self._outdated_at = self._refused_at = -inf
 
@@ -166,8 +165,7 @@ class Source:
             if began > self._read_at:  # else a later read has overtaken this one
                 self.reading, self._read_at = reading, began
                 self.took = monotonic() - began
-                self._lives_until = began + reading.lifetime
-                self.current = (min(began + refresh + LATE, self._lives_until), value)
+                self.current = (began + min(refresh + LATE, reading.lifetime), value)
                 self.failure, self._failures = None, 0
                 self._denied_at, self._kept_until = inf, -inf
         self._end(flight)
@@ -186,7 +184,8 @@ class Source:
             news = self.failure is None or (denied and self._denied_at == inf)
             if denied:  # it lasts until a read succeeds, whatever else fails in between
                 self._denied_at = min(self._denied_at, now)
-            ends = min(self._denied_at + grace, self._lives_until) if had_value else -inf
+            lifetime = self.reading.lifetime if had_value and self.reading else -inf
+            ends = min(self._denied_at + grace, self._read_at + lifetime)
             value = self.current[1] if now < ends else None
             self._failures = 1 if had_value and value is None else self._failures + 1
             self._flight, self.failure, self._kept_until = None, failure, ends

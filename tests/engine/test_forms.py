@@ -194,7 +194,11 @@ CUTS: dict[str, Encode] = {
     "pydantic, after others": lambda text: _refused_by_pydantic({"a": "b" * 90, "number": text}),
     "reprlib": lambda text: reprlib.repr([text, text.encode()]),
     "rich": lambda text: rich.pretty.pretty_repr({"a": text}, max_string=80),
-    "loguru": lambda text: f"{repr(text)[:125]}...",  # `_format_value` of its traceback
+    # `_format_value` of its traceback.
+    "loguru": lambda text: f"{repr(text)[:125]}...",
+    "loguru, beside others": lambda text: f"{repr({'number': 1, 'other': text})[:125]}...",
+    "pandas": lambda text: f"0  {text[:46]}...\n1  {text[:46]}...",  # display.max_colwidth
+    "more dots": lambda text: f"{text[:20]}.......{text[-20:]} ...",
 }
 
 
@@ -203,6 +207,10 @@ def test_what_tools_show_of_a_long_text_is_masked(masking: Any, length: int) -> 
     value = "".join(chr(33 + number * 31 % 94) for number in range(length))
     masking.register(value)
 
+    assert (
+        masking.mask("Reading ... from https://... is done....")
+        == "Reading ... from https://... is done...."
+    )
     for name, show in CUTS.items():
         masked = masking.mask(show(value))
         shown = [value[at : at + 8] for at in range(length - 7) if value[at : at + 8] in masked]

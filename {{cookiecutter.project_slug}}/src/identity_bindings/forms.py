@@ -27,8 +27,8 @@ _BASE64_LINES = (64, 76)  # PEM, MIME
 _MOST_PARTS = 100
 """So many lines and JSON strings, the longest, in every form; the others only escaped."""
 
-_LONGEST_END = 24
-"""So many characters pydantic shows at most of each end of a long text; reprlib shows fewer."""
+_LONGEST_CUT = 128
+"""A tool that shows less of a text than all of it shows fewer characters than these, and "..."."""
 
 _BOTH_QUOTES = "'\""
 
@@ -54,11 +54,11 @@ def forms_of(value: str) -> set[str]:
 
 
 def _cut(text: str) -> Iterator[str]:
-    """What tools show of a long text: both ends (pydantic, reprlib), or its beginning."""
-    shown = repr(text)[1:-1]
-    for kept in range(SHORTEST, _LONGEST_END + 1):
-        yield from (f"{shown[:kept]}...", f"...{shown[-kept:]}")
-    yield from (text[:80], shown[:124])  # rich and loguru
+    """What tools show of a text that is too long for them: pydantic, reprlib, loguru, pandas, rich."""
+    for shown in {text, repr(text)[1:-1]}:
+        for kept in range(SHORTEST, min(len(shown), _LONGEST_CUT)):
+            yield from (f"{shown[:kept]}...", f"...{shown[-kept:]}")
+    yield text[:80]
 
 
 def _parts(value: str) -> set[str]:
@@ -198,6 +198,9 @@ def _base64(data: bytes) -> Iterator[str]:
 
 # Sizes in bytes, and what `memoryview` calls an integer of that size.
 _CODES: dict[int, Literal["Q", "I"]] = {8: "Q", 4: "I"}
+_AT_DOTS = SHORTEST + len("...")
+_CUT = re.compile(rb"\.{3}[^.].{7}|.{7}[^.]\.{3}", re.DOTALL)
+Gram = int | bytes
 
 
 class GramTable:
@@ -206,14 +209,16 @@ class GramTable:
     A line is looked at as an array of 8-byte integers: if none of them is in the table, no text is
     in the line. For that, the table has 8 grams of each text, from the 15 bytes in its middle: those
     at 8 consecutive offsets, one of which is at a multiple of 8 wherever the text occurs in a line.
-    A text of fewer bytes has 4 grams of 4 bytes, for which a line is looked at once more.
+    A text of fewer bytes has 4 grams of 4 bytes, for which a line is looked at once more. A text that
+    begins or ends with "..." has one: these and the 8 bytes beside them.
 
     Several threads may search while one adds or removes.
     """
 
     def __init__(self, replacement: str) -> None:
         self._replacement = replacement.encode()
-        self._texts: dict[int, dict[int, tuple[bytes, ...]]] = {size: {} for size in _CODES}
+        self._texts: dict[int, dict[Gram, tuple[bytes, ...]]] = {size: {} for size in _CODES}
+        self._cut: dict[Gram, tuple[bytes, ...]] = {}
         self.added = 0  # so many times
         self._clean = [""]  # the last line without a text in it: it may come once more
 
@@ -254,21 +259,26 @@ class GramTable:
         for size, known in self._texts.items():
             if known and not known.keys().isdisjoint(_grams_of(data, size)):
                 return True
-        return False
+        return b"..." in data and not self._cut.keys().isdisjoint(_at_dots(data))
 
     def _find(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Where texts begin and end."""
         found: set[bytes] = set()
         for size, known in self._texts.items():
             found.update(*(known.get(gram, ()) for gram in _grams_of(data, size)))
+        found.update(*(self._cut.get(gram, ()) for gram in _at_dots(data)))
         for text in found:
             start = data.find(text)
             while start >= 0:
                 yield start, start + len(text)
                 start = data.find(text, start + 1)
 
-    def _grams_in(self, text: bytes) -> Iterator[tuple[dict[int, tuple[bytes, ...]], int]]:
+    def _grams_in(self, text: bytes) -> Iterator[tuple[dict[Gram, tuple[bytes, ...]], Gram]]:
         """Each gram of a text, and where it is kept."""
+        for end in (text[-_AT_DOTS:], text[:_AT_DOTS]):
+            if _CUT.fullmatch(end):
+                yield self._cut, end
+                return
         size = 8 if len(text) >= 15 else 4
         middle = (len(text) - 2 * size + 1) // 2
         for offset in range(middle, middle + size):
@@ -278,3 +288,10 @@ class GramTable:
 def _grams_of(data: bytes, size: int) -> memoryview:
     """The grams at every multiple of `size` bytes."""
     return memoryview(data)[: len(data) & -size].cast(_CODES[size])
+
+
+def _at_dots(data: bytes) -> Iterator[bytes]:
+    """The grams of texts that end where dots begin, and of those that begin where dots end."""
+    for dots in re.finditer(rb"\.{3,}", data):
+        yield data[max(dots.start() - SHORTEST, 0) : dots.start() + 3]
+        yield data[dots.end() - 3 : dots.end() + SHORTEST]

@@ -140,13 +140,6 @@ def loguru_kept_stream(value: str) -> None:
     loguru_before.error("it is {}", value)  # its sink was made before the engine came
 
 
-def structlog_print(value: str) -> None:
-    import structlog
-
-    structlog.contextvars.bind_contextvars(key=value)
-    structlog.get_logger().error("it is", value=value)
-
-
 def structlog_stdlib(value: str) -> None:
     import structlog
 
@@ -164,12 +157,6 @@ def structlog_stdlib(value: str) -> None:
     structlog.contextvars.bind_contextvars(key=value)
     structlog.get_logger("app.orders").error("it is", value=value)
     log.error("of logging itself")
-
-
-def rich_print(value: str) -> None:
-    import rich.console
-
-    rich.console.Console(width=500).print(value, {"key": value}, markup=False)
 
 
 def rich_traceback(value: str) -> None:

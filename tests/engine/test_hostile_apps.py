@@ -48,25 +48,6 @@ def it(req: func.HttpRequest, key: str) -> str:
 """,
         OK,
     ),
-    "factory_of_records": (
-        """
-class Braces(logging.LogRecord):
-    def getMessage(self):
-        return str(self.msg).format(*self.args) if self.args else str(self.msg)
-
-logging.setLogRecordFactory(Braces)
-log.addHandler(logging.StreamHandler(sys.stdout))
-
-@app.route("it")
-@secret("key")
-def it(req: func.HttpRequest, key: str) -> str:
-    log.error("it is {} and {:>20}", key, 7)
-    log.error("no arguments {}")
-    logging.setLogRecordFactory(logging.LogRecord)
-    return str(len(key))
-""",
-        OK,
-    ),
     "contexts": (
         """
 import contextvars, threading

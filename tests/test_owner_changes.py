@@ -361,22 +361,15 @@ def entry_at_the_top(owner: Owner) -> None:
     shutil.copy(owner.entry, owner.project)
 
 
-def function_at_the_top(owner: Owner) -> None:
-    folder = owner.project / "orders"
-    folder.mkdir()
-    (folder / "function.json").write_text('{"bindings": []}', "utf-8")
+def function_in(place: str) -> Callable[[Owner], None]:
+    """Put a function into a folder of the project where it is not found."""
 
+    def change(owner: Owner) -> None:
+        (owner.project / place).mkdir(parents=True)
+        (owner.project / place / "function.json").write_text('{"bindings": []}', "utf-8")
 
-def functions_at_the_top(owner: Owner) -> None:
-    folder = owner.project / "functions/orders"
-    folder.mkdir(parents=True)
-    (folder / "function.json").write_text('{"bindings": []}', "utf-8")
-
-
-def function_beside_functions(owner: Owner) -> None:
-    folder = owner.src / "orders"
-    folder.mkdir()
-    (folder / "function.json").write_text('{"bindings": []}', "utf-8")
+    change.__name__ = place
+    return change
 
 
 def function_that_nobody_registers(owner: Owner) -> None:
@@ -398,9 +391,13 @@ RED: dict[Callable[[Owner], None], str] = {
     parameter: r"the (handler|function) has no such parameter",
     host_json_at_the_top: r"host.json is not deployed.*move it to src/",
     entry_at_the_top: r"function_app.py is not deployed.*move it to src/",
-    function_at_the_top: r"orders/function.json is not deployed.*move it to src/functions/orders/",
-    functions_at_the_top: r"functions/orders/function.json is not deployed.*src/functions/orders/",
-    function_beside_functions: r"src/orders/function.json is not deployed.*src/functions/orders/",
+    function_in(
+        "orders"
+    ): r"orders/function.json is not deployed.*move it to src/functions/orders/",
+    function_in(
+        "functions/orders"
+    ): r"functions/orders/function.json is not deployed.*src/functions/orders/",
+    function_in("src/orders"): r"src/orders/function.json is not deployed.*src/functions/orders/",
     function_that_nobody_registers: r"functions/orders/function.json is not registered",
 }
 

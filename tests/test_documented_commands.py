@@ -163,14 +163,15 @@ for pattern, answer in {
 """
 
 
-# Each set in one shell, the default answers in both.
+# Each set in one way and shell, those whose commands differ in both.
 IN_SHELLS = [
-    ("default", "bash"),
-    ("default", "zsh"),
-    ("user", "zsh"),
-    ("existing", "bash"),
-    ("granted", "zsh"),
-    ("decorators", "bash"),
+    ("default", "bash", "azd"),
+    ("default", "zsh", "az"),
+    ("user", "zsh", "azd"),
+    ("user", "bash", "az"),
+    ("existing", "bash", "azd"),
+    ("granted", "zsh", "az"),
+    ("decorators", "bash", "az"),
 ]
 
 
@@ -193,50 +194,37 @@ def calls(tmp_path: Path, shell: str) -> Callable[[Path, str], list[list[str]]]:
 WAYS = {"azd": "### With the Azure Developer CLI", "az": "### With the Azure CLI and Core Tools"}
 
 
-@pytest.mark.parametrize(("project", "shell"), IN_SHELLS, indirect=True)
-@pytest.mark.parametrize("way", WAYS)
-def test_deploy_set_the_secrets_and_call(
+@pytest.mark.parametrize(("project", "shell", "way"), IN_SHELLS, indirect=["project", "shell"])
+def test_every_command_from_the_deployment_on_runs(
     project: Path, calls: Callable[[Path, str], list[list[str]]], way: str
 ) -> None:
+    """In the README's order, with the variables that it sets."""
     readme = project / "README.md"
-    deploy = following(readme, WAYS[way], "sh")
+    steps = [following(readme, WAYS[way], "sh")]
     if way == "azd":
-        deploy += following(readme, "The commands below use these variables:", "sh")
-    secrets = following(readme, "### Set the secrets", "sh")
-    call = following(readme, "### Call the function", "sh")
+        steps.append(following(readme, "The commands below use these variables:", "sh"))
+    steps.append(following(readme, "### Set the secrets", "sh"))
+    after = blocks(readme, "sh", after="### Call the function")
+    steps += [block for block in after if "OWNER/REPOSITORY" not in block]
 
-    made = calls(project, deploy + secrets + call)
+    made = calls(project, "\n".join(steps))
 
     group = {"azd": "rg", "az": "rg-secure-function-app"}[way]
-    words = [" ".join(call[:-1]) for call in made]
-    if way == "azd":
-        assert "azd up" in words
-    else:
-        create = f"az deployment group create --resource-group {group} --name secure-function-app"
-        files = "--template-file infra/main.bicep --parameters infra/main.bicepparam"
-        assert f"{create} {files}" in words
-        assert "func azure functionapp publish func-1 --python" in words
-    assert "python3 scripts/set_secrets.py --vault kv-1" in words
+    create = f"az deployment group create --resource-group {group} --name secure-function-app"
+    files = "--template-file infra/main.bicep --parameters infra/main.bicepparam"
     keys = f"az functionapp function keys list --resource-group {group} --name func-1"
-    assert f"{keys} --function-name read_secret --query default --output tsv" in words
-    assert made[-1] == [
-        "curl", "--header", "@-", "https://func-1.example/api/read_secret",
-        "x-functions-key: the-key\n",
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(("project", "shell"), IN_SHELLS, indirect=True)
-def test_every_other_command_runs(
-    project: Path, calls: Callable[[Path, str], list[list[str]]]
-) -> None:
-    """What comes after the deployment, in the README's order, with the variables it sets."""
-    variables = following(project / "README.md", "The commands below use these variables:", "sh")
-    after = blocks(project / "README.md", "sh", after="### Call the function")
-    rest = [block for block in after if "OWNER/REPOSITORY" not in block]
-
-    made = calls(project, variables + "\n".join(rest))
-
-    assert len(made) > len(rest)
+    deploy = {
+        "azd": ["azd up"],
+        "az": [f"{create} {files}", "func azure functionapp publish func-1 --python"],
+    }
+    words = [" ".join(call[:-1]) for call in made]
+    for expected in (*deploy[way], "python3 scripts/set_secrets.py --vault kv-1"):
+        assert expected in words
+    asked = {one for one in words if "functionapp function keys" in one}
+    assert asked == {f"{keys} --function-name read_secret --query default --output tsv"}
+    read_secret = "https://func-1.example/api/read_secret"
+    assert ["curl", "--header", "@-", read_secret, "x-functions-key: the-key\n"] in made
+    assert len(made) > len(steps)
     for call in made:
         assert "" not in call[:-1], f"a variable is empty: {call}"
 

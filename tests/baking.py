@@ -1,16 +1,23 @@
 """Rendering projects in tests, and running commands as the owner of a project does."""
 
+import ast
+import functools
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+
+import yaml
 
 from local_extensions.paths import OPTIONAL
 
 TEMPLATE = Path(__file__).parent.parent
 PROJECT = "{{cookiecutter.project_slug}}"
+CACHES = {"__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 
 # bake(identity="user") renders a project and returns its folder.
 Bake = Callable[..., Path]
@@ -59,6 +66,31 @@ def render(template: Path, folder: Path, *arguments: str) -> Path:
     run([*command, "--output-dir", folder, *arguments], folder)
     (project,) = folder.iterdir()
     return project
+
+
+def texts_of(project: Path) -> dict[str, str]:
+    """Read the files of a project by their names in it; expect each to parse as its kind does."""
+    texts = {}
+    for file in project.rglob("*"):
+        at = file.relative_to(project)
+        if file.is_file() and not CACHES.intersection(at.parts):
+            texts[at.as_posix()] = file.read_bytes().decode("utf-8")
+            parse(file.suffix, texts[at.as_posix()])
+    return texts
+
+
+@functools.lru_cache(maxsize=2000)
+def parse(suffix: str, text: str) -> None:
+    """Expect a text that a file of its kind may hold; most files are the same in many projects."""
+    parsers: dict[str, Callable[[str], object]] = {
+        ".json": json.loads,
+        ".yaml": yaml.safe_load,
+        ".yml": yaml.safe_load,
+        ".toml": tomllib.loads,
+        ".py": ast.parse,
+    }
+    if suffix in parsers:
+        parsers[suffix](text)
 
 
 def change(file: Path, old: str, new: str) -> None:

@@ -4,14 +4,12 @@ tests/answer_strategies.py says what is tried, and what must be refused.
 """
 
 import ast
-import functools
 import itertools
 import json
 import os
 import re
 import shutil
 import tempfile
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -30,7 +28,7 @@ from answer_strategies import (
     surely_wrong,
 )
 from answers import DEFAULTS, IDENTITY_ID, as_argument
-from baking import TEMPLATE
+from baking import TEMPLATE, texts_of
 from click.testing import CliRunner, Result
 from cookiecutter.cli import main as cookiecutter_command
 from hypothesis import HealthCheck, given, seed, settings
@@ -160,19 +158,15 @@ def check_refusal(output: str) -> set[str]:
 def check_project(project: Path, answers: Answers) -> None:
     """Expect a project that parses, and that holds the answers as they were given."""
     answer = {prompt: text.strip() for prompt, text in answers.items()}
-    files = {file for file in project.rglob("*") if file.is_file()}
-    texts = {
-        file.relative_to(project).as_posix(): file.read_bytes().decode("utf-8") for file in files
-    }
+    texts = texts_of(project)
     check_texts(texts, answer)
-    assert not any(file.is_symlink() for file in files)
+    assert not any(file.is_symlink() for file in project.rglob("*"))
     assert not any(re.search(r"[^A-Za-z0-9_./-]", name) for name in texts)
     free = {  # where text of any kind is
         "README.md": texts["README.md"].partition("```mermaid")[0],
         ".devcontainer/devcontainer.json": json.dumps(answer["project_name"], ensure_ascii=False),
     }
     for name, text in texts.items():
-        parse(Path(name).suffix, text)
         if "/identity_bindings/" in name or name.startswith(("tests/support/", "scripts/")):
             continue  # no answer is in these
         jinja = re.search(r"(?<!\$){[{%#]", text.replace(free.get(name, "\0"), "", 1))
@@ -213,20 +207,6 @@ def _as_typed(text: str) -> str:
 
 def _structure(markdown: str) -> list[tuple[str, str, str]]:
     return [(one.type, one.tag, one.info) for one in MarkdownIt("commonmark").parse(markdown)]
-
-
-@functools.lru_cache(maxsize=2000)
-def parse(suffix: str, text: str) -> None:
-    """Expect a text that a file of its kind may hold; most files are the same in many projects."""
-    parsers: dict[str, Callable[[str], Any]] = {
-        ".json": json.loads,
-        ".yaml": yaml.safe_load,
-        ".yml": yaml.safe_load,
-        ".toml": tomllib.loads,
-        ".py": functools.partial(compile, filename="a file", mode="exec"),
-    }
-    if suffix in parsers:
-        parsers[suffix](text)
 
 
 def check_declarations(project: Path, answer: Answers) -> None:

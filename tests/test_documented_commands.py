@@ -114,9 +114,10 @@ print(sys.argv[1:], json.dumps(settings), flush=True)
 
 @pytest.mark.skipif(not shutil.which("make"), reason="no make")
 def test_make_start_in_a_clone(app: Callable[..., Path], tmp_path: Path, shell: str) -> None:
-    """`make start` writes a missing local.settings.json, and keeps one that is there."""
+    """A clone has no local.settings.json; `make start` writes it, and keeps one that is there."""
     project = app()
     settings = project / "src" / "local.settings.json"
+    settings.unlink()
     stubs = stub(tmp_path / "stubs", "func", script=FUNC)
     start = following(project / "README.md", "## Run locally", "sh")
 

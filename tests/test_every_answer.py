@@ -178,12 +178,12 @@ def check_project(project: Path, answers: Answers) -> None:
     )
     assert yaml.safe_load(texts["azure.yaml"])["name"] == answer["project_slug"]
     secrets = [name.strip() for name in answer["secrets"].split(",")]
-    local = re.findall("^echo '(.*)' > secrets.local.json$", texts["README.md"], re.M)
-    assert [list(json.loads(one)) for one in local] == [secrets]
+    assert list(json.loads(texts["secrets.local.example.json"])) == secrets
     named = {
         text.strip("%") for text in (answer["vault"], answer["identity_id"]) if text[:1] == "%"
     }
-    assert named <= json.loads(texts["local.settings.example.json"])["Values"].keys()
+    for name in ("src/local.settings.json", "local.settings.example.json"):
+        assert named <= json.loads(texts[name])["Values"].keys()
 
 
 def check_texts(texts: dict[str, str], answer: Answers) -> None:

@@ -312,9 +312,13 @@ def extra_folders(owner: Owner) -> None:
         (owner.project / name / "example.py").write_text("raise SystemExit\n", "utf-8")
 
 
+def no_local_settings(owner: Owner) -> None:
+    (owner.src / "local.settings.json").unlink()
+
+
 GREEN: list[Callable[[Owner], None]] = [
     *(another_route, timer, second_secret, func_new, shared_modules, setting_at_import),
-    *(extra_folders, blob_and_queue, fields_and_a_pinned_version),
+    *(extra_folders, no_local_settings, blob_and_queue, fields_and_a_pinned_version),
     *(role_on_a_whole_namespace, durable_functions),
 ]
 GREEN_ALONE = [renamed, rewritten, deleted, disabled, another_trigger]

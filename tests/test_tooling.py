@@ -73,17 +73,20 @@ def test_make_tells_its_targets(project: Path) -> None:
 
 
 def test_local_settings_hold_no_secret(project: Path) -> None:
-    values = read(project / "local.settings.example.json")["Values"]
+    example = read(project / "local.settings.example.json")
+    assert read(project / "src/local.settings.json") == example
+    values = example["Values"]
 
     for name, value in (values | {"LOCAL_SECRETS_FILE": ""}).items():
         assert not re.search(r"key|password|token|secret", value, re.IGNORECASE), name
         assert value in ("", "UseDevelopmentStorage=true") or not name.startswith("AzureWebJobs")
 
 
-def test_the_example_is_committed_and_local_files_are_not(project: Path, tmp_path: Path) -> None:
+def test_examples_are_committed_and_what_they_are_copied_to_is_not(
+    project: Path, tmp_path: Path
+) -> None:
     clone = Path(shutil.copytree(project, tmp_path / "app"))
-    local = {"secrets.local.json", "src/local.settings.json", ".azurite/db.json"}
-    for name in local:
+    for name in ("secrets.local.json", ".azurite/db.json"):
         (clone / name).parent.mkdir(exist_ok=True)
         (clone / name).write_text("{}", "utf-8")
 
@@ -91,8 +94,8 @@ def test_the_example_is_committed_and_local_files_are_not(project: Path, tmp_pat
     run(["git", "add", "--all"], clone)
     staged = run(["git", "ls-files"], clone).splitlines()
 
-    assert "local.settings.example.json" in staged
-    assert not local & set(staged)
+    assert {"secrets.local.example.json", "local.settings.example.json"} <= set(staged)
+    assert not {"secrets.local.json", "src/local.settings.json", ".azurite/db.json"} & set(staged)
 
 
 # The prompts in a terminal, and what is said at the end

@@ -110,7 +110,7 @@ def test_git_commits_all_of_the_owners_files_and_nothing_private(committed: Path
 
     assert _private(committed, names) == set()
     assert {f"src/{name}" for name in {*OWNERS, *RENDERED}} <= names
-    assert "local.settings.example.json" in names
+    assert "secrets.local.example.json" in names
 
 
 def test_the_workflow_uploads_what_is_committed_in_src_and_nothing_else(

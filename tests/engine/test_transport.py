@@ -380,7 +380,7 @@ def test_only_the_named_authority_is_trusted(read: Read, monkeypatch: pytest.Mon
 def test_a_setting_of_the_network_that_is_wrong_is_named(
     read: Read, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    hasten(monkeypatch, 3, back_off=5.0)
+    hasten(monkeypatch, 6, back_off=5.0)
     for one in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(one)
     monkeypatch.setenv(name, value)

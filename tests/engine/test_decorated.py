@@ -341,6 +341,24 @@ def test_each_value_is_in_the_table_of_the_start_once(
     assert sorted(rows()) == sorted(expected.items())
 
 
+def test_a_function_is_named_as_in_the_app(project: Project) -> None:
+    handler = HANDLER.format(name="main")
+    names = ("first", "second")
+    texts = [
+        f'@app.function_name("{name}")\n@app.route("{name}")\n{secret(secret_name=repr(name))}\n'
+        for name in names
+    ]
+    app(project, *(text + handler for text in texts))
+
+    functions = project.load()
+
+    for name in names:
+        with pytest.raises(Exception, match=f"^Function '{name}', binding 'api_key': "):
+            call(functions[name])
+    report = importlib.import_module("identity_bindings.report").report
+    assert {*names} < {row.function for row in report.rows()}
+
+
 def test_in_azure_without_an_identity_the_start_logs_it(
     project: Project, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

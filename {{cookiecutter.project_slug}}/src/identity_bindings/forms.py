@@ -275,10 +275,9 @@ class GramTable:
 
     def _grams_in(self, text: bytes) -> Iterator[tuple[dict[Gram, tuple[bytes, ...]], Gram]]:
         """Each gram of a text, and where it is kept."""
-        for end in (text[-_AT_DOTS:], text[:_AT_DOTS]):
-            if _CUT.fullmatch(end):
-                yield self._cut, end
-                return
+        if cut := _CUT.fullmatch(text[:_AT_DOTS]) or _CUT.fullmatch(text[-_AT_DOTS:]):
+            yield self._cut, cut[0]
+            return
         size = 8 if len(text) >= 15 else 4
         middle = (len(text) - 2 * size + 1) // 2
         for offset in range(middle, middle + size):

@@ -89,6 +89,8 @@ def _is_fit(function: Function) -> bool:
                 _bound(function, None)
         return True
     name, problems = str(function.get_function_name()), declared.problems
+    for injection in declared.injections:
+        injection.function = name
     if not problems:
         try:
             problems = tuple(_problems(function, declared))

@@ -68,11 +68,11 @@ class Secret:
         return str(self._injection.give(self._injection.source.reading).value)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Injection:
     """One declared value of one function."""
 
-    function: str
+    function: str  # the handler's name until the app's functions are known
     binding: Any  # its `name` is the handler's parameter
     source: Source
     is_secret: bool = False  # the handler receives a `Secret`, not a `str`

@@ -48,31 +48,6 @@ def it(req: func.HttpRequest, key: str) -> str:
 """,
         OK,
     ),
-    "contexts": (
-        """
-import contextvars, threading
-current = contextvars.ContextVar("current")
-
-def work(key):
-    log.error("in a thread %s", current.get("?"))
-    raise LookupError(key)
-
-@app.route("it")
-@secret("key")
-async def it(req: func.HttpRequest, context: func.Context, key: str) -> str:
-    current.set(key)
-    with contextlib.suppress(LookupError):
-        await asyncio.to_thread(work, key)
-    thread = threading.Thread(target=work, args=(key,), name=key)
-    thread.start()
-    thread.join()
-    task = asyncio.create_task(asyncio.to_thread(work, key), name=key)
-    await asyncio.wait([task])
-    log.error("%s %s", task, context.invocation_id)
-    return str(len(key))
-""",
-        OK,
-    ),
     # As a tracer does that is imported before the engine.
     "traced": (
         """

@@ -30,7 +30,7 @@ def innermost(handler: Handler) -> Any:
 def globals_of(handler: Handler) -> dict[str, Any]:
     """The names of the module that a handler is from, as far as Python knows them."""
     inner = innermost(handler)
-    own = attribute(inner, "__globals__")
+    own: dict[str, Any] = attribute(inner, "__globals__")
     return own or attribute(type(inner).__call__, "__globals__", {})
 
 

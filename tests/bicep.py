@@ -26,6 +26,7 @@ SURROUNDINGS = {"cloud": "'AzureCloud'", "identityId": f"'{IDENTITY}'"}
 
 # What the projects' own tests call by their ids.
 ROLES |= {
+    "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "Storage Table Data Contributor",
     "b86a8fe4-44ce-4948-aee5-eccb2c155cd7": "Key Vault Secrets Officer",
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",

@@ -217,6 +217,36 @@ def test_what_tools_show_of_a_long_text_is_masked(masking: Any, length: int) -> 
         assert (name, shown) == (name, [])
 
 
+def _refused_by_requests(url: str) -> str:
+    with pytest.raises(requests.ConnectionError) as caught:
+        requests.get(url, timeout=5)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:1/services/T0AB/B0CD/a1B2c3D4e5F6",
+        "http://127.0.0.1:1/c?sv=2026&sig=a1B2c3D4e5F6%2B%3D",
+        "http://user:p4ss%2Fw0rd@127.0.0.1:1/a1B2c3D4e5F6-of-it",
+    ],
+)
+@pytest.mark.parametrize("stored", ["{}", '{{"url": "{}"}}'])
+def test_the_parts_of_a_url_are_masked(masking: Any, url: str, stored: str) -> None:
+    masking.register(stored.format(url))
+
+    told = _refused_by_requests(url)
+    parts = urllib.parse.urlsplit(url)
+    written = f"{told} /other?{parts.query} {parts.password} p4ss/w0rd"
+    masked = masking.mask(written)
+
+    assert "Max retries exceeded with url: ***" in masked
+    assert "a1B2c3D4" not in masked
+    assert "p4ss/w0rd" not in masked or not parts.password
+    assert "p4ss%2F" not in masked
+    assert masking.mask("GET /api/v1/ of 127.0.0.1") == "GET /api/v1/ of 127.0.0.1"
+
+
 KEY = "-----BEGIN KEY-----\nTheFirstLine+of/it\nand-the-second\n-----END KEY-----\n"
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from http.cookies import SimpleCookie
 from struct import unpack_from
 from typing import Any, Literal
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 SHORTEST = 8
 """A shorter form is not masked: masking ``true`` everywhere would hide the log itself."""
@@ -27,13 +27,6 @@ _BASE64_LINES = (64, 76)  # PEM, MIME
 _MOST_PARTS = 100
 """So many lines and JSON strings, the longest, in every form; the others only escaped."""
 
-_LONGEST_CUT = 128
-"""A tool that shows less of a text than all of it shows fewer characters than these, and "..."."""
-
-_BOTH_QUOTES = "'\""
-
-Encode = Callable[[str], str]
-
 
 def forms_of(value: str) -> set[str]:
     """Return every form of `value`, of its lines and of its JSON strings, that may be masked."""
@@ -49,14 +42,17 @@ def forms_of(value: str) -> set[str]:
         forms.update(_cut(part))
     forms.update(form for part in parts[_MOST_PARTS:] for form in (part, *_escaped(part)))
     # Of any text a JSON formatter, or Durable Functions, makes JSON once more.
-    forms |= {encode(form) for form in forms for encode in (_json, _json_unicode)}
+    forms |= {encode(form) for form in forms for encode in _ESCAPES[:2]}
     return {form for form in forms if len(form.strip()) >= SHORTEST}
 
 
 def _cut(text: str) -> Iterator[str]:
-    """What tools show of a text that is too long for them: pydantic, reprlib, loguru, pandas, rich."""
+    """What tools show of a text that is too long for them: pydantic, reprlib, loguru, pandas, rich.
+
+    loguru shows the most of it: 125 characters, and "...".
+    """
     for shown in {text, repr(text)[1:-1]}:
-        for kept in range(SHORTEST, min(len(shown), _LONGEST_CUT)):
+        for kept in range(SHORTEST, min(len(shown), 126)):
             yield from (f"{shown[:kept]}...", f"...{shown[-kept:]}")
     yield text[:80]
 
@@ -67,10 +63,21 @@ def _parts(value: str) -> set[str]:
     if value.lstrip()[:1] in ("{", "[", '"'):
         with suppress(ValueError, RecursionError):
             texts += _strings(json.loads(value, parse_int=str, parse_float=str))
+    texts += [part for text in texts for part in _url_parts(text)]
     parts = {
         part for text in texts for part in (text, text.strip(), *map(str.strip, text.splitlines()))
     }
     return {part for part in parts - {value} if len(part) >= SHORTEST}
+
+
+def _url_parts(text: str) -> Iterator[str]:
+    """What libraries show of a URL without its host: its query, its path with it, its password."""
+    with suppress(ValueError):
+        url = urlsplit(text.strip())
+        target = f"{url.path}?{url.query}".removesuffix("?") if url.netloc else ""
+        # A shorter path, such as /api/v1/, is no secret.
+        yield from (part for part in (target, url.query) if len(part) >= 16)
+        yield from (url.password or "", unquote(url.password or ""))
 
 
 def _strings(node: Any) -> Iterator[str]:
@@ -83,7 +90,7 @@ def _strings(node: Any) -> Iterator[str]:
 
 def _unquoted(text: str) -> str:
     """`text` without the quotation marks around it: shells and YAML take them off."""
-    return text[1:-1] if len(text) > 2 and text[0] == text[-1] and text[0] in _BOTH_QUOTES else text
+    return text[1:-1] if len(text) > 2 and text[0] == text[-1] and text[0] in "'\"" else text
 
 
 def _utf8(text: str) -> bytes:
@@ -92,10 +99,6 @@ def _utf8(text: str) -> bytes:
 
 def _json(text: str) -> str:
     return json.dumps(text)[1:-1]
-
-
-def _json_unicode(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def _percent(text: str) -> str:
@@ -107,9 +110,9 @@ def _sql(text: str) -> str:
 
 
 # Each can be inside any other form: JSON in JSON, the repr of JSON, JSON in a URL.
-_ESCAPES: tuple[Encode, ...] = (
+_ESCAPES: tuple[Callable[[str], str], ...] = (
     _json,
-    _json_unicode,
+    lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
     lambda text: repr(text)[1:-1],
     lambda text: repr(text + '"' + "'")[1:-4],  # of a longer text with both kinds of quotes
     lambda text: ascii(text)[1:-1],
@@ -198,9 +201,7 @@ def _base64(data: bytes) -> Iterator[str]:
 
 # Sizes in bytes, and what `memoryview` calls an integer of that size.
 _CODES: dict[int, Literal["Q", "I"]] = {8: "Q", 4: "I"}
-_AT_DOTS = SHORTEST + len("...")
-_CUT = re.compile(rb"\.{3}[^.].{7}|.{7}[^.]\.{3}", re.DOTALL)
-Gram = int | bytes
+_CUT = re.compile(rb"\.{3}[^.].{7}|.{7}[^.]\.{3}", re.DOTALL)  # of 8 + 3 bytes
 
 
 class GramTable:
@@ -217,8 +218,8 @@ class GramTable:
 
     def __init__(self, replacement: str) -> None:
         self._replacement = replacement.encode()
-        self._texts: dict[int, dict[Gram, tuple[bytes, ...]]] = {size: {} for size in _CODES}
-        self._cut: dict[Gram, tuple[bytes, ...]] = {}
+        self._texts: dict[int, dict[Any, tuple[bytes, ...]]] = {size: {} for size in _CODES}
+        self._cut: dict[Any, tuple[bytes, ...]] = {}
         self.added = 0  # so many times
         self._clean = [""]  # the last line without a text in it: it may come once more
 
@@ -273,9 +274,9 @@ class GramTable:
                 yield start, start + len(text)
                 start = data.find(text, start + 1)
 
-    def _grams_in(self, text: bytes) -> Iterator[tuple[dict[Gram, tuple[bytes, ...]], Gram]]:
+    def _grams_in(self, text: bytes) -> Iterator[tuple[dict[Any, tuple[bytes, ...]], Any]]:
         """Each gram of a text, and where it is kept."""
-        if cut := _CUT.fullmatch(text[:_AT_DOTS]) or _CUT.fullmatch(text[-_AT_DOTS:]):
+        if cut := _CUT.fullmatch(text[:11]) or _CUT.fullmatch(text[-11:]):
             yield self._cut, cut[0]
             return
         size = 8 if len(text) >= 15 else 4

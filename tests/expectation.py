@@ -4,7 +4,7 @@ They are derived here on a way of their own: nothing in this file asks the templ
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from answers import SHARED, VARIABLES
 from infrastructure import (
@@ -59,6 +59,7 @@ class Expected:
     key: str = ""
     private: bool = False
     queues_and_tables: bool = False
+    public_cloud: bool = True
     python: str = "3.13"
 
     @property
@@ -120,15 +121,14 @@ BY_POLICY = {
 }
 
 
-def expected(
-    answers: dict[str, str],
-    what_if: WhatIf,
-    setter: str = "",
-    recovers: bool = False,
-    action_group: str = "",
-    queues_and_tables: bool = False,
-) -> Expected:
-    """Say what the answers ask for; only the names that Bicep chooses come from what-if."""
+def expected(answers: dict[str, str], what_if: WhatIf, **given: Any) -> Expected:
+    """Say what the answers ask for; only the names that Bicep chooses come from what-if.
+
+    Args:
+        answers: What is answered.
+        what_if: What the compiler predicts.
+        given: What a deployer sets beside, by the field of `Expected`.
+    """
     asked = answers.get
     made = asked("vault_source") != "existing"
     settings = {}
@@ -175,12 +175,9 @@ def expected(
         makes_vault=made,
         makes_identity=created,
         access=asked("vault_access", "access-policy"),
-        setter=setter if made else "",
-        recovers=recovers,
-        action_group=action_group,
         services=services,
         key=key,
         private=asked("network") == "private",
-        queues_and_tables=queues_and_tables,
         python=asked("python_version", "3.13"),
+        **given,
     )

@@ -323,6 +323,9 @@ def the_settings_are_exactly_these(what_if: WhatIf, want: Expected) -> Iterator[
     }
     if want.python in ("3.11", "3.12"):
         wanted["PYTHON_ENABLE_INIT_INDEXING"] = "1"
+    for name in () if want.public_cloud else ("blob", "queue", "table"):
+        value = f"[reference('{account}', *).primaryEndpoints.{name}]"
+        wanted[f"AzureWebJobsStorage__{name}ServiceUri"] = value
     if want.action_group:
         wanted[f"{SAMPLING}__excludedTypes"] = "Request;Trace"
     for name in want.services:

@@ -67,7 +67,7 @@ def predict(bake: Bake, compiler: Any) -> Callable[..., tuple[WhatIf, Expected]]
     def predict(**answers: str) -> tuple[WhatIf, Expected]:
         parameters = bake(**answers) / "infra" / "main.bicepparam"
         what_if = compiler.snapshot(parameters, GIVEN)
-        want = expected(answers, what_if, SETTER, True, ACTION_GROUP)
+        want = expected(answers, what_if, setter=SETTER, recovers=True, action_group=ACTION_GROUP)
         assert wrong(what_if, want) == []
         return what_if, want
 

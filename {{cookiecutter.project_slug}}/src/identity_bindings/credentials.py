@@ -21,10 +21,7 @@ RESOURCE_ID = (
 )
 """The pattern of a user-assigned identity's resource id."""
 
-_SIGN_IN = (
-    "run 'az login' or 'azd auth login', or put the value into the file that LOCAL_SECRETS_FILE"
-    " names"
-)
+_SIGN_IN = "run 'az login' or 'azd auth login', or set the value in the file of LOCAL_SECRETS_FILE"
 _RESTART = "the next read tries again; if it lasts, restart the app"
 _LONGEST_LIFE = 86_400 + 300  # of a managed identity's token; clocks may differ by 5 minutes
 _DOUBTFUL_LIFE = 600  # of one with an impossible end: the SDK renews it 300 s before
@@ -130,8 +127,7 @@ class Credential:
     def _failure(self, error: Exception) -> Failure:
         """Say what an error means: 400 is an identity that is not assigned, the rest may pass."""
         if not in_azure():
-            reason = "no developer's login gave a token on this machine"
-            return Failure("denied", reason, _SIGN_IN)
+            return Failure("denied", "no developer's login gave a token on this machine", _SIGN_IN)
         answer = budget.answer  # the SDK's exceptions do not carry it
         if answer is None:
             return self._gate.close(_no_token(type(error).__name__))

@@ -68,8 +68,7 @@ class Problem:
     cause: BaseException | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
-        line = f"{self.file}: {self.property}: {_SHORT.repr(self.value)}: {self.allowed}"
-        return printable(line)
+        return printable(f"{self.file}: {self.property}: {_SHORT.repr(self.value)}: {self.allowed}")
 
 
 @dataclass(frozen=True)

@@ -123,13 +123,11 @@ def local_value(file: Path, vault: str, secret: str) -> str | None:
         for name, value in entries.items():
             if not isinstance(value, str | dict):
                 text = file.read_text("utf-8", "replace")
-                place = text.rfind(json.dumps(name, ensure_ascii=False))
-                line = text.count("\n", 0, max(place, 0)) + 1
+                line = text.rpartition(json.dumps(name, ensure_ascii=False))[0].count("\n") + 1
                 raise ValueError(f"line {line}: the value of {name!r} is not a string or an object")
     except ValueError as error:
         repair = f"correct it, or remove the app setting {SETTING}; then start the app again"
-        failure = Failure("denied", f"{file}: {error}", repair)
-        raise ReadError(failure) from None
+        raise ReadError(Failure("denied", f"{file}: {error}", repair)) from None
     values = {name.lower(): value for name, value in entries.items()}
     value = values.get(f"{vault}/{secret}".lower(), values.get(secret.lower()))
     return json.dumps(value) if isinstance(value, dict) else value

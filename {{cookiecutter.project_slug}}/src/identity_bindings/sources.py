@@ -232,7 +232,7 @@ class Pool:
         self._timing: Timing | None = None
         self._sources: dict[Hashable, Source] = {}
         self._wake = Event()
-        self._thread: Thread | None = None
+        self._thread = Thread()  # one that does not run
         self.closed = False
 
     def source(self, what: Any) -> Source:
@@ -251,8 +251,7 @@ class Pool:
     def start(self) -> None:
         """Keep every source fresh. Without an identity (tests, editors) nothing starts."""
         with _lock, suppress(RuntimeError):  # no thread can be had, or the process is ending
-            runs = self._thread is not None and self._thread.is_alive()
-            if self._sources and not runs and not self.closed and has_endpoint():
+            if self._sources and not self._thread.is_alive() and not self.closed and has_endpoint():
                 self._thread = Thread(target=self._refresh, name="identity-refresh", daemon=True)
                 self._thread.start()
         self._wake.set()
@@ -264,7 +263,7 @@ class Pool:
 
     def forked(self) -> None:
         """Begin anew in a child process: no thread of the parent runs here."""
-        self._wake, self._thread = Event(), None
+        self._wake, self._thread = Event(), Thread()
         for source in self._sources.values():
             source.forked()
 

@@ -149,8 +149,7 @@ class Gate:
                 if len(self._inside) < (self._places if self._open else 1):
                     break
                 try:
-                    hold = self._inside[0] + _HOLD - now
-                    self._changed.wait(min(hold, budget.seconds_left()))
+                    self._changed.wait(min(self._inside[0] + _HOLD - now, budget.seconds_left()))
                 except TimeoutError:
                     raise ReadError(replace(self._failure, retry_after=0.0)) from None
             self._inside.append(now)

@@ -167,12 +167,11 @@ class Vault:
         return Failure("denied", f"{_REASONS[kind].format(noun=self.noun)} ({said})", repair)
 
     def _silent(self, error: Exception, text: str) -> Failure:
-        if isinstance(error, AnswerRefused):
-            return _no_answer(str(error))
         sign = next((sign for sign in _SILENCES if sign in text), "")
         failed = "the connection failed" if budget.answer is None else "its answer cannot be read"
-        reason = _SILENCES.get(sign, f"{failed}: {type(error).__name__}")
-        return _no_answer(reason, _REPAIRS.get(sign, _CHECK).format(vault=self.name))
+        other = text if isinstance(error, AnswerRefused) else f"{failed}: {type(error).__name__}"
+        repair = _REPAIRS.get(sign, _CHECK).format(vault=self.name)
+        return _no_answer(_SILENCES.get(sign, other), repair)
 
     def repairs(self, name: str, version: str | None, address: str) -> dict[str, str]:
         """Say what repairs a denial, by its code or status: a command, or a sentence.
@@ -226,8 +225,7 @@ def _read_secret(client: Any, name: str, version: str | None) -> Reading:
         note = f"expired on {expires:%Y-%m-%d}"
     elif starts and starts > now:
         note = f"is not valid before {starts:%Y-%m-%d}"
-    until = expires.timestamp() if expires else None
-    return Reading(secret.value, note, until, pinned=version is not None)
+    return Reading(secret.value, note, expires and expires.timestamp(), version is not None)
 
 
 def _no_answer(reason: str, repair: str = _TRY_AGAIN) -> Failure:

@@ -276,6 +276,9 @@ def test_the_caller_gets_the_status_of_an_http_exception(without_secrets: Bounda
     assert isinstance(clean, starlette.exceptions.HTTPException)
     assert (clean.status_code, clean.detail) == (403, "not with ***")
     assert clean.headers == {"X-Key": "***"}
+    clean = without_secrets(fastapi.HTTPException(401, "no", {"X-Key": VALUE}))
+    assert isinstance(clean, starlette.exceptions.HTTPException)
+    assert (clean.detail, clean.headers) == ("no", {"X-Key": "***"})
     for detail, shown in (({"key": VALUE}, {"key": "***"}), ({"key": 7}, {"key": 7})):
         error = fastapi.HTTPException(409, detail)
         error.__cause__ = KeyError(VALUE)

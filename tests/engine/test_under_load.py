@@ -365,7 +365,8 @@ def judge(world: World, callers: Callers, pulse: Pulse, load: Load) -> Iterator[
     window = min(load.refresh, 1.0) / 2  # in which at most two reads begin, of three attempts each
     for name, history in world.histories.items():
         asked = history.asked
-        most = max(bisect_left(asked, at + window) - number for number, at in enumerate(asked))
+        counts = (bisect_left(asked, at + window) - number for number, at in enumerate(asked))
+        most = max(counts, default=0)
         if most > 2 * 3:
             yield f"{name}: {most} requests within {window:g} s"
     # A read that was given up may overlap with the next one; beside them: refresh and report.

@@ -14,11 +14,10 @@ declares a secret of a function of the v2 model.
 """
 
 from . import masking
-from .decorators import key_vault_secret
 from .errors import BindingUnavailableError
 from .indexing import isolated
 from .injection import Secret
-from .key_vault_secrets import refresh_secret
+from .key_vault_secrets import key_vault_secret, refresh_secret
 from .registration import register_functions
 
 masking.install()

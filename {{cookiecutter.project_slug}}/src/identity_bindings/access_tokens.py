@@ -7,9 +7,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 from .credentials import Identity, open_credential
-from .decorators import declared
 from .errors import Reading
 from .grammar import Kind, matching
+from .registration import declared
 from .signatures import Handler
 
 _SCOPE = r"(?:api|https)://[^\s{}%?#\"'\\]+/\.default"

@@ -5,7 +5,7 @@ On a developer's machine the local secrets file is read first.
 
 import json
 import os
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,8 @@ from .credentials import Identity, in_azure, is_emulator
 from .declarations import read_json
 from .errors import Failure, ReadError, Reading, say_once
 from .grammar import Kind, matching
+from .registration import declared
+from .signatures import Handler
 from .sources import pool
 from .timing import shared
 from .vaults import VAULT_NAME, Vault, vault_name, vault_url
@@ -88,6 +90,41 @@ _PROPERTIES = {
     "vaultName": VAULT_NAME,
 }
 KIND = Kind("keyVault", _PROPERTIES, SecretBinding)
+
+
+def key_vault_secret(
+    name: str = "",
+    *,
+    secret_name: str = "",
+    vault_name: str = "",
+    identity: str = "",
+    identity_id: str = "",
+    secret_version: str = "",
+    json_field: str = "",
+) -> Callable[[Handler], Handler]:
+    """Pass a Key Vault secret to the parameter `name` of a function, at every call.
+
+    Put it below the decorators of the app, next to the function::
+
+        @app.route("orders")
+        @key_vault_secret("api_key", secret_name="api", vault_name="my-vault", identity="system")
+        def orders(req: func.HttpRequest, api_key: str) -> func.HttpResponse: ...
+
+    Every text may contain ``%SETTING%``, which is replaced by the app setting. A problem does not
+    raise: it is logged, and the function answers 500.
+
+    Args:
+        name: The parameter that receives the value, a ``str``.
+        secret_name: The secret's name in the vault.
+        vault_name: The vault's name, or its URI such as ``https://my-vault.vault.azure.net/``.
+        identity: ``system``, or ``user`` together with `identity_id`.
+        identity_id: The resource id of the user-assigned identity.
+        secret_version: One version of the secret. Without it, the newest one.
+        json_field: The field of a JSON secret whose text the parameter receives.
+    """
+    properties = {"name": name, "secret_name": secret_name, "secret_version": secret_version}
+    properties |= {"json_field": json_field, "vault_name": vault_name}
+    return declared(KIND.type, properties | {"identity": identity, "identity_id": identity_id})
 
 
 def refresh_secret(identifier: str) -> bool:

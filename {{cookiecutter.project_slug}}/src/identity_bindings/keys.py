@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .credentials import Credential, Identity
-from .decorators import declared
 from .errors import Reading
 from .grammar import Kind, matching
+from .registration import declared
 from .signatures import Handler
 from .timing import load, shared
 from .vaults import VAULT_NAME, Vault

@@ -1,10 +1,11 @@
-"""Declarations become functions of the app, through the library's own generic decorators."""
+"""Declarations become functions of the app: those of a folder, and those of decorators."""
 
 import os
 import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec
@@ -16,11 +17,11 @@ import azure.functions as func
 from . import host_adapter, masking
 from .declarations import FOLDER, RETRY, FunctionDeclaration, is_trigger, read_declarations
 from .errors import Problem, logger
-from .grammar import direction
-from .host_adapter import Bindings, durable_from, durable_function
+from .grammar import PropertyProblem, declare, direction
+from .host_adapter import Bindings, durable_from, durable_function, is_registered
 from .indexing import described, harmless, import_problem, watch
-from .report import Declared, attach, refusal, report
-from .signatures import Handler, present, signature_of, signature_with
+from .report import Declared, attach, declared_of, refusal, report
+from .signatures import Handler, name_of, place_of, present, signature_of, signature_with
 from .wrappers import by_name, with_values
 
 _GENERIC = ("name", "type", "direction", "dataType")
@@ -99,6 +100,58 @@ def _refuse(app: func.FunctionApp, function: FunctionDeclaration) -> None:
     known = Declared(answer, place=function.file, folder=str(function.folder))
     plain = FunctionDeclaration(function.name, function.folder)
     _decorate(app, plain, attach(answer, known), bindings)
+
+
+def declared(kind: str, arguments: dict[str, str]) -> Callable[[Handler], Handler]:
+    """Make the decorator of a binding: its type, and its arguments.
+
+    They are named as the properties in ``function.json``, but in snake case.
+    """
+    bare: Any = arguments["name"]
+    if callable(bare):  # used without its arguments
+        return declared(kind, {**arguments, "name": ""})(bare)
+    camel_case = {re.sub("_(.)", lambda sign: sign[1].upper(), one): one for one in arguments}
+    properties = {name: arguments[one] for name, one in camel_case.items()}
+
+    def decorate(function: Handler) -> Handler:
+        watch()
+        handler = host_adapter.handler_of(function) if is_registered(function) else function
+        name, shown = str(properties["name"]), name_of(handler)
+        known, unreadable = _known(handler)
+        binding, problems = declare({**properties, "type": kind}, os.environ)
+        found = unreadable + problems
+        if is_registered(function):
+            right = f"put it below @app.…, next to 'def {shown}'"
+            found.append(("order of decorators", f"@… of {name} above @app.…", right))
+        elif name in known.hidden:
+            found.append(("name", name, "names of bindings must differ"))
+        new = [Problem(known.place, *one) for one in found]
+        report.add_problems(shown, new)
+        known = replace(known, hidden=known.hidden | {name}, problems=(*known.problems, *new))
+        wrapped = with_values(known, shown, [] if new else [binding])
+        wrapped.__name__ = shown
+        report.begin()
+        if is_registered(function):
+            # The worker must not see the parameter: it would refuse the whole app.
+            host_adapter.set_handler(function, wrapped)
+            return function
+        return wrapped
+
+    return decorate
+
+
+def _known(handler: Handler) -> tuple[Declared, list[PropertyProblem]]:
+    """What is known of a function, and why it cannot be read."""
+    known = declared_of(handler)
+    if known is not None and known.wrapped is handler:
+        return known, []
+    place, problems = place_of(handler), known.problems if known else ()
+    try:  # the owner's own decorator is between, or there is none
+        return Declared(by_name(handler), problems=problems, place=place), []
+    except Exception as error:
+        stand_in = refusal(place, problems)  # the handler may let nobody read it
+        known = Declared(stand_in, problems=problems, place=place)
+        return known, [("signature", "", described(error))]
 
 
 def _decorate(

@@ -1,4 +1,4 @@
-"""Rows of choices hold every combination that a whole row can hold, in few rows and always the same."""
+"""Rows of choices hold every combination that a whole row can hold, always the same."""
 
 from itertools import product
 
@@ -39,15 +39,3 @@ def test_every_combination_of_a_whole_row_is_held(
     assert set(possible(choices, strength, lambda row: goes(row, forbidden))) == there_are
     # What is there already is not made again.
     assert rows == covering(choices, strength, lambda row: goes(row, forbidden), rows)
-
-
-def test_there_are_few_rows() -> None:
-    """Of eight switches there are 256 rows."""
-    switches = {name: ("on", "off") for name in "abcdefgh"}
-
-    pairs = covering(switches, 2, lambda row: True)
-    triples = covering(switches, 3, lambda row: True, pairs)
-
-    assert len(pairs) <= 9
-    assert len(triples) <= 24
-    assert triples[: len(pairs)] == pairs

@@ -137,6 +137,7 @@ SETS: dict[str, dict[str, str]] = {
     },
     "vault-in-another-cloud": {
         "project_name": 'It\'s {{ another }} "cloud"',
+        "function_name": "app",  # tests/contract/ has a test_app.py, too
         "vault": "https://contoso-vault.vault.usgovcloudapi.net/",
         "vault_source": "existing",
         "vault_access": "granted",

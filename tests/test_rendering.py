@@ -149,6 +149,13 @@ def test_neither_a_secret_nor_a_function_takes_a_name_of_the_code(bake: Bake, mo
         assert problems(DEFAULTS | {"programming_model": model, "function_name": name}), name
 
 
+def test_a_function_can_have_the_name_of_a_contract_test(bake: Bake) -> None:
+    collect = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    listed = run(collect, bake(function_name="app"))
+
+    assert "test_app.py" in listed
+
+
 def test_what_is_copied_holds_no_fact() -> None:
     names = tracked(PROJECT)
 

@@ -56,6 +56,11 @@ def _lower(text: str) -> str:
     return "%".join([quoted[0], *(part[:2].lower() + part[2:] for part in quoted[1:])])
 
 
+def _by_requests(text: str) -> str:
+    quoted = urllib.parse.quote(text, safe="!#$&'()*+,/:;=?@[]~")
+    return requests.utils.requote_uri(f"https://x/{quoted}").removeprefix("https://x/")
+
+
 def _by_httpx(before: str, text: str) -> str:
     shown = str(httpx.URL(before + text)) if text.isprintable() else before + text
     return shown.removeprefix(before)
@@ -108,9 +113,8 @@ FORMS: dict[str, Encode] = {
     "percent-encoded twice": lambda text: _uri_component(urllib.parse.quote(text, safe="")),
     "in a form": urllib.parse.quote_plus,
     "encodeURIComponent": _uri_component,
-    "in a URL of requests": lambda text: requests.utils.requote_uri(
-        "https://x/" + urllib.parse.quote(text, safe="!#$&'()*+,/:;=?@[]~")
-    ).removeprefix("https://x/"),
+    "in a URL of requests": _by_requests,
+    "repr of a URL of requests": lambda text: repr(f"'\"{_by_requests(text)}")[4:-1],
     "in a query of yarl": lambda text: str(yarl.URL("https://x/").with_query(k=text)).removeprefix(
         "https://x/?k="
     ),

@@ -41,8 +41,8 @@ def forms_of(value: str) -> set[str]:
             forms.update(_encoded(inner))
         forms.update(_cut(part))
     forms.update(form for part in parts[_MOST_PARTS:] for form in (part, *_escaped(part)))
-    # Of any text a JSON formatter, or Durable Functions, makes JSON once more.
-    forms |= {encode(form) for form in forms for encode in _ESCAPES[:2]}
+    # Any text may be made JSON or a repr once more, as by Durable Functions or of an exception.
+    forms |= {encode(form) for form in forms for encode in _ESCAPES[:4]}
     return {form for form in forms if len(form.strip()) >= SHORTEST}
 
 

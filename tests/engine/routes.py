@@ -15,13 +15,11 @@ import faulthandler
 import io
 import json
 import logging
-import logging.config
 import logging.handlers
 import os
 import subprocess
 import sys
 import threading
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -78,19 +76,9 @@ def log_format_does_not_fit(value: str) -> None:
     log.error(f"{value} %d", value)
 
 
-def log_captured_warning(value: str) -> None:
-    logging.captureWarnings(True)
-    logging.getLogger("py.warnings").addHandler(_handler())
-    warnings.warn(value, stacklevel=1)
-
-
 def print_to_original(value: str) -> None:
     print(value, file=sys.__stdout__)
     print(value, file=sys.__stderr__)
-
-
-def warning(value: str) -> None:
-    warnings.warn(value, stacklevel=1)
 
 
 def thread_dies(value: str) -> None:
@@ -168,16 +156,6 @@ def rich_traceback(value: str) -> None:
         rich.console.Console(width=500).print_exception(show_locals=True)
 
 
-def uvicorn_access(value: str) -> None:
-    import uvicorn.config
-
-    logging.config.dictConfig(uvicorn.config.LOGGING_CONFIG)
-    path = f"/api?key={value.splitlines()[0]}"
-    logging.getLogger("uvicorn.access").info(
-        '%s - "%s %s HTTP/%s" %d', "127.0.0.1:80", "GET", path, "1.1", 200
-    )
-
-
 def bound_early(value: str) -> None:
     bound_write(value)
 
@@ -247,7 +225,6 @@ NOT_COVERED = (
 if __name__ == "__main__":
     import azure.functions  # noqa: F401 - the engine imports it
     import structlog  # noqa: F401
-    import uvicorn.config  # noqa: F401
 
     engine, folder, plain, signs = sys.argv[1:]
     sys.path.insert(0, engine)

@@ -56,7 +56,7 @@ NO_SCALAR = "the field is not a text, number or boolean"
 WRONG = {
     **dict.fromkeys((VALUE, "", '{"password": "the-value-of-it"'), NO_OBJECT),
     **dict.fromkeys(('["the-value-of-it"]', '"the-value-of-it"', "null"), NO_OBJECT),
-    "[" * 100_000: NO_OBJECT,
+    "[" * 20_000: NO_OBJECT,
     '{"PASSWORD": "the-value-of-it"}': "the field is missing",
     "{}": "the field is missing",
     '{"password": null}': NO_SCALAR,

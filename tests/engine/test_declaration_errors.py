@@ -319,7 +319,6 @@ BROKEN: dict[str, bytes | str] = {
     "empty": "",
     "cut": GOOD[:-4],
     "list": "[]",
-    "null": "null",
     "two_commas": GOOD.replace("]}", ",,]}"),
     "open_string": GOOD.replace('"name"', '"name', 1),
     "open_comment": GOOD + "/* and so on",
@@ -329,7 +328,6 @@ BROKEN: dict[str, bytes | str] = {
     "not_utf8": GOOD.encode().replace(b"contoso", b"\xff\xfe"),
     "utf16_without_mark": GOOD.encode("utf-16-le"),
     "utf32": GOOD.encode("utf-32"),
-    "zeros": b"\0" * 64,
 }
 
 

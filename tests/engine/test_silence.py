@@ -233,10 +233,11 @@ def test_the_last_32_values_of_a_secret_are_masked() -> None:
     masking.register("the-value-of-another", owner="another")
     for value in values:
         masking.register(value, owner="it")
-    masking.register(values[3], owner="it")  # set again: it is the newest now
+    masking.register(values[8], owner="it")  # set again: it is newer than the others now
+    masking.register("generation-new", owner="it")
 
     masked = [value for value in values if masking.mask(value) == masking.MASK]
-    assert masked == [values[3], *values[-31:]]
+    assert masked == [values[8], *values[10:]]
     assert masking.mask("the-value-of-another") == masking.MASK
 
 

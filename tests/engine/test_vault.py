@@ -45,7 +45,6 @@ def read(fake_key_vault: FakeKeyVault, vaults: Any) -> Callable[..., Any]:
 PUBLIC = "vault.azure.net"
 ADDRESSES = {
     "abc": f"https://abc.{PUBLIC}",
-    "My-Vault-1": f"https://my-vault-1.{PUBLIC}",
     "a" * 24: f"https://{'a' * 24}.{PUBLIC}",
     "https://my-vault.vault.azure.net": f"https://my-vault.{PUBLIC}",
     "HTTPS://MY-VAULT.VAULT.AZURE.NET:443/": f"https://my-vault.{PUBLIC}",

@@ -190,6 +190,12 @@ def _refused_by_pydantic(given: Any) -> str:
     return str(caught.value)
 
 
+def _refused_by_int(text: str) -> str:
+    with pytest.raises(ValueError, match="invalid literal") as caught:
+        int(text)
+    return f"{caught.value} {caught.value!r}"
+
+
 # Tools that show a part of a long text.
 CUTS: dict[str, Encode] = {
     "pydantic": lambda text: _refused_by_pydantic({"number": text, "other": 1}),
@@ -202,6 +208,8 @@ CUTS: dict[str, Encode] = {
     "loguru": lambda text: f"{repr(text)[:125]}...",
     "loguru, beside others": lambda text: f"{repr({'number': 1, 'other': text})[:125]}...",
     "pandas": lambda text: f"0  {text[:46]}...\n1  {text[:46]}...",  # display.max_colwidth
+    "structlog": lambda text: f"{text[:80]!r}+{len(text)}",  # `to_repr` of its tracebacks
+    "int": _refused_by_int,
     "more dots": lambda text: f"{text[:20]}.......{text[-20:]} ...",
 }
 

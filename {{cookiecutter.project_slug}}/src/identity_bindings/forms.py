@@ -47,14 +47,14 @@ def forms_of(value: str) -> set[str]:
 
 
 def _cut(text: str) -> Iterator[str]:
-    """What tools show of a text that is too long for them: pydantic, reprlib, loguru, pandas, rich.
+    """What tools show of a text that is too long for them: pydantic, reprlib, loguru, rich, Python.
 
     loguru shows the most of it: 125 characters, and "...".
     """
     for shown in {text, repr(text)[1:-1]}:
         for kept in range(SHORTEST, min(len(shown), 126)):
             yield from (f"{shown[:kept]}...", f"...{shown[-kept:]}")
-    yield text[:80]
+    yield from (text[:80], repr(text[:80])[1:-1], repr(text)[1:-1][:199])
 
 
 def _parts(value: str) -> set[str]:

@@ -57,6 +57,20 @@ def log_formatter_adds(value: str) -> None:
     log.error("it is")
 
 
+def log_formatter_adds_for_later_handlers(value: str) -> None:
+    class Adds(logging.Formatter):
+        def formatException(self, ei: Any) -> str:
+            return f"locals: {value}"
+
+    class Ships(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            os.write(1, str(record.exc_text).encode())
+
+    _handler().setFormatter(Adds())
+    log.addHandler(Ships())
+    log.error("failed", exc_info=ValueError("no"))
+
+
 def log_formatter_unpacks(value: str) -> None:
     class Unpacks(logging.Formatter):
         def format(self, record: logging.LogRecord) -> str:
@@ -67,18 +81,9 @@ def log_formatter_unpacks(value: str) -> None:
     log.error("%s %d %s", "GET", 200, value)
 
 
-def log_last_resort(value: str) -> None:
-    logging.getLogger("without.handlers").error("it is %s", value)
-
-
 def log_format_does_not_fit(value: str) -> None:
     _handler()
     log.error(f"{value} %d", value)
-
-
-def print_to_original(value: str) -> None:
-    print(value, file=sys.__stdout__)
-    print(value, file=sys.__stderr__)
 
 
 def thread_dies(value: str) -> None:

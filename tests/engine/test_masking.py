@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import importlib
 import io
 import logging
@@ -237,6 +238,7 @@ def test_changes_of_others_to_logging_are_kept(masking: Any) -> None:
     masking.install()
     ours = logging.Logger.handle
 
+    @functools.wraps(ours)  # which copies attributes
     def handle(self: logging.Logger, record: logging.LogRecord) -> None:
         ours(self, record)
 

@@ -25,29 +25,6 @@ log = logging.getLogger("app")
 OK = ("200", "15")
 # Each app, and what its function `it` answers.
 APPS: dict[str, tuple[str, tuple[str, str]]] = {
-    "dict_config": (
-        """
-logging.config.dictConfig({
-    "version": 1, "disable_existing_loggers": False,
-    "formatters": {"long": {"format": "%(asctime)s %(name)s %(message)s %(custom)s", "defaults": {"custom": ""}}},
-    "filters": {"adds": {"()": "filters.Adds"}},
-    "handlers": {
-        "out": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "long", "filters": ["adds"]},
-        "memory": {"class": "logging.handlers.MemoryHandler", "capacity": 2, "target": "out"},
-    },
-    "loggers": {"app": {"level": "DEBUG", "handlers": ["memory", "out"]}},
-})
-
-@app.route("it")
-@secret("key")
-def it(req: func.HttpRequest, key: str) -> str:
-    log.debug("it is %s", key)
-    log.error("it is %(key)s", {"key": key}, extra={"custom": [key]})
-    log.log(35, "%s and %d", key, 7, stack_info=True)
-    return str(len(key))
-""",
-        OK,
-    ),
     # As a tracer does that is imported before the engine.
     "traced": (
         """
@@ -104,18 +81,10 @@ def it(req: func.HttpRequest, key: str) -> str:
         OK,
     ),
 }
-LOGS = """
-class Adds:
-    def filter(self, record):
-        record.added = record.getMessage()
-        record.msg = f"{record.msg} [added]"
-        return True
-"""
 
 
 @pytest.fixture
 def project(project: Project) -> Iterator[Project]:
-    project.write("filters.py", LOGS)
     handlers = [*logging.getLogger().handlers]
     yield project
     logging.getLogger().handlers[:] = handlers

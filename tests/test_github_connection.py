@@ -4,7 +4,6 @@ import itertools
 import json
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -354,6 +353,22 @@ def test_other_vaults_get_their_roles_or_their_owners_get_a_command(
         assert name in notes
 
 
+FAULTS = [
+    ("default", {"ALERT_ACTION_GROUP_ID": "on-call"}, "alertActionGroupId: 'on-call': /subscr"),
+    ("default", {"ALERT_ACTION_GROUP_ID": IDENTITY_ID}, "alertActionGroupId: .*actionGroups/… is"),
+    ("elsewhere", {"APP_IDENTITY_ID": "id"}, "identityId: 'id': /subscriptions/…"),
+    ("elsewhere", {"APP_IDENTITY_ID": ""}, "identityId: .*userAssignedIdentities/… is expected"),
+]
+
+
+@pytest.mark.parametrize(("name", "variables", "sentence"), FAULTS)
+def test_a_parameter_that_cannot_work_ends_the_deployment_with_its_name(
+    compiler: Any, bake: Bake, name: str, variables: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(RuntimeError, match=f"'identityGroup' .* is not valid: {sentence}"):
+        predict(compiler, bake(**GITHUB[name]), **variables)
+
+
 # The contract that comes with each project notices
 
 
@@ -365,15 +380,11 @@ def contract(project: Path) -> str:
     return run_tests(project, *names, status=1)
 
 
-def allow(action: str) -> Callable[[Path], None]:
+def allow(infra: Path, action: str) -> None:
     """Add an action to the plan role."""
-
-    def change(infra: Path) -> None:
-        file = infra / "modules/github-access.bicep"
-        text = file.read_text("utf-8").replace("planActions = [", f"planActions = [\n  '{action}'")
-        file.write_text(text, "utf-8")
-
-    return change
+    file = infra / "modules/github-access.bicep"
+    text = file.read_text("utf-8").replace("planActions = [", f"planActions = [\n  '{action}'")
+    file.write_text(text, "utf-8")
 
 
 FORBIDDEN = [
@@ -437,7 +448,7 @@ def test_the_contract_forbids_every_action_that_reads_a_key_or_a_secret(
     bake: Bake, tmp_path: Path
 ) -> None:
     project = Path(shutil.copytree(bake(), tmp_path / "app"))
-    allow("'\n  '".join(FORBIDDEN))(project / "infra")
+    allow(project / "infra", "'\n  '".join(FORBIDDEN))
     with (project / "infra/main.bicep").open("a", encoding="utf-8") as file:  # even of a known type
         file.write(
             "\nresource key 'Microsoft.Web/sites/functions/keys@2024-11-01' existing = {\n"
@@ -471,7 +482,7 @@ def test_an_action_that_is_not_published_is_found(
     compiler: Any, bake: Bake, tmp_path: Path
 ) -> None:
     infra = Path(shutil.copytree(bake() / "infra", tmp_path / "infra"))
-    allow("Microsoft.Web/sites/invented/read")(infra)
+    allow(infra, "Microsoft.Web/sites/invented/read")
 
     template = compiler.compile(infra / "github.bicep")[1]
     assert unpublished(template) == {"Microsoft.Web/sites/invented/read"}

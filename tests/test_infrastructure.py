@@ -291,19 +291,6 @@ def change(bake: Bake, compiler: Any, tmp_path: Path) -> Callable[..., str]:
     return change
 
 
-@pytest.mark.parametrize(
-    "answers",
-    [
-        EVERYTHING,
-        {**EXISTING, "vault_access": "granted"},
-        pytest.param(PRIVATE, marks=pytest.mark.slow),
-        pytest.param(IDENTITIES["setting"], marks=pytest.mark.slow),
-    ],
-)
-def test_the_contract_holds_as_rendered(bake: Bake, compiler: Any, answers: dict[str, str]) -> None:
-    assert re.search(r"\n\d+ passed", contract(bake(**answers)))
-
-
 def test_the_contract_names_another_identity(change: Callable[..., str]) -> None:
     said = change({"identity": "user", "identityId": LITERAL_ID})
 

@@ -5,6 +5,8 @@
 // and their roles. scripts/connect-github.sh deploys it, and again when infra/ assigns another role.
 targetScope = 'subscription'
 
+import * as check from 'checks.bicep'
+
 @description('Resource group of the app.')
 param appGroup string
 
@@ -19,7 +21,7 @@ param appPrincipalIds string[] = []
 {%- if vaults %}
 
 @description('The same vaults as in main.bicepparam.')
-param otherVaults { name: string, resourceGroup: string?, subscription: string? }[] = []
+param otherVaults check.otherVault[] = []
 {%- endif %}
 
 @description('The same action group as in main.bicepparam.')
@@ -62,7 +64,7 @@ var deploySubject = replace(join(subject, ':'), 'environment:ENVIRONMENT', 'envi
 
 // A group of their own: whoever may write in the app's group could change whom the identities trust.
 resource identityGroup 'Microsoft.Resources/resourceGroups@2025-04-01' = {
-  name: '${appGroup}-github'
+  name: empty(problems) ? '${appGroup}-github' : fail(join(problems, '; '))
   location: deployment().location
 }
 
@@ -71,8 +73,7 @@ module identities 'modules/github-identities.bicep' = {
   scope: identityGroup
   params: {
     location: deployment().location
-    planSubject: planSubject
-    deploySubject: deploySubject
+    trusted: [{ name: 'plan', subject: planSubject }, { name: 'deploy', subject: deploySubject }]
   }
 }
 
@@ -88,6 +89,20 @@ module access 'modules/github-access.bicep' = {
     {%- endif %}
   }
 }
+
+// Parameters that cannot work end the deployment with their names, before any resource is created.
+var problems = filter(
+  [
+    check.id('alertActionGroupId', alertActionGroupId, 'Microsoft.Insights/actionGroups')
+    {%- if facts.identity_by_setting %}
+    check.id('identityId', empty(identityId) ? '/' : identityId, 'Microsoft.ManagedIdentity/userAssignedIdentities')
+    {%- endif %}
+    {%- if vaults %}
+    ...flatten(map(otherVaults, one => check.vault(one)))
+    {%- endif %}
+  ],
+  problem => !empty(problem)
+)
 
 // What the app uses in other resource groups.
 {%- if vaults or facts.identity_exists %}
@@ -139,8 +154,6 @@ output planClientId string = identities.outputs.planClientId
 output deployClientId string = identities.outputs.deployClientId
 output tenantId string = tenant().tenantId
 output subscriptionId string = subscription().subscriptionId
-output planSubject string = planSubject
-output deploySubject string = deploySubject
 output notes string[] = [
   ...(contains(claimKeys, 'context')
     ? []

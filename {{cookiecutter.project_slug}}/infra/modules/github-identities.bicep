@@ -1,12 +1,6 @@
 // The identities of the workflow. Each trusts the jobs of one environment of one repository.
 param location string
-param planSubject string
-param deploySubject string
-
-var trusted = [
-  { name: 'plan', subject: planSubject }
-  { name: 'deploy', subject: deploySubject }
-]
+param trusted { name: string, subject: string }[]
 
 resource identities 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = [
   for one in trusted: {

@@ -501,3 +501,22 @@ def test_jitter_is_between_a_half_and_the_whole(timing: Any) -> None:
 
     assert 50.0 <= min(drawn) < 60.0
     assert 90.0 < max(drawn) <= 100.0
+
+
+def test_a_success_opens_a_gate_also_for_those_who_would_wait_longer(
+    timing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A read without a value waits 30 s for a throttling vault, a refresh as long as its interval.
+    errors = importlib.import_module("identity_bindings.errors")
+    now = [1000.0]
+    monkeypatch.setattr(timing, "monotonic", lambda: now[0])
+    gate = timing.Gate(errors.Failure("transient", "the vault is silent", "wait"))
+    gate.close(errors.Failure(*AWAY, retry_after=REFRESH))
+
+    now[0] += 31
+    with timing.budget.of_read(REFRESH), pytest.raises(errors.ReadError, match="away"), gate.turn():
+        pass
+    with timing.budget.of_read(), gate.turn():
+        pass
+    with timing.budget.of_read(REFRESH), gate.turn():
+        pass

@@ -21,6 +21,7 @@ PEERS = (
     "aiohttp",  # the Azure SDK's way for coroutines
     "trustme",  # for the fake Key Vault
     "azure-functions-runtime",
+    "azure-monitor-opentelemetry-exporter>=1.0.0b58",  # the recipe's
 )
 
 

@@ -31,6 +31,7 @@ def main(project: Path, target: Path) -> None:
             lambda: warm.measure(scratch),
             log_line.measure,
             lambda: starts.measure(project, scratch),
+            lambda: starts.measure_telemetry(project, scratch),
             lambda: outage.measure(scratch),
         )
         for measure in measurements:

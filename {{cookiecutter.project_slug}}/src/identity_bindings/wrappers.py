@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from inspect import Parameter, Signature, isfunction
+from sys import intern
 from time import monotonic
 from typing import Any
 
@@ -71,7 +72,8 @@ def inject(handler: Handler, values: Sequence[Injection], outermost: bool = Fals
 
 def _inject_one(handler: Handler, value: Injection, outermost: bool) -> Handler:
     """Fill in one plain value, which is all that most functions have, in the least time."""
-    name, source = value.binding.name, value.source
+    # The handler finds an interned name by its identity, any other one by comparing its characters.
+    name, source = intern(value.binding.name), value.source
 
     @functools.wraps(handler)
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 PACKAGES = (
     *("azure-functions", "azure-functions-runtime", "azure-identity", "azure-keyvault-secrets"),
-    *("aws-lambda-powertools", "aws-secretsmanager-caching", "boto3", "cookiecutter"),
+    *("aws-lambda-powertools", "aws-secretsmanager-caching", "boto3"),
 )
 
 

@@ -12,7 +12,7 @@ import yaml
 from cookiecutter.exceptions import FailedHookException
 
 from .names import (
-    README_VARIABLES,
+    COMMAND_VARIABLES,
     RESERVED_BEGINNINGS,
     RESERVED_SETTINGS,
     SAMPLES,
@@ -260,8 +260,8 @@ def _identity_id(value: str) -> str:
     value = value.strip()
     if not value or re.fullmatch(IDENTITY_ID, value):
         return ""
-    if value.strip("%").upper() in README_VARIABLES:
-        return "is a variable of the README's commands; accepted: another name, as in %MY_ID%"
+    if value.strip("%").upper() in COMMAND_VARIABLES:
+        return "is a variable of the project's commands; accepted: another name, as in %MY_ID%"
     if value.startswith("%"):
         return _setting(value)
     return (

@@ -27,9 +27,12 @@ RESERVED_SETTINGS = {
     *("EUID", "PPID", "GROUPS", "RANDOM", "SECONDS", "SHELL", "SHELLOPTS", "ENV", "TERM"),
     *("TMPDIR", "TEMP", "TMP"),
 }
-# The commands of the project's README.md set these, beside the variable that names an identity.
-README_VARIABLES = {
+# The commands of the project's README.md and scripts/connect-github.sh set these, beside the variable
+# that names an identity.
+COMMAND_VARIABLES = {
     *("GROUP", "APP", "URL", "VAULT", "PRINCIPAL", "KEY", "API", "SCOPE", "URI", "TOKEN", "ROLE"),
+    *("ANSWER", "APPROVAL", "BRANCHES", "DEPLOY", "EXISTS", "ID", "IDS", "ME", "NAME", "NAMES"),
+    *("OTHERS", "PLAN", "POLICIES", "RULE", "STATUS", "STEP", "VALUE", "VARIABLES"),
 }
 
 WINDOWS_DEVICE = "(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])"

@@ -136,7 +136,7 @@ REFUSED: list[tuple[Answers, str, str]] = [
     ({"vault": "%DOCUMENTS%"}, "vault", "another meaning"),
     ({"vault": "%API_URL%"}, "vault", "another meaning"),
     ({"vault": "%https_proxy%"}, "vault", "another meaning"),
-    ({"identity": "user", "identity_id": "%Group%"}, "identity_id", "the README's commands"),
+    ({"identity": "user", "identity_id": "%Group%"}, "identity_id", "the project's commands"),
     ({"description": None}, "description", "not text"),
     ({"project_slug": ["a", "b"]}, "project_slug", "not text"),
 ]

@@ -16,13 +16,13 @@ ANSWERS: dict[str, dict[str, str]] = {
     "default": {},
     "every-line": {
         "identity": "user",
-        "identity_id": "%group%",
+        "identity_id": "%my_identity%",
         "vault_access": "rbac",
         "services": "service-bus,cosmos-db",
         "api_scope": "api://my-api/.default",
     },
 }
-IDENTITY = {"group": IDENTITY_ID}
+IDENTITY = {"my_identity": IDENTITY_ID}
 
 Connect = Callable[..., Run]
 
@@ -240,7 +240,7 @@ def test_what_a_deployment_reads_becomes_a_variable(connect: Connect) -> None:
 
     assert done.status == 0, done.printed
     variables = done.state["variables"]["repository"]
-    assert variables.items() >= {**given, "group": IDENTITY_ID}.items()
+    assert variables.items() >= {**given, "my_identity": IDENTITY_ID}.items()
     assert "SECRET_SETTER_OBJECT_ID" not in variables
     assert done.state["deployment"]["APP_IDENTITY_ID"] == IDENTITY_ID
     assert list(variables)[-1] == "AZURE_RESOURCE_GROUP"  # then the workflow signs in
@@ -386,5 +386,7 @@ def test_an_identity_that_is_not_given_changes_nothing(connect: Connect) -> None
     done = connect(answers="every-line")
 
     assert done.status != 0
-    assert "group: must be the resource id of the identity that the app runs as" in done.printed
+    assert (
+        "my_identity: must be the resource id of the identity that the app runs as" in done.printed
+    )
     assert not [call for call in done.calls if "--method" in call or not call.startswith("gh api")]

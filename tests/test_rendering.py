@@ -115,8 +115,13 @@ def test_no_setting_has_the_name_of_a_variable_of_the_project() -> None:
         for names in re.findall(VARIABLE, (PROJECT / name).read_text("utf-8"))
     }
 
+    script = (PROJECT / "scripts/connect-github.sh").read_text("utf-8")
+    found |= {
+        "".join(names) for names in re.findall(r"\b([a-z]+)=(?=[$\"'\n])|for (\w+) in", script)
+    }
+    found |= {name for names in re.findall("read -r ([\\w ]+)", script) for name in names.split()}
     found |= {"LOCAL_SECRETS_FILE"}  # key_vault_secrets.py names it in a constant
-    assert {"RUN_ID", "GROUP", "API_URL", "WEBSITE_SITE_NAME"} <= found
+    assert {"RUN_ID", "GROUP", "API_URL", "WEBSITE_SITE_NAME", "answer", "rule", "plan"} <= found
     for name in found:
         assert problems(DEFAULTS | {"identity": "user", "identity_id": f"%{name}%"}), name
 

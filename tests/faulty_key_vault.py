@@ -13,7 +13,8 @@ import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from http.server import ThreadingHTTPServer
+from typing import Any, Self
 
 import trustme
 from support.fake_key_vault import (
@@ -23,7 +24,6 @@ from support.fake_key_vault import (
     Handler,
     Reply,
     Request,
-    Server,
     Vault,
 )
 
@@ -86,9 +86,10 @@ class FaultyHandler(Handler):
     disable_nagle_algorithm = True
     wbufsize = -1
     server: FaultyServer
+    fake_key_vault: FaultyKeyVault
 
     def reply(self, request: Request) -> None:
-        fake_key_vault = self.server.fake_key_vault
+        fake_key_vault = self.fake_key_vault
         (status, answer, headers), fault = fake_key_vault.answer_or_fail(request)
         if fault.raw:
             self.close_connection = True
@@ -121,10 +122,8 @@ class FaultyHandler(Handler):
             self.wfile.write(content)
 
 
-class FaultyServer(Server):
+class FaultyServer(ThreadingHTTPServer):
     request_queue_size = 256
-    handler = FaultyHandler
-    fake_key_vault: FaultyKeyVault
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -144,6 +143,8 @@ class FaultyServer(Server):
         else:
             super().shutdown_request(request)
 
+    def handle_error(self, request: Any, client_address: Any) -> None: ...
+
     def server_close(self) -> None:
         super().server_close()
         for connection in list(self.connections):
@@ -154,13 +155,14 @@ class FaultyServer(Server):
 class FaultyKeyVault(FakeKeyVault):
     """The fake, and what goes wrong. A vault may also have `rbac` or `firewall` set to True."""
 
-    server = FaultyServer
+    server, handler = FaultyServer, FaultyHandler
 
     def __init__(self) -> None:
         super().__init__()
         self.faults: dict[str, Fault] = {}
         self.latency = 0.0  # seconds that every answer takes
         self.closing = threading.Event()
+        self.lock = threading.Lock()
 
     def fail(self, where: str, **fault: Any) -> None:
         """Plan a fault for a vault's name, for "vault/secret", or for "identity".
@@ -173,10 +175,11 @@ class FaultyKeyVault(FakeKeyVault):
         """End every fault."""
         self.faults.clear()
 
-    def __exit__(self, *exception: object) -> None:
-        """Stop: what hangs, too."""
-        self.closing.set()
-        super().__exit__(*exception)
+    def __enter__(self) -> Self:
+        """Start; at the end, what hangs stops first."""
+        super().__enter__()
+        self.callback(self.closing.set)
+        return self
 
     def tls_context(self) -> ssl.SSLContext:
         """Use a certificate that nobody trusts, where that is the fault."""

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from unittest import mock
 from urllib.parse import parse_qsl, urlsplit
 
@@ -76,20 +76,25 @@ class Request:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: Server
+
+    def __init__(self, fake_key_vault: FakeKeyVault, *arguments: Any) -> None:
+        self.fake_key_vault = fake_key_vault
+        super().__init__(*arguments)
 
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         headers = {name.lower(): value for name, value in self.headers.items()}
         host = headers.get("host", "").partition(":")[0].lower()
+        endpoint = host if isinstance(self.connection, ssl.SSLSocket) else "identity"
         body = self.rfile.read(int(headers.get("content-length", 0)))
-        endpoint, query = host if self.server.secure else "identity", dict(parse_qsl(url.query))
+        query = dict(parse_qsl(url.query))
         self.reply(Request(endpoint, url.path, query, headers, self.command, body))
 
     do_POST = do_GET
 
     def reply(self, request: Request) -> None:
-        status, answer, headers = self.server.fake_key_vault.answer(request)
+        status, answer, headers = self.fake_key_vault.serve(request)
+        self.fake_key_vault.requests.append(replace(request, status=status))
         content = json.dumps(answer).encode()
         self.send_response(status)
         length = {"Content-Length": str(len(content))}
@@ -101,27 +106,14 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None: ...
 
 
-class Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    handler: type[Handler] = Handler
-
-    def __init__(self, fake_key_vault: FakeKeyVault, context: ssl.SSLContext | None) -> None:
-        super().__init__(("127.0.0.1", 0), self.handler)
-        self.fake_key_vault, self.secure = fake_key_vault, context is not None
-        if context:  # each handshake in its connection's own thread, not in the accepting one
-            wrap = functools.partial(context.wrap_socket, server_side=True)
-            self.socket = wrap(self.socket, do_handshake_on_connect=False)
-
-    def handle_error(self, request: Any, client_address: Any) -> None: ...
-
-
-class FakeKeyVault:
+class FakeKeyVault(contextlib.ExitStack):
     """The identities and vaults that exist, and every request that arrived."""
 
-    server: type[Server] = Server
+    server: type[ThreadingHTTPServer] = ThreadingHTTPServer
+    handler: type[Handler] = Handler
 
     def __init__(self) -> None:
+        super().__init__()
         self.identities: set[str | None] = {None}  # the app's: resource ids, None is the system's
         self.vaults: dict[str, Vault] = {}
         # Hosts below "contoso.example", and collections of a vault, "contoso.vault.azure.net/keys".
@@ -130,7 +122,6 @@ class FakeKeyVault:
         self.strays: list[str] = []
         self.tokens: dict[str, tuple[str | None, str, float]] = {}  # → identity, resource, expiry
         self.token_life = 86_400.0
-        self.lock = threading.Lock()
         self._header = secrets.token_hex(16)
 
     def vault(self, name: str, suffix: str = SUFFIXES[0]) -> Vault:
@@ -139,33 +130,29 @@ class FakeKeyVault:
         host = (host if "." in host else f"{host}.{suffix}").lower()
         return self.vaults.setdefault(host, Vault(host))
 
-    def __enter__(self) -> FakeKeyVault:
+    def __enter__(self) -> Self:
         """Start both services, and redirect this process to them."""
-        with contextlib.ExitStack() as stack:
-            ca_file = Path(stack.enter_context(tempfile.TemporaryDirectory()), "authority.pem")
-            ca_file.write_bytes(certificate_authority().cert_pem.bytes())
-            self.vault_port = self._start(stack, self.tls_context())
-            self.identity_port = self._start(stack, None)
-            endpoint = f"http://127.0.0.1:{self.identity_port}/msi/token"
-            variables = {"IDENTITY_ENDPOINT": endpoint, "IDENTITY_HEADER": self._header}
-            variables |= {"WEBSITE_SITE_NAME": "func-tests", "WEBSITE_SKU": "FlexConsumption"}
-            variables |= {"REQUESTS_CA_BUNDLE": str(ca_file), "NO_PROXY": "*", "no_proxy": "*"}
-            stack.enter_context(mock.patch.dict(os.environ, variables))
-            sockets = urllib3.util.connection
-            redirect = functools.partial(self.connect, sockets.create_connection)
-            stack.enter_context(mock.patch.object(sockets, "create_connection", redirect))
-            self._stack = stack.pop_all()
-        return self
+        ca_file = Path(self.enter_context(tempfile.TemporaryDirectory()), "authority.pem")
+        certificate_authority().cert_pem.write_to_path(ca_file)
+        self.vault_port, self.identity_port = self._start(self.tls_context()), self._start()
+        endpoint = f"http://127.0.0.1:{self.identity_port}/msi/token"
+        variables = {"IDENTITY_ENDPOINT": endpoint, "IDENTITY_HEADER": self._header}
+        variables |= {"WEBSITE_SITE_NAME": "func-tests", "WEBSITE_SKU": "FlexConsumption"}
+        variables |= {"REQUESTS_CA_BUNDLE": str(ca_file), "NO_PROXY": "*", "no_proxy": "*"}
+        self.enter_context(mock.patch.dict(os.environ, variables))
+        sockets = urllib3.util.connection
+        redirect = functools.partial(self.connect, sockets.create_connection)
+        self.enter_context(mock.patch.object(sockets, "create_connection", redirect))
+        return super().__enter__()
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def _start(self, stack: contextlib.ExitStack, context: ssl.SSLContext | None) -> int:
-        server = self.server(self, context)
-        stack.callback(server.server_close)
-        stack.callback(server.shutdown)
-        loop = functools.partial(server.serve_forever, poll_interval=0.01)
-        threading.Thread(target=loop, name="fake-key-vault", daemon=True).start()
+    def _start(self, context: ssl.SSLContext | None = None) -> int:
+        server = self.server(("127.0.0.1", 0), functools.partial(self.handler, self))
+        if context:  # each handshake in its connection's own thread, not in the accepting one
+            wrap = functools.partial(context.wrap_socket, do_handshake_on_connect=False)
+            server.socket = wrap(server.socket, server_side=True)
+        self.callback(server.server_close)
+        self.callback(server.shutdown)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         return server.server_port
 
     def tls_context(self) -> ssl.SSLContext:
@@ -185,26 +172,16 @@ class FakeKeyVault:
             raise OSError(errno.ENETUNREACH, f"no test leaves this machine, not for {host}")
         return connect(address, *rest, **how)
 
-    def answer(self, request: Request) -> Reply:
-        """Answer a request, and record it."""
-        with self.lock:
-            reply = self.serve(request)
-            self.requests.append(replace(request, status=reply[0]))
-        return reply
-
     def serve(self, request: Request) -> Reply:
         """Answer as the service that was asked."""
         service = self._identity if request.endpoint == "identity" else self._vault
         return self.others.get(request.endpoint, service)(request)
 
     def _identity(self, request: Request) -> Reply:
-        if request.headers.get("x-identity-header") != self._header:
-            return 401, {"statusCode": 401, "message": "Unauthorized"}, {}
         resource, wanted = request.query["resource"], request.query.get("mi_res_id", "").lower()
         found = [one for one in self.identities if (one or "").lower() == wanted]
-        if not found:
-            kind = "User Assigned or Delegated Managed Identity" if wanted else "Managed Identity"
-            return 400, {"statusCode": 400, "message": f"No {kind} found"}, {}
+        if not found or request.headers.get("x-identity-header") != self._header:
+            return 400, {"statusCode": 400, "message": "No Managed Identity found"}, {}
         token, expires = f"eyJ0.{secrets.token_urlsafe(96)}", time.time() + self.token_life
         self.tokens[token] = (found[0], resource, expires)
         body = {"access_token": token, "expires_on": str(int(expires)), "token_type": "Bearer"}

@@ -28,7 +28,7 @@ AZURE = ("WEBSITE_SITE_NAME", "WEBSITE_POD_NAME", "CONTAINER_NAME")  # set where
 FUNCTION_APP = """
 from pathlib import Path
 import azure.functions as func
-from identity_bindings import key_vault_secret, register_functions
+from identity_bindings import isolated, key_vault_secret, register_functions
 
 app = func.FunctionApp()
 register_functions(app, Path(__file__).parent / "functions")
@@ -37,6 +37,34 @@ HTTP = {"type": "httpTrigger", "direction": "in", "name": "req", "authLevel": "f
 RES = {"type": "http", "direction": "out", "name": "res"}
 VALUE = "the-value-of-it"
 ECHO = "def main(req, mySecret):\n    return mySecret\n"
+
+
+def secret(name: Any = "api_key", **changed: Any) -> str:
+    """The decorator as it is written; None leaves an argument out."""
+    arguments = {"secret_name": "api-key", "vault_name": "contoso", "identity": "system"} | changed
+    rest = [f"{key}={value!r}" for key, value in arguments.items() if value is not None]
+    return f"@key_vault_secret({', '.join([repr(name), *rest])})"
+
+
+SECRET = secret()
+
+
+def decorated(
+    name: str,
+    body: str = "return api_key",
+    decorators: str = SECRET,
+    parameters: str = "api_key: str",
+    way: str = "def",
+    app: str = "app",
+) -> str:
+    """An HTTP function of the v2 model, which gets its secret."""
+    return f"""
+@{app}.route("{name}")
+{decorators}
+{way} {name}(req: func.HttpRequest, {parameters}) -> str:
+    {body}
+"""
+
 
 needs_runtime = pytest.mark.skipif(
     sys.version_info < (3, 13), reason="azure-functions-runtime: Python 3.13 on"
@@ -87,6 +115,10 @@ class Project:
         self.write(f"functions/{name}/function.json", content)
         if source is not None:
             self.write(f"functions/{name}/__init__.py", source)
+
+    def app(self, *texts: str) -> None:
+        """Write function_app.py: the folder's functions, and these."""
+        self.write("function_app.py", "\n\n".join([FUNCTION_APP, *texts]))
 
     def load(self) -> dict[str, Any]:
         """Import function_app.py, and return its functions by name."""

@@ -10,28 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import AZURE, ECHO, FUNCTION_APP, HTTP, RES, VALUE, Project, logged
+from apps import AZURE, HTTP, RES, VALUE, Project, decorated, logged, secret
 from folders import IDENTITY, call, declare, key_vault, load_folder
 from support.fake_key_vault import FakeKeyVault
 
-SECRET = """
-def secret(name="api_key", vault="contoso"):
-    return key_vault_secret(name, secret_name="api-key", vault_name=vault, identity="system")
+MAPPED = """
+import functools
 
 class Refused(Exception):
     def __init__(self, text, code):
         super().__init__(text)
         self.code = code
-"""
 
-
-def write(project: Project, *functions: str) -> None:
-    project.write(
-        "function_app.py", "\n".join([FUNCTION_APP, "import functools", SECRET, *functions])
-    )
-
-
-MAPPED = """
 seen = []
 
 def mapped(function):
@@ -43,86 +33,60 @@ def mapped(function):
             seen.append(error)
             return f"code {{error.code}}"
     return call
-
-@app.route("maps")
-@mapped
-@secret()
-{0}def maps(req: func.HttpRequest, api_key: str) -> str:
-    raise Refused(f"with {{api_key}}", 409)
 """
+each_way = pytest.mark.parametrize("way", ["def", "async def"])
 
 
-@pytest.mark.parametrize("words", [("", ""), ("async ", "await ")])
-def test_a_decorator_of_the_owner_sees_the_original(
-    project: Project, words: tuple[str, str]
-) -> None:
-    write(project, MAPPED.format(*words))
+@each_way
+def test_a_decorator_of_the_owner_sees_the_original(project: Project, way: str) -> None:
+    """And where no decorator catches it, the worker sees a stand-in."""
+    words = ("async ", "await ") if way == "async def" else ("", "")
+    raises = "raise Refused(f'with {api_key}', 409) from KeyError(api_key)"
+    maps = decorated("maps", raises, f"@mapped\n{secret()}", way=way)
+    project.app(MAPPED.format(*words), maps, decorated("fails", raises, way=way))
+    functions = project.load()
 
-    assert call(project.load()["maps"]) == "code 409"
+    assert call(functions["maps"]) == "code 409"
+    with pytest.raises(Exception, match=r"^with \*\*\*$") as caught:
+        call(functions["fails"])
 
     import function_app  # type: ignore[import-not-found]
 
-    (error,) = function_app.seen
-    assert type(error) is function_app.Refused
-    assert (str(error), error.code) == (f"with {VALUE}", 409)
-
-
-RAISES = """
-@app.route("{0}")
-{1}
-{2}def {0}(req: func.HttpRequest{3}) -> str:
-    {4}
-"""
-
-
-def raised(project: Project, name: str) -> BaseException:
-    functions = project.load()
-    with pytest.raises(BaseException) as caught:
-        call(functions[name])
-    return caught.value
-
-
-@pytest.mark.parametrize("way", ["", "async "])
-def test_the_stand_in_leaves_alone(project: Project, way: str) -> None:
-    body = "raise Refused(f'with {api_key}', 7) from KeyError(api_key)"
-    write(project, RAISES.format("fails", "@secret()", way, ", api_key: str", body))
-
-    error = raised(project, "fails")
-
-    assert (type(error).__name__, str(error)) == ("Refused", "with ***")
+    (original,) = function_app.seen
+    assert type(original) is function_app.Refused
+    assert (str(original), original.code) == (f"with {VALUE}", 409)
+    error = caught.value
+    assert type(error).__name__ == "Refused"
     assert error.__cause__ is error.__context__ is None
     assert error.__traceback__ is not None
     assert not hasattr(error, "code")
 
 
-@pytest.mark.parametrize("way", ["", "async "])
+@each_way
 def test_every_function_has_the_boundary_once_a_secret_is_declared(
     project: Project, way: str
 ) -> None:
-    plain = RAISES.format("plain", "", way, "", f"raise ValueError('{VALUE}')")
-    write(project, plain)
-    assert str(raised(project, "plain")) == VALUE  # no secret is declared: nothing is wrapped
+    plain = decorated("plain", f"raise ValueError('{VALUE}')", "", "context", way)
+    project.app(plain)
+    with pytest.raises(ValueError, match=f"^{VALUE}$"):  # no secret is declared: nothing is wrapped
+        call(project.load()["plain"], context=None)
     project.forget()
 
-    write(
-        project, plain, RAISES.format("reads", "@secret()", way, ", api_key: str", "return api_key")
-    )
+    project.app(plain, decorated("reads", way=way))
     functions = project.load()
     assert call(functions["reads"]) == VALUE
     with pytest.raises(Exception, match=r"^\*\*\*$") as caught:
-        call(functions["plain"])
+        call(functions["plain"], context=None)
     assert type(caught.value).__name__ == "ValueError"
 
 
-@pytest.mark.parametrize("way", ["", "async "])
+@each_way
 @pytest.mark.parametrize(
     "kind", ["asyncio.CancelledError", "SystemExit", "KeyboardInterrupt", "GeneratorExit"]
 )
 def test_what_is_no_exception_passes_unchanged(project: Project, kind: str, way: str) -> None:
-    body = f"import asyncio; errors.append({kind}(str(api_key))); raise errors[-1]"
-    reads = RAISES.format("reads", "@secret()", "", ", api_key: str", "return api_key")
-    ends = RAISES.format("ends", "@secret()", way, ", api_key: str", body)
-    write(project, "errors = []", reads, ends)
+    body = f"errors.append({kind}(str(api_key))); raise errors[-1]"
+    project.app("import asyncio; errors = []", decorated("reads"), decorated("ends", body, way=way))
     functions = project.load()
     call(functions["reads"])  # from here on the value is known, and nothing waits
     handler = functions["ends"].get_user_function()
@@ -134,6 +98,43 @@ def test_what_is_no_exception_passes_unchanged(project: Project, kind: str, way:
     import function_app
 
     assert caught.value is function_app.errors[0]
+
+
+UNUSUAL = """
+import logging, sys
+
+indexes = func.FunctionApp.get_functions
+
+def traced(app):
+    del func.FunctionApp.get_functions
+    return indexes(app)
+
+class Tee:
+    def __init__(self, stream):
+        self.stream = stream
+    def write(self, text):
+        return self.stream.write(text)
+    def flush(self):
+        self.stream.flush()
+
+func.FunctionApp.get_functions = traced
+sys.stdout = Tee(sys.stdout)
+"""
+
+
+def test_an_app_that_a_tracer_indexes_and_that_replaces_its_streams(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As a tracer does that is imported before the engine."""
+    output = open(1, "w", closefd=False)  # noqa: SIM115 - a stream without a mask
+    monkeypatch.setattr("sys.stdout", output)
+    project.app(UNUSUAL, decorated("it", "print('it is', api_key); raise LookupError(api_key)"))
+
+    with project.served() as functions:
+        assert functions["it"]() == ("exception", "LookupError: ***")
+        print(end="", flush=True)
+
+    assert capfd.readouterr().out == "it is ***\n"
 
 
 # Core Tools, and Azure where no identity is assigned.
@@ -155,9 +156,7 @@ def test_what_is_logged_while_the_app_loads_reaches_the_host(
         monkeypatch.setenv(variable, "Development")
         monkeypatch.setenv("WEBSITE_SKU", "FlexConsumption")
     project.function("declared", HTTP, RES, key_vault(vaultName="no vault"))
-    write(
-        project, RAISES.format("wrong", "@secret(vault='no vault')", "", ", api_key: str", "pass")
-    )
+    project.app(decorated("wrong", decorators=secret(vault_name="no vault")))
 
     functions = project.load()
 
@@ -196,57 +195,30 @@ def test_the_package_is_these_names_and_a_version() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+", engine.__version__)
 
 
-PASSED = """
-from identity_bindings.injection import Secret
-
-def main(req, one: str, two: str, three: Secret, four: str):
-    return f"{one} {two} {three} {four}"
-"""
-
-
-@pytest.mark.parametrize("source", [PASSED, PASSED.replace("def main", "async def main")])
+@each_way
 def test_values_that_the_caller_passes_are_used_and_nothing_is_read(
-    fresh_worker: None, tmp_path: Path, source: str
+    fresh_worker: None, tmp_path: Path, way: str
 ) -> None:
     """As a unit test does: the worker passes none of these parameters."""
     names = ("one", "two", "three", "four")
+    source = "from identity_bindings import Secret\n"
+    source += f"{way} main(req, one: str, two: str, three: Secret, four: str):\n"
+    source += "    return f'{one} {two} {three} {four}'\n"
     declare(tmp_path, "echo", source, *(key_vault(name, secretName=name) for name in names))
     function = load_folder(tmp_path)["echo"]
 
     assert call(function, one="1", two="2", three="3", four="") == "1 2 3 "
 
 
-@pytest.mark.parametrize("way", ["def", "async def"])
-def test_a_caller_may_pass_the_other_parameters_by_position(
-    fake_key_vault: FakeKeyVault, tmp_path: Path, way: str
-) -> None:
-    fake_key_vault.vault("contoso").set("api-key", VALUE)
-    declare(tmp_path, "last", f"{way} main(req, one): return req, one\n", key_vault("one"))
-    declare(tmp_path, "first", f"{way} main(one, req): return req, one\n", key_vault("one"))
+@each_way
+def test_a_caller_may_pass_the_other_parameters_by_position(project: Project, way: str) -> None:
+    for name, parameters in {"last": "req, mySecret", "first": "mySecret, req"}.items():
+        source = f"{way} main({parameters}): return req, mySecret\n"
+        project.function(name, HTTP, RES, key_vault(), source=source)
 
-    for function in load_folder(tmp_path).values():
+    for function in project.load().values():
         answer = function.get_user_function()(7)
         assert (asyncio.run(answer) if way == "async def" else answer) == (7, VALUE)
-
-
-def test_without_a_value_the_call_fails_in_one_line(
-    fake_key_vault: FakeKeyVault, tmp_path: Path
-) -> None:
-    fake_key_vault.vault("contoso").secrets.clear()
-    declare(tmp_path, "echo", ECHO, key_vault())
-
-    with pytest.raises(Exception, match="cannot be read") as caught:
-        call(load_folder(tmp_path)["echo"])
-
-    head, repair = str(caught.value).split(". Repair: ")
-    assert head == (
-        "Function 'echo', binding 'mySecret': secret 'api-key' of vault"
-        " 'https://contoso.vault.azure.net' cannot be read by the system-assigned identity:"
-        " the vault has no such secret or version (HTTP 404 SecretNotFound)"
-    )
-    assert "\n" not in repair
-    assert type(caught.value).__name__ == "BindingUnavailableError"
-    assert caught.value.__cause__ is caught.value.__context__ is None
 
 
 def test_a_user_assigned_identity_reads_by_its_resource_id(
@@ -257,18 +229,16 @@ def test_a_user_assigned_identity_reads_by_its_resource_id(
     fake_key_vault.identities.add(IDENTITY)
     user = {"identity": "user", "identityId": "%IDENTITY%"}
     entries = []
-    for name, vault, secret, who in (
+    for name, vault, key, who in (
         ("a", "contoso.vault.azure.net", "api-key", {}),
         ("b", "contoso.vault.azure.net", "other-key", {}),
         ("c", "fabrikam.vault.azure.cn", "api-key", user),
     ):
         fake_key_vault.vault(vault).readers = {IDENTITY if who else None}
-        fake_key_vault.vault(vault).set(secret, f"the-value-of-{name}")
-        entries.append(key_vault(name, vaultName=f"https://{vault}", secretName=secret, **who))
+        fake_key_vault.vault(vault).set(key, f"the-value-of-{name}")
+        entries.append(key_vault(name, vaultName=f"https://{vault}", secretName=key, **who))
     declare(tmp_path, "three", "def main(req, a, b, c): return [a, b, c]\n", *entries)
 
     answer = call(load_folder(tmp_path)["three"])
 
     assert answer == ["the-value-of-a", "the-value-of-b", "the-value-of-c"]
-    asked = {one.query.get("mi_res_id") for one in fake_key_vault.requests if one.query}
-    assert IDENTITY in asked

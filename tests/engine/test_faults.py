@@ -105,7 +105,9 @@ def cold(prepared: Path) -> dict[str, Seen]:
 
 
 @each_row
-def test_cold_it_fails_in_time_with_the_repair(cold: dict[str, Seen], row: Row) -> None:
+def test_cold_it_fails_in_time_with_the_repair_and_recovers(
+    cold: dict[str, Seen], row: Row
+) -> None:
     seen = cold[row.name]
 
     assert seen.cold_seconds <= LONGEST_COLD_CALL
@@ -115,18 +117,10 @@ def test_cold_it_fails_in_time_with_the_repair(cold: dict[str, Seen], row: Row) 
         assert part in seen.cold
     assert "value-of" not in seen.cold
     assert "half-a-sec" not in seen.cold
-
-
-@each_row
-def test_cold_the_next_call_fails_at_once(cold: dict[str, Seen], row: Row) -> None:
-    assert cold[row.name].again
-    assert cold[row.name].again_seconds < AT_ONCE
-
-
-@each_row
-def test_cold_it_recovers_within_the_back_off(cold: dict[str, Seen], row: Row) -> None:
-    assert cold[row.name].recovered is not None
-    assert cold[row.name].recovered <= 30
+    assert seen.again, "the next call fails, and at once"
+    assert seen.again_seconds < AT_ONCE
+    assert seen.recovered is not None
+    assert seen.recovered <= 30
 
 
 @pytest.fixture(scope="module")
@@ -180,31 +174,20 @@ def refreshed(prepared: Path) -> dict[str, Seen]:
 
 
 @each_row
-def test_at_refresh_nobody_waits(refreshed: dict[str, Seen], row: Row) -> None:
-    assert refreshed[row.name].longest_call < AT_ONCE
-
-
-@each_row
-def test_at_refresh_the_last_value_stays_as_long_as_it_may(
+def test_at_refresh_nobody_waits_and_the_last_value_is_kept_as_long_as_it_may(
     refreshed: dict[str, Seen], row: Row
 ) -> None:
     seen = refreshed[row.name]
 
-    if not row.denied:
-        assert seen.first_failure is None, seen.failure
-        return
-    assert seen.first_failure is not None
-    assert seen.first_failure >= GRACE
-    assert row.says in seen.failure
-    assert "value-of" not in seen.failure
-
-
-@each_row
-def test_at_refresh_an_episode_is_one_warning(refreshed: dict[str, Seen], row: Row) -> None:
-    (warning,) = refreshed[row.name].warnings
-
+    assert seen.longest_call < AT_ONCE
+    assert seen.recovered is not None, "a repair is seen without a restart"
+    assert (seen.first_failure is not None) == row.denied, seen.failure
+    if seen.first_failure is not None:
+        assert seen.first_failure >= GRACE
+        assert row.says in seen.failure
+    (warning,) = seen.warnings  # one for each episode
     assert any(words in warning for words in row.says.split("|")), warning
-    assert "value-of" not in warning
+    assert "value-of" not in warning + seen.failure
 
 
 @each_row
@@ -212,13 +195,6 @@ def test_at_refresh_the_alert_finds_denials_only(refreshed: dict[str, Seen], row
     (warning,) = refreshed[row.name].warnings
 
     assert (bicep.alert_words() in warning) == row.denied, warning
-
-
-@each_row
-def test_at_refresh_a_repair_is_seen_without_a_restart(
-    refreshed: dict[str, Seen], row: Row
-) -> None:
-    assert refreshed[row.name].recovered is not None
 
 
 def test_no_thread_outlives_the_faults(cold: dict[str, Seen], refreshed: dict[str, Seen]) -> None:

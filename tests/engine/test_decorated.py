@@ -11,16 +11,7 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from apps import (
-    FUNCTION_APP,
-    HTTP,
-    RES,
-    VALUE,
-    Project,
-    body,
-    logged,
-    wait_for,
-)
+from apps import HTTP, RES, SECRET, VALUE, Project, decorated, logged, secret, wait_for
 from folders import call, key_vault
 from support.fake_key_vault import FakeKeyVault
 
@@ -39,40 +30,13 @@ def project(
     return project
 
 
-def secret(name: str = '"api_key"', **changed: str | None) -> str:
-    """The decorator as it is written."""
-    arguments: dict[str, str | None] = {"secret_name": '"api-key"', "vault_name": '"contoso"'}
-    arguments |= {"identity": '"system"'} | changed
-    rest = [f"{key}={value}" for key, value in arguments.items() if value is not None]
-    return f"@key_vault_secret({', '.join([name, *rest])})"
+def report() -> Any:
+    return importlib.import_module("identity_bindings.report").report
 
 
-def app(project: Project, *functions: str) -> None:
-    project.write("function_app.py", "\n\n".join([FUNCTION_APP, *functions]))
-
-
-OTHER = secret('"other"', secret_name='"other-key"')
-
-
-def function(
-    name: str,
-    more: str = "",
-    answer: str = "api_key",
-    decorators: str = secret(),
-    way: str = "def",
-    app: str = "app",
-) -> str:
-    """A function of the v2 model, which returns its secret if the others are right."""
-    return f"""
-@{app}.function_name("{name}")
-@{app}.route("{name}")
-{decorators}
-{way} main(req: func.HttpRequest, {more}api_key: str) -> str:
-    return {answer}
-"""
-
-
-IS_RIGHT = f'api_key if other == "{OTHER_VALUE}" else ""'
+OTHER = secret("other", secret_name="other-key")
+BOTH = "api_key: str, other: str"
+IS_RIGHT = f"return other == '{OTHER_VALUE}' and api_key"  # the worker refuses False
 CHECKED = """
 def checked(function):
     @functools.wraps(function)
@@ -91,48 +55,46 @@ class Awaited:
     async def __call__(self, *args, **kwargs):
         return self.__wrapped__(*args, **kwargs)
 """
-HOLDS = secret(secret_name='"%SECRET%"', vault_name='"https://contoso.vault.azure.net/"')
-FUNCTIONS = {
-    "bare": f"@app.route()\n{secret()}\ndef bare(api_key, req):\n    return str(api_key)\n",
-    "several": function("several", "other: str, ", IS_RIGHT, f"{secret()}\n{OTHER}"),
-    "several_async": function(
-        "several_async", "other: str, ", IS_RIGHT, f"{OTHER}\n{secret()}", "async def"
-    ),
-    "settings": function("settings", decorators=HOLDS),
-    "field": function("field", decorators=secret(secret_name='"json-key"', json_field='"%FIELD%"')),
-    "other_bindings": function(
-        "other_bindings",
-        "out: func.Out[str], ",
-        "out.set('x') or api_key",
-        f'@app.queue_output("out", queue_name="q", connection="C")\n{secret()}',
-    ),
-    "between": CHECKED
-    + function(
-        "between",
-        "other: str, ",
-        f"{IS_RIGHT} if len(checks) == 1 else 'unchecked'",
-        f"{secret()}\n@checked\n{OTHER}",
-    ),
-    "object_above": AWAITED + function("object_above", decorators=f"@Awaited\n{secret()}"),
-    "above_and_below": function(
-        "above_and_below",
-        answer="api_key if len(checks) == 3 else 'unchecked'",
-        decorators=f"@checked\n{secret()}\n@checked",
-    ),
-    "in_blueprint": "blueprint = func.Blueprint()\n"
-    + function("in_blueprint", app="blueprint")
-    + "\napp.register_functions(blueprint)\n",
-    "later": "from far import blueprint as far\napp.register_functions(far)\n",
-}
+HOLDS = secret(secret_name="%SECRET%", vault_name="https://contoso.vault.azure.net/")
+QUEUED = f'@app.queue_output("out", queue_name="q", connection="C")\n{SECRET}'
 FAR = f"""from __future__ import annotations
 import azure.functions as func
 from identity_bindings import key_vault_secret
 blueprint = func.Blueprint()
-{function("later", app="blueprint")}"""
+{decorated("later", app="blueprint")}"""
+FUNCTIONS = {
+    "bare": f"@app.route()\n{SECRET}\ndef bare(api_key, req):\n    return str(api_key)\n",
+    "several": decorated("several", IS_RIGHT, f"{SECRET}\n{OTHER}", BOTH),
+    "several_async": decorated("several_async", IS_RIGHT, f"{OTHER}\n{SECRET}", BOTH, "async def"),
+    "settings": decorated("settings", decorators=HOLDS),
+    "field": decorated("field", decorators=secret(secret_name="json-key", json_field="%FIELD%")),
+    "other_bindings": decorated(
+        "other_bindings",
+        "return out.set('x') or api_key",
+        QUEUED,
+        "out: func.Out[str], api_key: str",
+    ),
+    "between": decorated(
+        "between",
+        f"{IS_RIGHT} and len(checks) == 1 and api_key",
+        f"{SECRET}\n@checked\n{OTHER}",
+        BOTH,
+    ),
+    "object_above": decorated("object_above", decorators=f"@Awaited\n{SECRET}"),
+    "above_and_below": decorated(
+        "above_and_below",
+        "return len(checks) == 3 and api_key",
+        f"@checked\n{SECRET}\n@checked",
+    ),
+    "in_blueprint": "blueprint = func.Blueprint()\n"
+    + decorated("in_blueprint", app="blueprint")
+    + "\napp.register_functions(blueprint)\n",
+    "later": "from far import blueprint as far\napp.register_functions(far)\n",
+}
 
 
 def test_values_arrive(project: Project, caplog: pytest.LogCaptureFixture) -> None:
-    app(project, "import functools", *FUNCTIONS.values())
+    project.app("import functools", CHECKED, AWAITED, *FUNCTIONS.values())
     project.write("far.py", FAR)
 
     with project.served() as functions:
@@ -142,9 +104,6 @@ def test_values_arrive(project: Project, caplog: pytest.LogCaptureFixture) -> No
             assert get() == ("200", VALUE), name
 
 
-HANDLER = (
-    "def {name}(req: func.HttpRequest, api_key: str) -> func.HttpResponse:\n    return api_key"
-)
 IN_ERROR = "This function is in error. Its log says why."
 # A wrong decorator, the property that the line names, and a word of it. The properties are checked
 # as those of a function.json are: test_declaration_errors.py has each of them.
@@ -152,34 +111,40 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     "no_secret": (secret(secret_name=None), "api_key.secretName", "a secret's name"),
     "no_vault": (secret(vault_name=None), "api_key.vaultName", "a vault's name"),
     "no_identity": (secret(identity=None), "api_key.identity", "'system', or 'user'"),
-    "id_with_system": (secret(identity_id='"x"'), "api_key.identityId", "only with"),
-    "caller_chooses": (secret(secret_name='"{name}"'), "api_key.secretName", "expression"),
-    "unset": (secret(vault_name='"%UNSET%"'), "api_key.vaultName", "'UNSET' is not set"),
-    "not_a_text": (secret(secret_name="7"), "api_key.secretName", "a secret's name"),
-    "bad_version": (secret(secret_version='"a/b"'), "api_key.secretVersion", "version"),
-    "no_such_parameter": (secret('"api_kye"'), "name", "no such parameter"),
-    "name_of_a_list": (secret('["api_key"]'), "keyVault.name", "parameter"),
-    "twice": (f"{secret()}\n{secret()}", "name", "must differ"),
-    "one_of_two": (f"{secret(identity=None)}\n{secret()}", "name", "must differ"),
+    "id_with_system": (secret(identity_id="x"), "api_key.identityId", "only with"),
+    "unset": (secret(vault_name="%UNSET%"), "api_key.vaultName", "'UNSET' is not set"),
+    "not_a_text": (secret(secret_name=7), "api_key.secretName", "a secret's name"),
+    "bad_version": (secret(secret_version="a/b"), "api_key.secretVersion", "version"),
+    "no_such_parameter": (secret("api_kye"), "name", "no such parameter"),
+    "name_of_a_list": (secret(["api_key"]), "keyVault.name", "parameter"),
+    "twice": (f"{SECRET}\n{SECRET}", "name", "must differ"),
+    "one_of_two": (f"{secret(identity=None)}\n{SECRET}", "name", "must differ"),
     "without_arguments": ("@key_vault_secret", "keyVault.name", "parameter"),
     "with_none": ("@key_vault_secret()", "keyVault.name", "parameter"),
 }
+# Decorators in the wrong order.
+ORDER = """
+{0}
+@app.route("orders")
+{1} orders(req, api_key): ...
+
+@app.function_name("between")
+{0}
+@app.route("between")
+{1} between(req, api_key): ...
+"""
 
 
 @pytest.mark.parametrize("way", ["def", "async def"])
 def test_each_error_is_logged_and_harms_no_neighbour(
     project: Project, caplog: pytest.LogCaptureFixture, way: str
 ) -> None:
-    texts = []
+    texts = [ORDER.format(SECRET, way), decorated("good", way=way)]
     for name, (decorator, *_) in ERRORS.items():
-        handler = HANDLER.format(name=name).replace("def", way)
-        timer = handler.replace("req: func.HttpRequest", "t").replace(name, f"timer_{name}")
-        texts.append(f'@app.route("{name}")\n{decorator}\n{handler}')
-        texts.append(f'@app.timer_trigger("t", "0 0 * * * *")\n{decorator}\n{timer}')
-    wrong_order = f'{secret()}\n@app.route("orders")\n{HANDLER.format(name="orders")}'
-    between = f'@app.function_name("between")\n{secret()}\n@app.route("between")\n'
-    good = f'@app.route("good")\n{secret()}\n{HANDLER.format(name="good")}'
-    app(project, *texts, wrong_order, between + HANDLER.format(name="between"), good)
+        timer = decorated(f"timer_{name}", decorators=decorator, way=way)
+        timer = timer.replace("route(", 'timer_trigger("req", schedule=')
+        texts += [decorated(name, decorators=decorator, way=way), timer]
+    project.app(*texts)
 
     with project.served() as functions:
         lines = logged(caplog)
@@ -205,10 +170,9 @@ def test_each_error_is_logged_and_harms_no_neighbour(
             assert functions[name]() == ("500", IN_ERROR)
         # What is given is no name.
         assert any("function_app.without_arguments: keyVault.name: '': " in one for one in lines)
-        rows = importlib.import_module("identity_bindings.report").report.rows()
+        rows = report().rows()
     wrong = {row.function for row in rows if row.result == "wrong declaration"}
-    timers = {f"timer_{name}" for name in ERRORS}
-    assert wrong == {*ERRORS, *timers, "orders", "between"}
+    assert wrong == {*ERRORS, *(f"timer_{name}" for name in ERRORS), "orders", "between"}
 
 
 HOSTILE = f"""
@@ -236,37 +200,32 @@ class Closed:
 
 @app.route("signature")
 @above(lambda call: setattr(call, "__signature__", "nonsense"))
-{secret()}
+{SECRET}
 def signature(req, api_key): ...
 
 @app.route("cycle")
 @above(lambda call: setattr(call, "__wrapped__", call))
-{secret()}
+{SECRET}
 def cycle(req, api_key): ...
 
 @app.route("annotation")
-{secret()}
+{SECRET}
 def annotation(req: "exit()", context: Nameless, api_key: str):
     return api_key
 
-app.route("closed")({secret()[1:]}(Closed()))
-
-@app.route("good")
-{secret()}
-def good(req: func.HttpRequest, api_key: str) -> func.HttpResponse:
-    return func.HttpResponse(api_key)
+app.route("closed")({SECRET[1:]}(Closed()))
 """
 
 
 def test_a_handler_that_raises_during_indexing_harms_no_other(project: Project) -> None:
-    app(project, "import functools", HOSTILE)
+    project.app("import functools", HOSTILE, decorated("good"))
 
     functions = project.load()
 
     hostile = {"signature", "cycle", "Closed"}
     assert functions.keys() == {*hostile, "annotation", "good", "declared"}
     assert {call(functions[name]).status_code for name in hostile} == {500}
-    assert body(call(functions["good"])) == VALUE
+    assert call(functions["good"]) == VALUE
     assert call(functions["annotation"], context=None) == VALUE
 
 
@@ -292,71 +251,51 @@ def test_a_function_without_an_app_logs_the_same(
         assert len(logged(caplog)) == 2  # vault and identity
 
 
-def test_a_parameter_without_a_binding_is_logged_with_its_place(
-    project: Project, caplog: pytest.LogCaptureFixture
-) -> None:
-    handler = HANDLER.format(name="main").replace("api_key: str", "api_key: str, more: str")
-    app(project, f'@app.function_name("orders")\n@app.route("orders")\n{secret()}\n{handler}')
-
-    functions = project.load()
-
-    line = "function_app.main: name: 'more': no binding has this name; declare one, or remove"
-    line += " the parameter"
-    assert logged(caplog) == [line]
-    assert call(functions["orders"]).status_code == 500
-    assert logged(caplog)[1:] == [f"Function 'orders' is in error: {line}"]
-    rows = importlib.import_module("identity_bindings.report").report.rows()
-    wrong = {row.function: row.repair for row in rows if row.result == "wrong declaration"}
-    assert wrong == {"orders": line}
-
-
 def test_each_value_is_in_the_table_of_the_start_once(
     project: Project, fake_key_vault: FakeKeyVault, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="identity_bindings")
     names = [f"f{number}" for number in range(8)]
-    texts = [
-        f"import time; time.sleep(0.05)\n@app.route('{name}')\n{secret(secret_name=key)}\n"
-        + HANDLER.format(name=name)
-        for number, name in enumerate(names)
-        for key in [json.dumps("not-there" if number == 7 else f"key-{number}")]
-    ]
-    for number in range(7):
-        fake_key_vault.vault("contoso").set(f"key-{number}", VALUE)
-    app(project, *texts)
+    for name in names[:7]:
+        fake_key_vault.vault("contoso").set(name, VALUE)
     fake_key_vault.latency = 0.02
+    texts = [decorated(name, decorators=secret(secret_name=name)) for name in names]
+    project.app("import time", *("time.sleep(0.05)" + text for text in texts))
 
     project.load()
 
     def rows() -> list[tuple[str, str]]:
-        return [
-            (record.getMessage().split()[0], record.levelname)
-            for record in caplog.records
-            if record.threadName == "identity-report"
-        ]
+        records = [one for one in caplog.records if one.threadName == "identity-report"]
+        return sorted((one.getMessage().split()[0], one.levelname) for one in records)
 
     wait_for(lambda: len(rows()) >= 9)
     time.sleep(0.1)
-    expected = {**dict.fromkeys(["declared", *names], "INFO"), "f7": "ERROR"}
-    assert sorted(rows()) == sorted(expected.items())
+    assert rows() == [*((name, "INFO") for name in ("declared", *names[:7])), ("f7", "ERROR")]
 
 
-def test_a_function_is_named_as_in_the_app(project: Project) -> None:
-    handler = HANDLER.format(name="main")
-    names = ("first", "second")
+def test_a_function_is_named_as_in_the_app(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = ("first", "second", "third")
     texts = [
-        f'@app.function_name("{name}")\n@app.route("{name}")\n{secret(secret_name=repr(name))}\n'
+        f'@app.function_name("{name}")' + decorated("main", decorators=secret(secret_name=name))
         for name in names
     ]
-    app(project, *(text + handler for text in texts))
+    project.app(*texts[:2], texts[2].replace("api_key: str", "api_key: str, more"))
 
     functions = project.load()
 
-    for name in names:
+    for name in names[:2]:
         with pytest.raises(Exception, match=f"^Function '{name}', binding 'api_key': "):
             call(functions[name])
-    report = importlib.import_module("identity_bindings.report").report
-    assert {*names} < {row.function for row in report.rows()}
+    line = "function_app.main: name: 'more': no binding has this name; declare one, or remove"
+    line += " the parameter"
+    assert line in logged(caplog)
+    assert call(functions["third"]).status_code == 500
+    assert f"Function 'third' is in error: {line}" in logged(caplog)
+    rows = report().rows()
+    assert {*names} < {row.function for row in rows}
+    assert [row.repair for row in rows if row.result == "wrong declaration"] == [line]
 
 
 def test_in_azure_without_an_identity_the_start_logs_it(
@@ -364,7 +303,7 @@ def test_in_azure_without_an_identity_the_start_logs_it(
 ) -> None:
     monkeypatch.delenv("IDENTITY_ENDPOINT")
     monkeypatch.setenv("WEBSITE_SKU", "FlexConsumption")
-    app(project, f'@app.route("good")\n{secret()}\n{HANDLER.format(name="good")}')
+    project.app(decorated("good"))
 
     project.load()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -17,35 +18,12 @@ from typing import Any
 
 import azure.functions as func
 import pytest
-from apps import HTTP, RES, VALUE, Project, logged
+from apps import FUNCTION_APP, HTTP, RES, VALUE, Project, logged, secret
 from folders import key_vault
 
 NOW = "2026-11-28T08:00:00Z"
-ACTIVITY = {"type": "activityTrigger", "name": "order", "direction": "in"}
-ORCHESTRATOR = {"type": "orchestrationTrigger", "name": "context", "direction": "in"}
-ENTITY = {"type": "entityTrigger", "name": "context", "direction": "in"}
 CLIENT = {"type": "durableClient", "name": "client", "direction": "in"}
 Call = Callable[..., tuple[bool, str]]
-
-V2 = """
-import datetime
-from pathlib import Path
-import azure.functions as func
-import azure.durable_functions as df
-from identity_bindings import key_vault_secret, register_functions
-
-app = df.DFApp()
-register_functions(app, Path(__file__).parent / "functions")
-
-def secret(name="api_key", vault="contoso"):
-    return key_vault_secret(name, secret_name="api-key", vault_name=vault, identity="system")
-"""
-
-
-@pytest.fixture
-def project(project: Project) -> Project:
-    project.write("function_app.py", V2)
-    return project
 
 
 @pytest.fixture
@@ -114,14 +92,35 @@ def batch(*operations: str) -> str:
     return json.dumps(entity | {"batch": sent})
 
 
-COUNTER = """
-def counter({}):
+# Kind, source, and the vault of the secret that it declares.
+Function = tuple[str, str, str | None]
+FUNCTIONS: list[Function] = [
+    (
+        "activity",
+        "def give(order, api_key):\n    return 'token ' + str(len(api_key))\n",
+        "contoso",
+    ),
+    (
+        "activity",
+        "def result(order, api_key):\n    import datetime\n"
+        "    return {'header': 'Bearer ' + api_key, 'at': datetime.datetime.now()}\n",
+        "contoso",
+    ),
+    ("activity", "async def fails(order, api_key):\n    raise KeyError(api_key)\n", "contoso"),
+    (
+        "entity",  # the context need not be the first parameter
+        """
+def counter(api_key, context):
     if context.operation_name == "fails":
         raise ValueError("refused: " + api_key)
     context.set_result(len(api_key))
     context.set_state(context.get_state(lambda: 0) + 1)
-"""
-RUNS = """
+""",
+        "contoso",
+    ),
+    (
+        "orchestrator",
+        """
 def orchestrator(context):
     token = yield context.call_activity("give", None)
     if token.startswith("bad"):
@@ -131,43 +130,41 @@ def orchestrator(context):
     except Exception as error:
         raise LookupError("the activity failed") from error
     return len(token) + len(again)
-"""
+""",
+        None,
+    ),
+]
+# Of each kind: the trigger's type and name, the decorator, and the handler of function.json.
+KINDS = {
+    "activity": ("activityTrigger", "order", "activity_trigger(input_name='order')", "{}"),
+    "entity": (
+        *("entityTrigger", "context", "entity_trigger(context_name='context')"),
+        "df.Entity.create({})",
+    ),
+    "orchestrator": (
+        *("orchestrationTrigger", "context", "orchestration_trigger(context_name='context')"),
+        "df.Orchestrator.create({})",
+    ),
+}
 MODELS = ["function.json", "decorators"]
 
 
-def write(project: Project, model: str) -> None:
-    """Write an app of activities, an entity and orchestrators, in one of the models."""
-    # The context need not be the first parameter.
-    entity = COUNTER.format("context, api_key" if model == "decorators" else "api_key, context")
-    give = "def give(order, api_key):\n    return 'token ' + str(len(api_key))\n"
-    wrong = (
-        "def result(order, api_key):\n    import datetime\n"
-        "    return {'header': 'Bearer ' + api_key, 'at': datetime.datetime.now()}\n"
-    )
-    fails = "async def fails(order, api_key):\n    raise KeyError(api_key)\n"
-    if model == "function.json":
-        df = "import azure.durable_functions as df\n"
-        for name, source in (("give", give), ("result", wrong), ("fails", fails)):
-            project.function(name, ACTIVITY, key_vault("api_key"), source=source, entryPoint=name)
-        project.function(
-            "counter",
-            ENTITY,
-            key_vault("api_key"),
-            source=f"{df}{entity}\nmain = df.Entity.create(counter)\n",
-        )
-        project.function(
-            "orchestrator",
-            ORCHESTRATOR,
-            source=f"{df}{RUNS}\nmain = df.Orchestrator.create(orchestrator)\n",
-        )
-        return
-    texts = [
-        f'@app.activity_trigger(input_name="order")\n@secret()\n{source}'
-        for source in (give, wrong, fails)
-    ]
-    texts.append(f'@app.entity_trigger(context_name="context")\n@secret()\n{entity.strip()}')
-    texts.append(f'@app.orchestration_trigger(context_name="context")\n{RUNS.strip()}')
-    project.write("function_app.py", "\n\n".join([V2, *texts]))
+def write(project: Project, model: str, *functions: Function, more: str = "") -> None:
+    """Write an app of these functions and the common ones, in one of the models."""
+    app = FUNCTION_APP.replace("func.FunctionApp", "df.DFApp")
+    texts = ["import azure.durable_functions as df", app]
+    for kind, source, vault in (*FUNCTIONS, *functions):
+        type_, name, decorator, main = KINDS[kind]
+        function = re.findall(r"def (\w+)", source)[0]
+        if model == "decorators":
+            declared = secret(vault_name=vault) if vault else ""
+            texts.append(f"@app.{decorator}\n{declared}\n{source.strip()}")
+            continue
+        trigger = {"type": type_, "name": name, "direction": "in"}
+        declared = [key_vault("api_key", vaultName=vault)] if vault else []
+        module = f"{texts[0]}\n{source}\nmain = {main.format(function)}\n"
+        project.function(function, trigger, *declared, source=module)
+    project.write("function_app.py", "\n\n".join([*texts, more]))
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -216,39 +213,29 @@ def test_no_exception_shows_the_value(
     assert (state["isDone"], state["error"]) == (False, "refused: bad but harmless")
 
 
-ERRORS = {
-    "activity": ("activity_trigger(input_name='order')", "def {}(order, api_key): return 1"),
-    "entity": ("entity_trigger(context_name='context')", "def {}(context, api_key): pass"),
-    "orchestrator": (
-        "orchestration_trigger(context_name='context')",
-        "def {}(context, api_key):\n    yield context.call_activity('give', api_key)",
-    ),
+WRONG = {
+    "activity": "def wrong_activity(order, api_key): return 1",
+    "entity": "def wrong_entity(context, api_key): pass",
+    "orchestrator": "def wrong_orchestrator(context, api_key):\n"
+    "    yield context.call_activity('give', api_key)",
 }
+REPLAYS = WRONG["orchestrator"].replace("wrong_orchestrator", "replays")
+# An orchestrator that the decorator is above of.
+ABOVE = f"{secret()}\n@app.{KINDS['orchestrator'][2]}\n{REPLAYS.replace('replays', 'above')}\n"
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_wrong_declaration_is_logged_with_its_reason(
     project: Project, running: Callable[[], Call], caplog: pytest.LogCaptureFixture, model: str
 ) -> None:
-    write(project, model)
-    create = {"entity": "Entity", "orchestrator": "Orchestrator"}
-    triggers = {"activity": ACTIVITY, "entity": ENTITY, "orchestrator": ORCHESTRATOR}
-    text = (project.folder / "function_app.py").read_text()
-    for kind, (decorator, source) in ERRORS.items():
-        name = f"wrong_{kind}"
-        if model == "decorators":
-            text += f"\n@app.{decorator}\n@secret(vault='no vault')\n{source.format(name)}\n"
-            continue
-        main = f"df.{create[kind]}.create({name})" if kind in create else name
-        module = f"import azure.durable_functions as df\n{source.format(name)}\nmain = {main}\n"
-        entry = key_vault("api_key", vaultName="no vault")
-        project.function(name, triggers[kind], entry, source=module)
-    project.write("function_app.py", text)
+    wrong = [(kind, source, "no vault") for kind, source in WRONG.items()]
+    # An orchestrator cannot have a secret.
+    write(project, model, *wrong, ("orchestrator", REPLAYS, "contoso"), more=ABOVE)
 
     call = running()
 
     lines = logged(caplog)
-    for kind in ERRORS:
+    for kind in WRONG:
         own = [line for line in lines if f"wrong_{kind}" in line]
         assert "api_key.vaultName: 'no vault'" in own[0]
         assert ("not registered" in own[-1]) is (kind != "activity"), own
@@ -256,41 +243,14 @@ def test_a_wrong_declaration_is_logged_with_its_reason(
     assert not ok
     assert "Function 'wrong_activity' is in error: " in text
     assert "api_key.vaultName: 'no vault'" in text
-    assert call("give", order="1")[0]
-    for kind in ("entity", "orchestrator"):
-        with pytest.raises(KeyError):
-            call(f"wrong_{kind}", context=batch("adds"))
-
-
-@pytest.mark.parametrize("model", MODELS)
-def test_an_orchestrator_cannot_have_a_secret(
-    project: Project, running: Callable[[], Call], caplog: pytest.LogCaptureFixture, model: str
-) -> None:
-    write(project, model)
-    decorator, source = ERRORS["orchestrator"]
-    source = source.format("replays")
-    if model == "decorators":
-        text = (project.folder / "function_app.py").read_text()
-        text += f"\n@app.{decorator}\n@secret()\n{source}\n"
-        # One that the decorator is above of, and one without `yield`.
-        text += f"\n@secret()\n@app.{decorator}\n{source.replace('replays', 'above')}\n"
-        project.write("function_app.py", text)
-    else:
-        module = f"import azure.durable_functions as df\n{source}\n"
-        module += "main = df.Orchestrator.create(replays)\n"
-        project.function("replays", ORCHESTRATOR, key_vault("api_key"), source=module)
-
-    call = running()
-
-    lines = logged(caplog)
     (line,) = [one for one in lines if "a replay would see" in one]
     assert "replays" in line
     assert "declare it in an activity" in line
-    above = [one for one in lines if "above" in one and "replays" not in one]
-    assert len(above) == (2 if model == "decorators" else 0), above  # the order; not registered
+    assert len([one for one in lines if "above" in one]) == 2, lines  # the order; not registered
     assert call("give", order="1")[0]
-    with pytest.raises(KeyError):
-        call("replays", context=history())
+    for name in ("wrong_entity", "wrong_orchestrator", "replays", "above"):
+        with pytest.raises(KeyError):
+            call(name, context=batch("adds"))
     rows = importlib.import_module("identity_bindings.report").report.rows()
     assert "wrong declaration" in [row.result for row in rows if row.function == "replays"]
 
@@ -298,16 +258,14 @@ def test_an_orchestrator_cannot_have_a_secret(
 def test_a_starter_has_its_client_and_its_secret(
     project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
-    project.write(
-        "function_app.py",
-        f"""{V2}
-@app.route("starts")
-@app.durable_client_input(client_name="client")
-@secret()
+    source = """
 async def starts(req: func.HttpRequest, client: df.DurableOrchestrationClient, api_key: str):
-    return f"{{type(client).__name__}} {{len(api_key)}}"
-""",
+    return f"{type(client).__name__} {len(api_key)}"
+"""
+    decorators = (
+        f'@app.route("starts")\n@app.durable_client_input(client_name="client")\n{secret()}'
     )
+    write(project, "decorators", more=decorators + source)
     source = (
         "import azure.durable_functions as df\n"
         "async def main(req, client: str, api_key: str):\n"

@@ -126,8 +126,9 @@ def test_the_schema_says_what_the_app_says(bake: Bake, complaints: Complaints) -
         for change in (*ACCEPTED, *REFUSED)
     ]
     program = (
-        "import json, sys; from identity_bindings.grammar import declare;"
-        "print(json.dumps([not declare(one, json.loads(sys.argv[1]))[1] for one in json.load(sys.stdin)]))"
+        "import json, os, sys; from identity_bindings.declarations import declare;"
+        "os.environ |= json.loads(sys.argv[1]);"
+        "print(json.dumps([not declare(one)[1] for one in json.load(sys.stdin)]))"
     )
     command = [sys.executable, "-c", program, json.dumps(SETTINGS)]
     printed = run(command, bake() / "src", typed=json.dumps(declarations))

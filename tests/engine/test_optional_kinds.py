@@ -28,9 +28,9 @@ def engine() -> Callable[[str], Any]:
 
 def declare(**entry: Any) -> Any:
     """What a declaration becomes: the binding, or what is wrong with it."""
-    grammar: Any = importlib.import_module("identity_bindings.grammar")
+    declarations: Any = importlib.import_module("identity_bindings.declarations")
     entry = {"name": "it", "direction": "in", "identity": "system", **entry}
-    binding, problems = grammar.declare(entry, {})
+    binding, problems = declarations.declare(entry)
     return binding or problems
 
 

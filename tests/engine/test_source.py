@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import importlib
 import logging
+import os
 import pickle
 import random
 import threading
@@ -13,6 +14,7 @@ from concurrent import futures
 from math import inf
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 from apps import logged, wait_for
@@ -383,8 +385,8 @@ def test_without_a_refreshing_thread_a_call_begins_a_read_and_does_not_wait(
 
 def test_a_secret_can_be_copied() -> None:
     injection = importlib.import_module("identity_bindings.injection")
-    declare = importlib.import_module("identity_bindings.grammar").declare
-    (injected,) = injection.injections_for("f", [declare(key_vault("key"), {})[0]], len)
+    declare = importlib.import_module("identity_bindings.declarations").declare
+    (injected,) = injection.injections_for("f", [declare(key_vault("key"))[0]], len)
     secret = injection.Secret("a-value", injected)
 
     for copied in (copy.copy(secret), copy.deepcopy(secret), pickle.loads(pickle.dumps(secret))):
@@ -429,19 +431,23 @@ NO_NUMBERS = ("soon", "-1", "1e3", "nan", "1.", ".5", "1_0", "٣", "1" * 10)
 
 
 def test_what_a_setting_means(timing: Any, caplog: pytest.LogCaptureFixture) -> None:
+    def read(**settings: str) -> Any:
+        with mock.patch.dict(os.environ, settings):
+            return timing.Timing.of_app()
+
     for text, seconds in NUMBERS.items():
-        refreshed = timing.Timing.of({"SECRET_REFRESH_SECONDS": text})
-        kept = timing.Timing.of({"SECRET_GRACE_SECONDS": text})
+        refreshed = read(SECRET_REFRESH_SECONDS=text)
+        kept = read(SECRET_GRACE_SECONDS=text)
 
         assert refreshed == timing.Timing(refresh=seconds or 300.0, grace=900.0)
         assert kept == timing.Timing(refresh=300.0, grace=seconds or 900.0)
     # A grace may be nothing, a refresh may not.
-    assert timing.Timing.of({"SECRET_GRACE_SECONDS": "0"}).grace == 0.0
+    assert read(SECRET_GRACE_SECONDS="0").grace == 0.0
     assert logged(caplog) == []
     defaults = {"SECRET_REFRESH_SECONDS": 300, "SECRET_GRACE_SECONDS": 900}
     for text in NO_NUMBERS:
-        assert timing.Timing.of(dict.fromkeys(defaults, text)) == timing.Timing()
-    assert timing.Timing.of({"SECRET_REFRESH_SECONDS": "0"}).refresh == 300.0
+        assert read(**dict.fromkeys(defaults, text)) == timing.Timing()
+    assert read(SECRET_REFRESH_SECONDS="0").refresh == 300.0
     assert logged(caplog) == [
         *(
             f"{name}: {text!r} is no sensible number of seconds. {default} is used."

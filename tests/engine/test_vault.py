@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import time
 from collections.abc import Callable
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from apps import VALUE
@@ -56,31 +58,35 @@ ADDRESSES = {
 
 def test_a_vault_by_name_and_by_address(vaults: Any) -> None:
     for given, address in ADDRESSES.items():
-        assert vaults.vault_url(given, {}) == address
+        assert vaults.vault_url(given) == address
         assert vaults.vault_name(address) == address[8:].split(".")[0]
 
 
 @pytest.mark.parametrize("suffix", ["vault.azure.cn", " .Vault.Azure.CN. "])
-def test_a_bare_name_is_of_the_apps_own_cloud(vaults: Any, suffix: str) -> None:
-    settings = {"KEY_VAULT_DNS_SUFFIX": suffix}
+def test_a_bare_name_is_of_the_apps_own_cloud(
+    vaults: Any, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setenv("KEY_VAULT_DNS_SUFFIX", suffix)
 
-    assert vaults.vault_url("my-vault", settings) == "https://my-vault.vault.azure.cn"
-    assert vaults.vault_url("https://my-vault.vault.azure.net", settings).endswith(PUBLIC)
+    assert vaults.vault_url("my-vault") == "https://my-vault.vault.azure.cn"
+    assert vaults.vault_url("https://my-vault.vault.azure.net").endswith(PUBLIC)
 
 
 @pytest.mark.parametrize("suffix", [".example.com", "vault.azure.net.example.com", "azure.net"])
-def test_a_suffix_of_no_cloud_is_an_error(vaults: Any, suffix: str) -> None:
+def test_a_suffix_of_no_cloud_is_an_error(
+    vaults: Any, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
     """Else the identity's token would go to whoever owns that name."""
-    settings = {"KEY_VAULT_DNS_SUFFIX": suffix}
+    monkeypatch.setenv("KEY_VAULT_DNS_SUFFIX", suffix)
 
     with pytest.raises(ValueError, match="KEY_VAULT_DNS_SUFFIX") as caught:
-        vaults.vault_url("my-vault", settings)
+        vaults.vault_url("my-vault")
 
     assert suffix.strip(".") in str(caught.value)
     assert "vault.azure.net, vault.azure.cn" in str(caught.value)
     with pytest.raises(ValueError, match="its URI"):
-        vaults.vault_url(f"https://my-vault.{suffix.strip('.')}/", settings)
-    assert vaults.vault_url("https://my-vault.vault.azure.net/", settings).endswith(PUBLIC)
+        vaults.vault_url(f"https://my-vault.{suffix.strip('.')}/")
+    assert vaults.vault_url("https://my-vault.vault.azure.net/").endswith(PUBLIC)
 
 
 UNREADABLE = {
@@ -239,8 +245,9 @@ def test_azure_or_a_developers_machine(credentials: Any) -> None:
         ({"WEBSITE_SKU": "FlexConsumption"}, False, False),
         ({"WEBSITE_POD_NAME": "a-pod", "CONTAINER_NAME": "a-container"}, False, False),
     ):
-        assert credentials.has_endpoint(environment) is endpoint, environment
-        assert credentials.in_azure(environment) is azure, environment
+        with mock.patch.dict(os.environ, environment, clear=True):
+            assert credentials.has_endpoint() is endpoint, environment
+            assert credentials.in_azure() is azure, environment
 
 
 def body(message: str) -> bytes:

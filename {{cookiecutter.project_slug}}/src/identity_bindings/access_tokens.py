@@ -7,8 +7,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 
 from .credentials import Identity, open_credential
+from .declarations import Kind, matching
 from .errors import Reading
-from .grammar import Kind, matching
 from .registration import declared
 from .signatures import Handler
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from shlex import quote
 from threading import Lock
@@ -39,21 +38,21 @@ class Identity:
         return f"the user-assigned identity '{self.resource_id}'"
 
 
-def has_endpoint(environment: Mapping[str, str] = os.environ) -> bool:
+def has_endpoint() -> bool:
     """Return whether the platform offers managed identities to this process.
 
     Source: https://learn.microsoft.com/azure/app-service/overview-managed-identity
     """
-    return bool(environment.get("IDENTITY_ENDPOINT") and environment.get("IDENTITY_HEADER"))
+    return bool(os.environ.get("IDENTITY_ENDPOINT") and os.environ.get("IDENTITY_HEADER"))
 
 
-def in_azure(environment: Mapping[str, str] = os.environ) -> bool:
+def in_azure() -> bool:
     """Return whether this process runs in Azure, with or without an identity.
 
     Without an endpoint the host shows it: it sets the name and the plan ("SKU") of the site.
     """
-    on_site = environment.get("WEBSITE_SITE_NAME") and environment.get("WEBSITE_SKU")
-    return has_endpoint(environment) or bool(on_site)
+    on_site = os.environ.get("WEBSITE_SITE_NAME") and os.environ.get("WEBSITE_SKU")
+    return has_endpoint() or bool(on_site)
 
 
 def is_emulator(url: str) -> bool:

@@ -1,15 +1,22 @@
-"""The declarations of a folder: its ``function.json`` files, read as the host reads them."""
+"""What a function declares: its ``function.json``, and each property of this package's bindings."""
 
 import codecs
+import difflib
 import json
+import keyword
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from .credentials import RESOURCE_ID, Identity
 from .errors import Problem
-from .grammar import PropertyProblem, declare, direction, is_ours, is_parameter
+from .masking import MASK
 
 FILE = "function.json"
 FOLDER = "folder"
@@ -20,11 +27,19 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
 _STRING_OR_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\r\n]*|/\*.*?\*/', re.DOTALL)
 _STRING_OR_COMMA = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])', re.DOTALL)
 
+PropertyProblem = tuple[str, object, str]
+"""A property, its value, and what is allowed."""
+
 RETRY = {
     "fixeddelay": ("fixed_delay", ["delayInterval"]),
     "exponentialbackoff": ("exponential_backoff", ["minimumInterval", "maximumInterval"]),
 }
 """The retry strategies: the library's name of each, and its times."""
+
+_MODULES = (".key_vault_secrets", ".keys", ".access_tokens")
+_SETTING = re.compile(r"%([^%]*)%")
+_identities: dict[str, Identity] = {}  # by their ids in lower case
+_COMMON = ("name", "type", "direction", "dataType", "identity", "identityId")
 
 
 @dataclass
@@ -46,17 +61,13 @@ class FunctionDeclaration:
         return f"{self.folder.parent.name}/{self.name}/{FILE}"
 
 
-def read_declarations(folder: Path, settings: Mapping[str, str]) -> list[FunctionDeclaration]:
-    """Read ``<folder>/*/function.json``.
-
-    Args:
-        folder: The folder of the functions. A folder in it without function.json is no function.
-        settings: The app settings that ``%NAME%`` names, usually ``os.environ``.
-
-    Returns:
-        Every function, in the order of names, with its problems.
-    """
-    return [_read(file, settings) for file in sorted(folder.glob(f"*/{FILE}"))]
+def read_declarations(folder: Path) -> list[FunctionDeclaration]:
+    """Read ``<folder>/*/function.json``: every function, in the order of names, with its problems."""
+    folders = [file.parent for file in sorted(folder.glob(f"*/{FILE}"))]
+    functions = [FunctionDeclaration(one.name, one) for one in folders]
+    for function in functions:
+        function.problems += [Problem(function.file, *one) for one in _fill(function)]
+    return functions
 
 
 def is_trigger(binding: Mapping[str, Any]) -> bool:
@@ -64,13 +75,7 @@ def is_trigger(binding: Mapping[str, Any]) -> bool:
     return str(binding.get("type")).lower().endswith("trigger")
 
 
-def _read(file: Path, settings: Mapping[str, str]) -> FunctionDeclaration:
-    function = FunctionDeclaration(file.parent.name, file.parent)
-    function.problems += [Problem(function.file, *one) for one in _fill(function, settings)]
-    return function
-
-
-def _fill(function: FunctionDeclaration, settings: Mapping[str, str]) -> Iterator[PropertyProblem]:
+def _fill(function: FunctionDeclaration) -> Iterator[PropertyProblem]:
     """Fill in what the file declares, and yield what is wrong with it."""
     if not _NAME.fullmatch(function.name) or function.name.lower() == "host":
         yield FOLDER, function.name, "a letter, then letters, digits, _ and -; not 'host'"
@@ -88,7 +93,7 @@ def _fill(function: FunctionDeclaration, settings: Mapping[str, str]) -> Iterato
         yield "bindings", triggers, "exactly one trigger is expected"
     for binding in bindings:
         if is_ours(binding):
-            own, problems = declare(binding, settings)
+            own, problems = declare(binding)
             function.declared += [] if problems else [own]
             yield from problems
         else:
@@ -168,3 +173,120 @@ def read_json(file: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         reason = "it is not JSON in UTF-8, or nested too deeply"
     raise ValueError(reason)
+
+
+@dataclass(frozen=True)
+class Property:
+    """A property of a declaration: `check` returns its value, or raises ValueError."""
+
+    check: Callable[[str], str]  # "" stands for what is missing, or no text
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A binding type, in a module of its own that may be left out."""
+
+    type: str
+    properties: Mapping[str, Property]
+    # Of its name, the values of its properties, and the identity. What is made has a `key`, which is
+    # equal where one value serves, and `read()`, which blocks and returns a Reading or raises ReadError.
+    make: Callable[..., Any]
+
+
+def matching(pattern: str, allowed: str, required: bool = True) -> Property:
+    """Make a property whose whole text matches `pattern`."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(allowed)
+        return text
+
+    return Property(check, required)
+
+
+_IDENTITY_ID = matching(RESOURCE_ID, "the resource id /subscriptions/…/userAssignedIdentities/…")
+
+
+@cache
+def kinds() -> dict[str, Kind]:
+    """Return the kinds that this project has, by their type in lower case."""
+    found = [import_module(n, __package__).KIND for n in _MODULES if find_spec(n, __package__)]
+    return {kind.type.lower(): kind for kind in found}
+
+
+def is_parameter(name: object) -> bool:
+    """Return whether a handler can have a parameter of this name."""
+    return isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
+
+
+def direction(binding: Mapping[str, Any]) -> str:
+    """Return the direction of a binding: a missing one means ``in``."""
+    return str(binding.get("direction", "in")).lower()
+
+
+def is_ours(binding: Mapping[str, Any]) -> bool:
+    """Return whether this package provides the binding. The host ignores the case of a type."""
+    return str(binding.get("type")).lower() in kinds()
+
+
+def declare(binding: Mapping[str, Any]) -> tuple[Any, list[PropertyProblem]]:
+    """Make the binding that an entry declares, None where something is wrong; and return what is."""
+    kind, name = kinds()[binding["type"].lower()], binding.get("name")
+    rules = dict(kind.properties)
+    if binding.get("identity") == "user":
+        rules["identityId"] = _IDENTITY_ID
+    problems = list(_shape(binding, (*_COMMON, *kind.properties)))
+    values: dict[str, Any] = {}
+    for prop, rule in rules.items():
+        try:
+            values[prop] = _value(binding.get(prop), rule)
+        except ValueError as error:
+            problems.append((prop, binding.get(prop), str(error)))
+    if problems:
+        where = kind.type if problems[0][0] == "name" else name
+        return None, [(f"{where}.{prop}", value, allowed) for prop, value, allowed in problems]
+    resource_id = values.pop("identityId", None)
+    # Resource ids have no case: in every spelling it is one identity, with one token.
+    identity = _identities.setdefault(str(resource_id).lower(), Identity(resource_id))
+    return kind.make(name, *values.values(), identity), []
+
+
+def _shape(binding: Mapping[str, Any], known: tuple[str, ...]) -> Iterator[PropertyProblem]:
+    """Yield what is wrong with the properties that all kinds share, and with unknown ones."""
+    if not is_parameter(binding.get("name")):
+        yield "name", binding.get("name"), "the name of the handler's parameter"
+    if direction(binding) != "in":
+        yield "direction", binding["direction"], "'in'"
+    data_type = binding.get("dataType")
+    if data_type is not None and str(data_type).lower() != "string":
+        yield "dataType", data_type, "'string', or leave it out"
+    identity = binding.get("identity")
+    if identity not in ("system", "user"):
+        yield "identity", identity, "'system', or 'user' together with identityId"
+    elif identity == "system" and binding.get("identityId"):
+        yield "identityId", binding["identityId"], "only with identity 'user'; leave it out"
+    in_lower_case = {name.lower(): name for name in known}
+    for unknown in sorted(binding.keys() - set(known)):
+        close = difflib.get_close_matches(unknown.lower(), in_lower_case)
+        meant = f"did you mean '{in_lower_case[close[0]]}'? " if close else ""
+        # The value of an unknown property may be the secret itself.
+        yield unknown, MASK, f"{meant}allowed are {', '.join(known)}"
+
+
+def _value(given: object, rule: Property) -> str | None:
+    """Return a property's checked value, or raise ValueError, which never shows a setting's value."""
+    if given in (None, "") and not rule.required:
+        return None
+    text = given if isinstance(given, str) else ""
+    if "{" in text or "}" in text:
+        raise ValueError("no {…} expression: a caller must not choose what is read")
+    names = _SETTING.findall(text)
+    unset = [name for name in names if not os.environ.get(name)]
+    if unset:
+        raise ValueError(f"the app setting {', '.join(map(repr, unset))} is not set")
+    try:
+        return rule.check(_SETTING.sub(lambda match: os.environ[match[1]], text).strip())
+    except ValueError as error:
+        held = f"what the app setting {', '.join(map(repr, names))} holds must be " if names else ""
+        raise ValueError(f"{held}{error}") from None

@@ -16,7 +16,7 @@ from typing import Any, cast
 import azure.functions as func
 from azure.functions.decorators.function_app import Function, FunctionBuilder, FunctionRegister
 
-from .grammar import PropertyProblem, direction
+from .declarations import PropertyProblem, direction
 from .masking import replace
 from .signatures import NO_HINT, Handler, annotated, attribute, hints_of, types_in
 

@@ -15,8 +15,8 @@ import azure.functions as func
 from azure.functions.decorators.function_app import Function
 
 from . import host_adapter, masking
+from .declarations import is_parameter
 from .errors import Problem, logger, printable
-from .grammar import is_parameter
 from .host_adapter import bindings_of, durable_function, handler_of, set_handler
 from .injection import wrong_secrets
 from .masking import mask

@@ -9,8 +9,8 @@ from types import SimpleNamespace, UnionType
 from typing import Any, get_args, get_origin
 
 from .credentials import in_azure, is_emulator
+from .declarations import PropertyProblem
 from .errors import BindingUnavailableError, Failure
-from .grammar import PropertyProblem
 from .signatures import Handler, globals_of, is_async, signature_of, types_in
 from .sources import Flight, Patience, Source, pool
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .credentials import Identity, in_azure, is_emulator
-from .declarations import read_json
+from .declarations import Kind, matching, read_json
 from .errors import Failure, ReadError, Reading, say_once
-from .grammar import Kind, matching
 from .registration import declared
 from .signatures import Handler
 from .sources import pool

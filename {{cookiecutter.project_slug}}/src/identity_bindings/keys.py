@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .credentials import Credential, Identity
+from .declarations import Kind, matching
 from .errors import Reading
-from .grammar import Kind, matching
 from .registration import declared
 from .signatures import Handler
 from .timing import load, shared

@@ -1,6 +1,5 @@
 """Declarations become functions of the app: those of a folder, and those of decorators."""
 
-import os
 import re
 import sys
 from collections.abc import Callable, Collection, Mapping
@@ -15,9 +14,17 @@ from typing import Any
 import azure.functions as func
 
 from . import host_adapter, masking
-from .declarations import FOLDER, RETRY, FunctionDeclaration, is_trigger, read_declarations
+from .declarations import (
+    FOLDER,
+    RETRY,
+    FunctionDeclaration,
+    PropertyProblem,
+    declare,
+    direction,
+    is_trigger,
+    read_declarations,
+)
 from .errors import Problem, logger
-from .grammar import PropertyProblem, declare, direction
 from .host_adapter import Bindings, durable_from, durable_function, is_registered
 from .indexing import described, harmless, import_problem, watch
 from .report import Declared, attach, declared_of, refusal, report
@@ -44,7 +51,7 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
     make_importable(folder)
     if not folder.is_dir():
         logger.error("%s: there is no such folder, so it declares no function.", folder)
-    functions = read_declarations(folder, os.environ)
+    functions = read_declarations(folder)
     # Every module first: any of them may turn HTTP streams on, for all functions of the app.
     fit = [one for one in functions if not (one.disabled or one.problems)]
     loaded = {one.name: load_handler(one) for one in fit}
@@ -118,7 +125,7 @@ def declared(kind: str, arguments: dict[str, str]) -> Callable[[Handler], Handle
         handler = host_adapter.handler_of(function) if is_registered(function) else function
         name, shown = str(properties["name"]), name_of(handler)
         known, unreadable = _known(handler)
-        binding, problems = declare({**properties, "type": kind}, os.environ)
+        binding, problems = declare({**properties, "type": kind})
         found = unreadable + problems
         if is_registered(function):
             right = f"put it below @app.…, next to 'def {shown}'"

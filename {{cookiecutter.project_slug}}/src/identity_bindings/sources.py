@@ -11,7 +11,6 @@ All times are monotonic: a changed wall clock changes nothing. One thread keeps 
 """
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Hashable, Iterable
 from concurrent import futures
@@ -55,21 +54,17 @@ class Source:
         self._what, self._timing, self._wake = what, timing, wake
         self._flight: Flight | None = None
         self._failures = 0
-        self._denied_at = inf
-        self._kept_until = -inf  # how long nobody waits for a newer one
+        self._ends = -inf  # when the value may not be served any more, whatever fails
+        self._denied = False  # since the last read that succeeded
         self._read_at = self._outdated_at = self._refused_at = -inf
 
     def __reduce__(self) -> Any:  # a copy, or what another process gets, is that of the binding
         return source_of, (self._what,)
 
     def forked(self) -> None:
-        """Drop, in a child process, what belongs to the parent's threads and connections."""
-        good_until, value = self.current
-        self.current, self._kept_until = (-inf, value), max(self._kept_until, good_until)
-        if not isinstance(value, str | None):  # a client
-            self.current, self._kept_until, self.due = (-inf, None), -inf, -inf
-        if self._flight is not None:
-            self._flight, self.due = None, -inf
+        """Read anew in a child process: a client, and a running read, belong to the parent."""
+        self.current, self._ends = (-inf, None), -inf
+        self._flight, self.due = None, -inf
 
     def refresh(self) -> None:
         """Begin a read if one is due, or give up the one that takes too long."""
@@ -88,8 +83,8 @@ class Source:
         self.refresh()
         now = monotonic()
         with _lock:
-            if self.current[0] <= now < self._kept_until:  # nobody waits for the read
-                self.current = (min(self._kept_until, now + LATE), self.current[1])
+            if self.failure and self.current[0] <= now < self._ends:  # nobody waits for the read
+                self.current = (min(self._ends, now + LATE), self.current[1])
             return None if now < self.current[0] else self._flight
 
     def read_again(self) -> Flight | None:
@@ -99,9 +94,8 @@ class Source:
         failed a moment ago.
         """
         with _lock:
-            now, can_change = monotonic(), self.due < inf
-            may_read = self._flight is None and self.failure is None and can_change
-            if may_read and now >= self._refused_at + _READ_AGAIN:
+            now, is_idle = monotonic(), self._flight is None and self.failure is None
+            if is_idle and self.due < inf and now >= self._refused_at + _READ_AGAIN:
                 self._refused_at = self.due = now
         self.refresh()
         return self._flight
@@ -165,9 +159,9 @@ class Source:
             if began > self._read_at:  # else a later read has overtaken this one
                 self.reading, self._read_at = reading, began
                 self.took = monotonic() - began
-                self.current = (began + min(refresh + LATE, reading.lifetime), value)
+                self._ends, self._denied = began + reading.lifetime, False
+                self.current = (min(began + refresh + LATE, self._ends), value)
                 self.failure, self._failures = None, 0
-                self._denied_at, self._kept_until = inf, -inf
         self._end(flight)
         if before is not None and failed is not None:
             logger.info("%s can be read again.", self._what)
@@ -181,17 +175,16 @@ class Source:
                 return
             now, had_value = monotonic(), self.current[1] is not None
             denied = failure.kind == "denied"
-            news = self.failure is None or (denied and self._denied_at == inf)
-            if denied:  # it lasts until a read succeeds, whatever else fails in between
-                self._denied_at = min(self._denied_at, now)
-            lifetime = self.reading.lifetime if had_value and self.reading else -inf
-            ends = min(self._denied_at + grace, self._read_at + lifetime)
-            value = self.current[1] if now < ends else None
-            self._failures = 1 if had_value and value is None else self._failures + 1
-            self._flight, self.failure, self._kept_until = None, failure, ends
+            news = self.failure is None or (denied and not self._denied)
+            if denied:  # the grace begins with the first denial, whatever else fails after it
+                self._ends, self._denied = min(self._ends, now + grace), True
+            if had_value and now >= self._ends:  # the source is as cold as before its first read
+                self._ends, self._failures = -inf, 0
+            value = self.current[1] if now < self._ends else None
+            self._flight, self.failure, self._failures = None, failure, self._failures + 1
             self.due = now + self._timing.back_off(failure, self._failures, value is None)
             # After that, a call begins the read, should no thread refresh the value.
-            self.current = (min(ends, self.due + LATE), value)
+            self.current = (min(self._ends, self.due + LATE), value)
         self._end(flight)
         if had_value and news:
             kept = f"{ALERT_TEXT} {grace:g} s" if denied else _KEPT
@@ -237,7 +230,7 @@ class Pool:
 
     def source(self, what: Any) -> Source:
         """Return the source of `what`, a declared binding: the same one for an equal `key`."""
-        timing = self._timing = self._timing or Timing.of(os.environ)
+        timing = self._timing = self._timing or Timing.of_app()
         with _lock:
             return self._sources.setdefault(what.key, Source(what, timing, self.start))
 

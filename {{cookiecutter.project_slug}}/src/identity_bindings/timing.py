@@ -10,7 +10,7 @@ import os
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -46,10 +46,10 @@ class Timing:
     grace: float = 900.0
 
     @classmethod
-    def of(cls, settings: Mapping[str, str]) -> "Timing":
+    def of_app(cls) -> "Timing":
         """Read the timing from app settings. A setting that is no sensible number is not used."""
-        refresh = _seconds(settings, "SECRET_REFRESH_SECONDS", cls.refresh, least=0.001)
-        return cls(refresh, _seconds(settings, "SECRET_GRACE_SECONDS", cls.grace))
+        refresh = _seconds("SECRET_REFRESH_SECONDS", cls.refresh, least=0.001)
+        return cls(refresh, _seconds("SECRET_GRACE_SECONDS", cls.grace))
 
     def back_off(self, failure: Failure, failures: int, cold: bool) -> float:
         """Return how long to wait after the last of so many failures in a row."""
@@ -108,8 +108,8 @@ def jitter(seconds: float) -> float:
     return seconds * random.uniform(0.5, 1.0)  # noqa: S311 # nosec B311 # no secret depends on it
 
 
-def _seconds(settings: Mapping[str, str], name: str, default: float, least: float = 0) -> float:
-    text = settings.get(name, "").strip() or str(default)
+def _seconds(name: str, default: float, least: float = 0) -> float:
+    text = os.environ.get(name, "").strip() or str(default)
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text, re.ASCII) and float(text) >= least:
         return float(text)
     logger.error("%s: %r is no sensible number of seconds. %g is used.", name, text, default)

@@ -3,14 +3,14 @@
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from .credentials import EmulatorCredential, Identity, in_azure, is_emulator, open_credential
+from .declarations import Property
 from .errors import AnswerRefused, Failure, ReadError, Reading
-from .grammar import Property
 from .timing import Gate, budget, load, making, shared
 
 SUFFIXES = (
@@ -28,7 +28,7 @@ _PARALLEL_READS = 8  # below the SDK's connection pool of 10
 _OF_THE_VAULT = (429, 502, 503, 504)  # they concern whoever reads from it
 
 
-def vault_url(vault: str, settings: Mapping[str, str] = os.environ) -> str:
+def vault_url(vault: str) -> str:
     """Turn a vault's name or URI into its address, ``https://name.suffix``.
 
     A bare name gets the suffix of the app's cloud: the setting KEY_VAULT_DNS_SUFFIX, else that of
@@ -37,9 +37,10 @@ def vault_url(vault: str, settings: Mapping[str, str] = os.environ) -> str:
     Raises:
         ValueError: `vault` is neither. Its text says what is allowed.
     """
-    own_suffix = settings.get("KEY_VAULT_DNS_SUFFIX", "").strip().strip(".").lower() or SUFFIXES[0]
+    setting = os.environ.get("KEY_VAULT_DNS_SUFFIX", "")
+    own_suffix = setting.strip().strip(".").lower() or SUFFIXES[0]
     if is_emulator(vault):
-        if in_azure(settings):
+        if in_azure():
             raise ValueError("in Azure a vault, not an emulator")
         return vault.rstrip("/").lower().removesuffix(":443")
     address = _URI.fullmatch(vault)
@@ -53,7 +54,7 @@ def vault_url(vault: str, settings: Mapping[str, str] = os.environ) -> str:
     raise ValueError(f"{_ALLOWED}, such as 'https://my-vault.{SUFFIXES[0]}/'")
 
 
-VAULT_NAME = Property(vault_url, "a vault's name or URI")
+VAULT_NAME = Property(vault_url)
 
 
 def vault_name(url: str) -> str:

@@ -40,7 +40,7 @@ def test_every_declaration_is_valid(declared: Declared, caplog: pytest.LogCaptur
     assert [str(problem) for found in _report().problems.values() for problem in found] == []
     assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == []
     reader = importlib.import_module("identity_bindings.declarations")
-    for function in reader.read_declarations(worker.FUNCTIONS, {}):
+    for function in reader.read_declarations(worker.FUNCTIONS):
         known = function.name in functions or function.disabled
         assert known, f"{function.file} is not registered: function_app.py must do that"
 
@@ -65,7 +65,7 @@ def test_no_binding_has_a_misspelt_type_or_property(declared: Declared) -> None:
     decorators = inspect.getmembers(func.FunctionApp, inspect.isfunction)
     names = {name for _, one in decorators for name in inspect.signature(one).parameters}
     properties = {re.sub("_(.)", lambda match: match[1].upper(), name) for name in names}
-    kinds = importlib.import_module("identity_bindings.grammar").kinds().values()
+    kinds = importlib.import_module("identity_bindings.declarations").kinds().values()
     types = {*map(str, func.get_binding_registry()._bindings), *(kind.type for kind in kinds)}
 
     for function, binding in _bindings():

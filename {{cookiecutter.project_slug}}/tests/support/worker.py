@@ -51,7 +51,7 @@ def declarations(app_settings: Mapping[str, str]) -> Declarations:
         bindings = [(one.function, one.binding) for one in report.injections]
         # A function that is disabled is not registered, and keeps its rights.
         reader = importlib.import_module("identity_bindings.declarations")
-        for function in reader.read_declarations(FUNCTIONS, os.environ):
+        for function in reader.read_declarations(FUNCTIONS):
             bindings += [(function.name, own) for own in function.declared if function.disabled]
     restart()
     return Declarations(bindings, [one for found in report.problems.values() for one in found])

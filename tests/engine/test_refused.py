@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from apps import Project, logged, reads, storm, wait_for
 from folders import declare, key_vault
+from support import worker
 from support.fake_key_vault import FakeKeyVault
 
 App = Callable[..., dict[str, Any]]
@@ -301,3 +303,18 @@ def test_a_secret_made_by_a_test_keeps_its_value() -> None:
     secret = Secret("of-a-test")
 
     assert secret.newest() == asyncio.run(secret.newest_async()) == secret.value == "of-a-test"
+
+
+def test_a_secret_that_is_sent_to_another_process_is_read_there(
+    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
+) -> None:
+    fake_key_vault.vault("contoso").set("api-key", "first-value")
+    source = f"{IMPORT}def main(req, mySecret: Secret):\n    return mySecret\n"
+    declare(tmp_path, "echo", source, key_vault())
+    sent = pickle.dumps(app()["echo"].get_user_function()(req=None))
+    fake_key_vault.vault("contoso").set("api-key", "second-value")
+
+    worker.restart()
+
+    secret = pickle.loads(sent)
+    assert (secret.value, secret.newest()) == ("first-value", "second-value")

@@ -125,10 +125,10 @@ def every_repair() -> dict[str, str]:
         )
         if version is None or denial in ("404", "Disabled")
     }
-    silences = importlib.import_module("identity_bindings.vaults")._REPAIRS
+    silences = importlib.import_module("identity_bindings.vaults")._SILENCES
     found["system not assigned"] = assign(None)
     found["user not assigned"] = assign(IDENTITY)
-    found["no such host"] = silences["Failed to resolve"].format(vault="kv-a")
+    found["no such host"] = silences["Failed to resolve"][1].format(vault="kv-a")
     return found
 
 

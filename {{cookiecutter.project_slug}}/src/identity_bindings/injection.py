@@ -63,9 +63,9 @@ class Secret:
             self._injection.settle()
 
     def _last(self) -> str:
-        if self._injection is None:
-            return self.value
-        return str(self._injection.give(self._injection.source.reading).value)
+        reading = self._injection and self._injection.source.reading
+        # Without one, a test or another process has this object.
+        return str(self._injection.give(reading).value) if reading else self.value
 
 
 @dataclass(eq=False)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from . import host_adapter
 from .credentials import in_azure
-from .errors import Failure, IdentityBindingError, Problem, logger
+from .errors import IdentityBindingError, Problem, logger
 from .injection import Injection
 from .signatures import Handler, attribute
 from .sources import NO_ANSWER, Patience, pool
@@ -47,21 +47,16 @@ class Row(NamedTuple):
         return "  ".join(filter(None, [*self[:5], self.took, self.repair]))
 
 
-def problem_row(function: str, problem: Problem) -> Row:
-    """The row of a function that is in error."""
-    result = "cannot be imported" if problem.property == "import" else "wrong declaration"
-    return Row(function, "-", problem.file, "-", result, None, str(problem))
-
-
 def read_rows(injections: Sequence[Injection]) -> list[Row]:
     """Read every value that has not been read, all at once, and say how it went."""
     Patience().wait({injection.source.join() for injection in injections})
-    return [_row(injection, injection.failure) for injection in injections]
+    return [_row(injection) for injection in injections]
 
 
-def _row(injection: Injection, failure: Failure | None) -> Row:
+def _row(injection: Injection) -> Row:
     source, binding, reading = injection.source, injection.binding, injection.source.reading
     names = (injection.function, binding.name, str(binding), injection.reader)
+    failure = injection.failure
     if failure is not None or reading is None:
         failure = failure or NO_ANSWER
         return Row(*names, failure.reason, None, failure.repair)
@@ -142,8 +137,12 @@ class Report:
 
     def rows(self) -> list[Row]:
         """Read every value that has not been read, and return a row for each and for each problem."""
-        wrong = [(name, one) for name, found in sorted(self.problems.items()) for one in found]
-        return [problem_row(*one) for one in wrong] + read_rows(self.injections)
+        rows = []
+        for function, problems in sorted(self.problems.items()):
+            for one in problems:
+                result = "cannot be imported" if one.property == "import" else "wrong declaration"
+                rows.append(Row(function, "-", one.file, "-", result, repair=str(one)))
+        return rows + read_rows(self.injections)
 
 
 def _log(injections: Sequence[Injection]) -> None:

@@ -73,24 +73,27 @@ _REASONS = {
     "403": "no access policy of the vault allows the identity to read {noun}s",
     "404": "the vault has no such {noun} or version",
 }
-# What a part of a connection's error means, and what repairs some of these.
-_SILENCES = {
-    "Failed to resolve": "its name does not resolve",
-    "CERTIFICATE_VERIFY_FAILED": "its TLS certificate is not trusted",
-    "challenge resource": "its challenge names another service",
-    "timed out": "it did not answer in time",
-    "refused": "it refused the connection",
-}
-_REPAIRS = {
-    "Failed to resolve": "`az keyvault show --name {vault}` shows whether the vault exists,"
-    " `az keyvault recover --name {vault}` recovers a deleted one; if it exists, check the DNS of the"
-    " app's network",
-    "CERTIFICATE_VERIFY_FAILED": "something between the app and the vault answers instead of it, such"
-    " as a proxy that inspects TLS: exempt the vault's host name",
-    "challenge resource": "another service answers instead of the vault: check KEY_VAULT_DNS_SUFFIX"
-    " and the DNS of the app's network",
-}
 _CHECK = "the next read tries again; check its name, network, DNS, HTTPS_PROXY, REQUESTS_CA_BUNDLE"
+# What a part of a connection's error means, and what repairs it.
+_SILENCES = {
+    "Failed to resolve": (
+        "its name does not resolve",
+        "`az keyvault show --name {vault}` shows whether the vault exists, `az keyvault recover"
+        " --name {vault}` recovers a deleted one; if it exists, check the DNS of the app's network",
+    ),
+    "CERTIFICATE_VERIFY_FAILED": (
+        "its TLS certificate is not trusted",
+        "something between the app and the vault answers instead of it, such as a proxy that"
+        " inspects TLS: exempt the vault's host name",
+    ),
+    "challenge resource": (
+        "its challenge names another service",
+        "another service answers instead of the vault: check KEY_VAULT_DNS_SUFFIX and the DNS of"
+        " the app's network",
+    ),
+    "timed out": ("it did not answer in time", _CHECK),
+    "refused": ("it refused the connection", _CHECK),
+}
 
 
 class Vault:
@@ -168,11 +171,13 @@ class Vault:
         return Failure("denied", f"{_REASONS[kind].format(noun=self.noun)} ({said})", repair)
 
     def _silent(self, error: Exception, text: str) -> Failure:
-        sign = next((sign for sign in _SILENCES if sign in text), "")
+        for sign, (reason, repair) in _SILENCES.items():
+            if sign in text:
+                return _no_answer(reason, repair.format(vault=self.name))
+        if isinstance(error, AnswerRefused):
+            return _no_answer(text, _CHECK)
         failed = "the connection failed" if budget.answer is None else "its answer cannot be read"
-        other = text if isinstance(error, AnswerRefused) else f"{failed}: {type(error).__name__}"
-        repair = _REPAIRS.get(sign, _CHECK).format(vault=self.name)
-        return _no_answer(_SILENCES.get(sign, other), repair)
+        return _no_answer(f"{failed}: {type(error).__name__}", _CHECK)
 
     def repairs(self, name: str, version: str | None, address: str) -> dict[str, str]:
         """Say what repairs a denial, by its code or status: a command, or a sentence.

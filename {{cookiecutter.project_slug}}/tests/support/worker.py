@@ -62,8 +62,8 @@ def declared_settings() -> dict[str, str]:
     """Return a value for every app setting that infra/ or local.settings.json defines."""
     found: dict[str, str] = {}
     read_json = importlib.import_module("identity_bindings.declarations").read_json
-    for file in (PROJECT / "local.settings.example.json", SRC / "local.settings.json"):
-        values = read_json(file).get("Values", {}) if file.exists() else {}
+    if (file := SRC / "local.settings.json").exists():
+        values = read_json(file).get("Values", {})
         found |= {name: str(value) for name, value in values.items() if value}
     for file in sorted((PROJECT / "infra").rglob("*.bicep*")):
         for quoted, plain, text in re.findall(KEY, file.read_text("utf-8"), re.MULTILINE):

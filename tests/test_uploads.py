@@ -1,13 +1,11 @@
 """What leaves a project by each way to deploy it, and what git commits: nothing private, all of the owner's."""
 
 import shutil
-import subprocess
-import tarfile
-from io import BytesIO
 from pathlib import Path
 
 import pytest
 import upload_rules
+import yaml
 from baking import Bake, run
 
 # Names in which people keep secrets, and folders that appear by habit.
@@ -37,17 +35,9 @@ PLACES = ("", "functions/read_secret", "data")
 OWNERS = (
     *("env.py", "tests.py", "secrets_store.py", "my_secrets.py", "venv_tools.py", "settings.json"),
     *("data/prices.json", "data/envelope.txt", "templates/secret-santa.html", "build/x.py"),
-    *(
-        "functions/build/__init__.py",
-        "functions/build/function.json",
-        "functions/env/function.json",
-    ),
-    *("functions/env/__init__.py", "functions/tests/function.json", "functions/src_env_b/main.py"),
-    *(
-        "functions/get_secret.v2/x.py",
-        "functions/venv/function.json",
-        "functions/infra/function.json",
-    ),
+    *("functions/build/__init__.py", "functions/env/__init__.py", "functions/src_env_b/main.py"),
+    *(f"functions/{name}/function.json" for name in ("build", "env", "tests", "venv", "infra")),
+    "functions/get_secret.v2/x.py",
 )
 
 
@@ -116,16 +106,20 @@ def test_git_commits_all_of_the_owners_files_and_nothing_private(committed: Path
 def test_the_workflow_uploads_what_is_committed_in_src_and_nothing_else(
     committed: Path, tmp_path: Path
 ) -> None:
-    archive = subprocess.run(
-        ["git", "archive", "HEAD:src"], cwd=committed, check=True, capture_output=True
+    workflow = yaml.safe_load((committed / ".github/workflows/ci.yml").read_text("utf-8"))
+    checkout, pack, upload = workflow["jobs"]["test"]["steps"][:3]  # before anything is installed
+    assert "checkout" in checkout["uses"] and "upload-artifact" in upload["uses"]
+
+    run(
+        ["bash", "-euo", "pipefail", "-c", pack["run"]],
+        committed,
+        env={"RUNNER_TEMP": str(tmp_path)},
     )
-    with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
-        tar.extractall(tmp_path, filter="data")
 
-    uploaded = upload_rules.action(tmp_path)
-
-    assert _private(tmp_path, uploaded) == set()
-    assert set(OWNERS) | RENDERED <= uploaded
+    assert upload["with"]["path"] == "${{ runner.temp }}/app"
+    uploaded = upload_rules.action(tmp_path / "app")
+    tracked = run(["git", "ls-files", "-z", "src"], committed).split("\0")
+    assert {f"src/{name}" for name in uploaded} == set(tracked) - {""}
 
 
 # What each grammar says of a pattern: facts about the tools, on which .funcignore builds.

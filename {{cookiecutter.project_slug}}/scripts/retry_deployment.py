@@ -9,20 +9,17 @@ command is repeated, for 15 minutes at most.
 
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 
 # https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes:
-# AuthorizationPermissionMismatch and AuthorizationFailure, as the platform passes them on.
+# AuthorizationPermissionMismatch, and without the last words AuthorizationFailure.
 REFUSED = re.compile(r"not authorized to perform this operation( using this permission)?")
 UPLOAD = re.compile("InaccessibleStorageException|BlobUploadFailed|Failed to upload blob")
 PROPAGATING = "The app has no access to its storage account yet: role assignments propagate."
-FIREWALL = (
-    "The storage account's firewall refused the upload: repeating it does not help. Check the app's"
-    " virtual network integration, the storage account's private endpoint and DNS zone, and whether a"
-    " policy has changed the account's network access."
-)
+FIREWALL = "The storage account's firewall refused the upload: README.md says what to check."
 LIMIT_SECONDS, PAUSE_SECONDS = 900.0, 30.0
 
 
@@ -51,19 +48,14 @@ def main(command: list[str]) -> int:
     while True:
         status, output = run(command)
         refused = REFUSED.findall(output) if status and UPLOAD.search(output) else []
-        if refused and not refused[-1]:
-            print(FIREWALL, file=sys.stderr)
-        if not refused or not refused[-1]:
+        if not refused:
             return status
-        if time.monotonic() + PAUSE_SECONDS > end:
-            print(f"{PROPAGATING} {LIMIT_SECONDS:.0f} seconds have passed.", file=sys.stderr)
+        print(PROPAGATING if refused[-1] else FIREWALL, file=sys.stderr, flush=True)
+        if not refused[-1] or time.monotonic() + PAUSE_SECONDS > end:
             return status
-        print(f"{PROPAGATING} Next try in {PAUSE_SECONDS:.0f} s …", file=sys.stderr, flush=True)
         time.sleep(PAUSE_SECONDS)
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]) if sys.argv[1:] else __doc__)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # an interruption shows no traceback
+    sys.exit(main(sys.argv[1:]) if sys.argv[1:] else __doc__)

@@ -74,26 +74,27 @@ def declared(snapshot: Snapshot) -> dict[Right, str]:
     return found
 
 {% if not facts.granted %}
-def test_the_app_may_do_what_its_functions_declare(
+def test_the_app_may_do_what_its_functions_declare_and_no_more(
     snapshot: Snapshot, declared: dict[Right, str]
 ) -> None:
-    for who, what, vault in sorted(declared.keys() - vault_grants(snapshot)):
+    granted = {
+        (who.lower(), what, where.rpartition("/")[2].lower())
+        for who, grant, where in bicep.grants(snapshot)
+        for what in BY_ROLE.get(grant, {grant})
+        if "/Microsoft.KeyVault/vaults/" in where
+    }
+    for who, what, vault in sorted(declared.keys() - granted):
         repair = "add the vault to otherVaults in infra/main.bicepparam"
         repair = repair if who in assigned(snapshot) else IDENTITY
         pytest.fail(
             f"a function ({declared[who, what, vault]}) needs {what!r} in the vault {vault!r} as"
             f" {who!r}, and infra/ does not grant it: {repair}"
         )
-
-
-def test_nobody_may_do_what_no_function_declares(
-    snapshot: Snapshot, declared: dict[Right, str]
-) -> None:
     # Every vault gets the same grant, so a right may be needed in another one.
     rights = {(who, what) for who, what, _ in declared}
     places = {(who, vault) for who, _, vault in declared}
     others = (bicep.INFRA / "main.bicepparam").read_text("utf-8").lower()
-    for who, what, vault in sorted(vault_grants(snapshot)):
+    for who, what, vault in sorted(granted):
         if (who, what) in rights and (who, vault) in places:
             continue
         message = (
@@ -103,16 +104,6 @@ def test_nobody_may_do_what_no_function_declares(
         if f"'{vault}'" in others or who not in working(snapshot) or what not in SECRETS:
             pytest.fail(message)
         warnings.warn(message, stacklevel=1)  # the project's own vault may wait for its first use
-
-
-def vault_grants(snapshot: Snapshot) -> set[Right]:
-    """List who may do what in which vault."""
-    return {
-        (who.lower(), what, where.rpartition("/")[2].lower())
-        for who, grant, where in bicep.grants(snapshot)
-        for what in BY_ROLE.get(grant, {grant})
-        if "/Microsoft.KeyVault/vaults/" in where
-    }
 
 {% endif %}
 def test_the_app_has_the_identities_that_its_functions_declare(
@@ -171,12 +162,16 @@ def bindings() -> Bindings:
     ]
 
 
-def test_the_host_storage_serves_every_trigger(snapshot: Snapshot, bindings: Bindings) -> None:
+def test_every_connection_is_by_the_identity_of_the_app(
+    snapshot: Snapshot, bindings: Bindings
+) -> None:
+    settings = bicep.app_settings(snapshot)
+    by_user = set() if "system" in assigned(snapshot) else {"credential", "clientId"}
     queues = "Storage Queue Data Contributor" in {what for _, what, _ in bicep.grants(snapshot)}
 
-    for function, binding, connection, _ in bindings:
+    for function, binding, name, (address, _) in bindings:
         kind = binding["type"]
-        in_queues = kind in ("queueTrigger", "queue", "table") and connection == HOST
+        in_queues = kind in ("queueTrigger", "queue", "table") and name == HOST
         assert queues or not (in_queues or kind in DURABLE or kind == "blobTrigger"), (
             f"{function}: {kind} needs queues and tables of the host: set"
             " `param storageQueuesAndTables = true` in infra/main.bicepparam"
@@ -184,22 +179,13 @@ def test_the_host_storage_serves_every_trigger(snapshot: Snapshot, bindings: Bin
         assert kind != "blobTrigger" or str(binding.get("source")).lower() == "eventgrid", (
             f"{function}: on Flex Consumption a blobTrigger needs source EventGrid: {EVENT_GRID}"
         )
-
-
-def test_every_connection_is_by_the_identity_of_the_app(
-    snapshot: Snapshot, bindings: Bindings
-) -> None:
-    settings = bicep.app_settings(snapshot)
-    by_user = set() if "system" in assigned(snapshot) else {"credential", "clientId"}
-
-    for function, binding, name, (address, _) in bindings:
         unknown = set(re.findall(r"%([\w.:-]+)%", str(binding))) - settings.keys()
         assert not unknown, f"{function}, {binding['name']}: infra/ has no app setting {unknown}"
         assert name not in settings, f"{name} is a connection string: use an identity, {name}__…"
         found = {one.removeprefix(f"{name}__") for one in settings if one.startswith(f"{name}__")}
         needed = {address} | by_user if address and name != HOST else set()
         assert not name or (found and needed <= found), (
-            f"{function}: the connection {name!r} of {binding['type']} is not configured: add"
+            f"{function}: the connection {name!r} of {kind} is not configured: add"
             f" {name}__{', '.join(sorted(needed)) or '…'} to infra/main.bicep"
         )
 

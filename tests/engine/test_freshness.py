@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from apps import ECHO, engine_threads, hasten, reads, wait_for
 from faulty_key_vault import FaultyKeyVault
 from folders import declare, key_vault
 from support import worker
-from support.fake_key_vault import FakeKeyVault
 
 App = Callable[..., dict[str, Any]]
 Handler = Callable[..., Any]
@@ -42,16 +40,13 @@ class Inside(threading.Event):
             self.now -= 1
 
 
-class Timed(list[Any]):
-    """A list of requests that notes when each was answered."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.times: list[tuple[str, int, float]] = []
-
-    def append(self, request: Any) -> None:
-        self.times.append((request.secret, request.status, time.monotonic()))
-        super().append(request)
+@pytest.fixture
+def many(fake_key_vault: FaultyKeyVault, app: App, tmp_path: Path) -> App:
+    """Return the loader of an app with 24 secrets of one vault, each in a function of its own."""
+    for number in range(24):
+        fake_key_vault.vault("contoso").set(f"key-{number}", "a-value")
+        declare(tmp_path, f"f{number}", ECHO, key_vault(secretName=f"key-{number}"))
+    return app
 
 
 @pytest.fixture
@@ -66,12 +61,6 @@ def echo(fake_key_vault: FaultyKeyVault, echo: Echo) -> Echo:
     return load
 
 
-def rotate(fake_key_vault: FaultyKeyVault, handler: Handler, value: str) -> None:
-    """Set a new value, and wait until a call receives it."""
-    fake_key_vault.vault("contoso").set("api-key", value)
-    wait_for(lambda: handler(req=None) == value)
-
-
 def test_a_rotated_secret_is_seen_within_one_interval(
     fake_key_vault: FaultyKeyVault, echo: Echo
 ) -> None:
@@ -79,39 +68,19 @@ def test_a_rotated_secret_is_seen_within_one_interval(
 
     for value in ("second-value", "third-value"):
         before = reads(fake_key_vault)
-        rotate(fake_key_vault, handler, value)
+        fake_key_vault.vault("contoso").set("api-key", value)
+        wait_for(lambda value=value: handler(req=None) == value)  # type: ignore[misc]
         # One read may have been on its way, and the next one brings the new value.
         assert reads(fake_key_vault) <= before + 2
 
 
-def test_no_caller_waits_for_a_refresh(fake_key_vault: FaultyKeyVault, echo: Echo) -> None:
-    handler = echo(0.2)
-    inside = fake_key_vault.closing = Inside()
-    fake_key_vault.latency = 3.0
+def test_refreshes_are_spread(fake_key_vault: FaultyKeyVault, many: App) -> None:
+    many(0.2)
+    wait_for(lambda: reads(fake_key_vault) >= 240)
 
-    wait_for(lambda: inside.now == 1)
-
-    assert handler(req=None) == "first-value"
-    assert inside.now == 1  # the refresh is still on its way
-    inside.set()
-
-
-def test_refreshes_are_spread(fake_key_vault: FaultyKeyVault, app: App, tmp_path: Path) -> None:
-    requests = fake_key_vault.requests = Timed()
-    names = [f"key-{number}" for number in range(10)]
-    for name in names:
-        fake_key_vault.vault("contoso").set(name, "a-value")
-        declare(tmp_path, name.replace("-", "_"), ECHO, key_vault(secretName=name))
-
-    app(0.6)
-    wait_for(lambda: reads(fake_key_vault) >= 40)
-
-    pauses = [
-        later - one
-        for name in names
-        for one, later in pairwise(at for secret, _, at in requests.times if secret == name)
-    ]
-    assert max(pauses) - min(pauses) > 0.1  # not in step
+    read = [one.secret for one in fake_key_vault.requests if one.status == 200 and one.secret]
+    rounds = [read[at : at + 24] for at in range(0, 240, 24)]
+    assert any(len({*one}) < 24 for one in rounds)  # not in step
 
 
 def test_a_pinned_version_is_never_read_again(fake_key_vault: FaultyKeyVault, echo: Echo) -> None:
@@ -139,17 +108,6 @@ def test_the_wall_clock_changes_nothing(
     assert len(fake_key_vault.requests) == before
 
 
-def test_tokens_end_and_are_replaced(
-    fake_key_vault: FaultyKeyVault, echo: Echo, caplog: pytest.LogCaptureFixture
-) -> None:
-    handler = echo(0.3)
-    fake_key_vault.tokens.clear()  # revoked: the vault answers 401 until there is a new one
-
-    rotate(fake_key_vault, handler, "second-value")
-
-    assert [record.getMessage() for record in caplog.records if record.levelno > logging.INFO] == []
-
-
 @pytest.mark.parametrize(
     ("attributes", "words"), [({"exp": 10**9}, "expired"), ({"nbf": 2 * 10**9}, "not valid before")]
 )
@@ -170,19 +128,6 @@ def test_an_expired_secret_is_served_with_one_warning(
     assert words in warning
 
 
-def test_without_a_grace_a_denial_fails_the_next_call(
-    fake_key_vault: FaultyKeyVault, echo: Echo
-) -> None:
-    handler = echo(0.2, grace=0)
-    requests = fake_key_vault.requests
-    fake_key_vault.vault("contoso").readers = set()
-
-    wait_for(lambda: any(request.status == 403 for request in requests))
-
-    with pytest.raises(Exception, match="accessPolicies/add"):
-        wait_for(lambda: handler(req=None) != "first-value")
-
-
 def test_after_a_freeze_a_call_waits_for_a_new_value(
     fake_key_vault: FaultyKeyVault, echo: Echo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,35 +143,20 @@ def test_after_a_freeze_a_call_waits_for_a_new_value(
         assert handler(req=None) == value
 
 
-def test_retry_after_is_obeyed_at_refresh(fake_key_vault: FaultyKeyVault, echo: Echo) -> None:
-    handler = echo(0.2)
-    requests = fake_key_vault.requests = Timed()
-    fake_key_vault.fail("contoso", status=429, headers={"Retry-After": "1"}, times=1)
-
-    rotate(fake_key_vault, handler, "second-value")
-
-    answers = [(status, at) for _, status, at in requests.times]
-    (refused,) = [position for position, (status, _) in enumerate(answers) if status == 429]
-    assert answers[refused + 1][1] - answers[refused][1] > 0.9
-
-
 def test_eight_secrets_of_a_vault_are_read_at_once(
-    fake_key_vault: FaultyKeyVault, app: App, tmp_path: Path
+    fake_key_vault: FaultyKeyVault, many: App
 ) -> None:
     inside = fake_key_vault.closing = Inside()
     fake_key_vault.latency = 0.2
-    for number in range(24):
-        fake_key_vault.vault("contoso").set(f"key-{number}", "a-value")
-        declare(tmp_path, f"f{number}", ECHO, key_vault(secretName=f"key-{number}"))
 
-    app()
+    many()
     wait_for(lambda: reads(fake_key_vault) == 24)
 
     assert 2 <= inside.most <= 8
 
 
 def test_loading_starts_nothing_where_there_is_no_identity(
-    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake_key_vault: FaultyKeyVault, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "WEBSITE_SITE_NAME"):
         monkeypatch.delenv(name)
@@ -238,24 +168,21 @@ def test_loading_starts_nothing_where_there_is_no_identity(
 
 
 def test_threads_do_not_accumulate_in_an_outage(
-    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake_key_vault: FaultyKeyVault, many: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twenty secrets of a vault that hangs, called all the time: the threads stay as many."""
+    """The secrets of a vault that hangs are called all the time: the threads stay as many."""
     hasten(monkeypatch, 10, back_off=0.5)
-    for number in range(20):
-        fake_key_vault.vault("contoso").set(f"key-{number}", "the-value")
-        declare(tmp_path, f"f{number}", ECHO, key_vault(secretName=f"key-{number}"))
     fake_key_vault.fail("contoso", how="hang")
-    functions = [function.get_user_function() for function in app().values()]
+    functions = [function.get_user_function() for function in many().values()]
     most, ends = 0, time.monotonic() + 3
 
-    def run(handler: Callable[..., Any]) -> None:
+    def run(handler: Handler) -> None:
         while time.monotonic() < ends:
             with pytest.raises(Exception, match="cannot be read"):
                 handler(req=None)
             time.sleep(0.02)
 
-    with ThreadPoolExecutor(20) as threads:
+    with ThreadPoolExecutor(24) as threads:
         runs = [threads.submit(run, handler) for handler in functions]
         while time.monotonic() < ends:
             most = max(most, len(engine_threads()))
@@ -264,7 +191,7 @@ def test_threads_do_not_accumulate_in_an_outage(
             one.result()
 
     # A read that was given up may overlap with the next one of its secret, and no more than that.
-    assert most <= 2 * 20 + 2
+    assert most <= 2 * 24 + 2
 
 
 PATHS = (worker.SRC, worker.PROJECT / "tests", *Path(__file__).parents[:2])

@@ -38,9 +38,30 @@ def project(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
-def entry(**properties: Any) -> dict[str, Any]:
-    made = {**key_vault(), **properties}
-    return {name: value for name, value in made.items() if value is not LEFT_OUT}
+Wrong = dict[str, tuple[str, str]]  # by function: how its first line begins, and a word of it
+
+
+def judged(
+    project: Project, caplog: pytest.LogCaptureFixture, wrong: Wrong
+) -> tuple[dict[str, list[str]], set[str]]:
+    """Load the app: what each function logs, and which ones answer 500 and log it again."""
+    with project.served() as functions:
+        lines = {name: logged(caplog, name) for name in wrong}
+        assert VALUE not in caplog.text
+        assert HELD not in caplog.text
+        assert functions["good"]() == ("200", VALUE)
+        for name, (head, word) in wrong.items():
+            assert lines[name][0].startswith(f"functions/{name}/{head}"), (head, lines[name])
+            assert word in lines[name][0]
+            assert all(line.isprintable() and len(line) < 500 for line in lines[name])
+            if name in functions:
+                assert functions[name]() == ("500", IN_ERROR)
+                again = [f"Function '{name}' is in error: {line}" for line in lines[name]]
+                assert logged(caplog, name) == lines[name] + again
+            else:
+                last = lines[name].pop()
+                assert last == f"functions/{name}/function.json: the function is not registered."
+        return lines, {name for name in wrong if name in functions}
 
 
 # Each property of a keyVault entry: the wrong values, and a word of what is allowed instead.
@@ -89,6 +110,8 @@ PROPERTIES: dict[str, tuple[tuple[Any, ...], str]] = {
     "vaultName": ((*NOT_TEXT, *UNRESOLVED, *NO_VAULTS, "%HOLDS_BAD%"), ""),
     "jsonField": (("{query.field}", 7, ["a"], "a\nb", "x" * 128), ""),
 }
+BAD = "what the app setting 'HOLDS_BAD' holds must be "
+UNSET = "the app setting 'UNSET' is not set"
 IDENTITY_IDS = (
     *(*NOT_TEXT, *UNRESOLVED, CLIENT_ID, "id-app", "%HOLDS_BAD%", IDENTITY + "/x"),
     IDENTITY.replace("userAssignedIdentities", "userAssignedIdentity"),
@@ -102,62 +125,41 @@ UNKNOWN = {
     "VaultName": "did you mean 'vaultName'",
     "secretname": "did you mean 'secretName'",
     "Identity": "did you mean 'identity'",
-    "secretValue": "allowed are",
-    "value": "allowed are",
-    "a\nERROR b": "allowed are",
-    "": "allowed are",
+    **dict.fromkeys(("secretValue", "value", "a\nERROR b", ""), "allowed are"),
 }
 
 
-def rows() -> Iterator[tuple[dict[str, Any], str, Any, str]]:
-    """Each wrong entry, with the property, the value that is shown, and a word of what is allowed.
+def entry(**properties: Any) -> dict[str, Any]:
+    made = {**key_vault(), **properties}
+    return {name: value for name, value in made.items() if value is not LEFT_OUT}
 
-    The value that is shown is LEFT_OUT where it must not be.
-    """
-    for prop, (values, allowed) in PROPERTIES.items():
+
+def of_a_secret() -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Each wrong entry: the function.json, the property and value that are shown, and a word."""
+
+    def row(prop: str, value: Any, word: str, **more: Any) -> tuple[dict[str, Any], str, str]:
+        shown = repr(None if value is LEFT_OUT else value)
+        if prop in UNKNOWN:
+            shown = "'***'"  # it may be the secret itself
+        owner = "keyVault" if prop == "name" else "mySecret"
+        head = f"{owner}.{prop}: ".replace("\n", "\\n")
+        head += f"{shown}: " if len(shown) <= 120 else shown[:7]
+        return {"bindings": [HTTP, RES, entry(**more, **{prop: value})]}, head, word
+
+    for prop, (values, word) in PROPERTIES.items():
         for value in values:
-            shown = None if value is LEFT_OUT else value
-            yield entry(**{prop: value}), prop, shown, allowed
+            yield row(prop, value, BAD if value == "%HOLDS_BAD%" else word)
     for value in IDENTITY_IDS:
-        shown = None if value is LEFT_OUT else value
-        yield entry(identity="user", identityId=value), "identityId", shown, ""
+        yield row(
+            "identityId",
+            value,
+            {"%UNSET%": UNSET, "%HOLDS_BAD%": BAD}.get(str(value), ""),
+            identity="user",
+        )
     for value in (IDENTITY, CLIENT_ID, "%UNSET%", 7):
-        yield entry(identityId=value), "identityId", value, "identity 'user'"
-    for prop, allowed in UNKNOWN.items():
-        yield entry(**{prop: VALUE}), prop, LEFT_OUT, allowed
-
-
-def test_each_wrong_property_of_a_secret(
-    project: Project, caplog: pytest.LogCaptureFixture
-) -> None:
-    table = {f"f{number}": row for number, row in enumerate(rows())}
-    for name, (wrong, *_) in table.items():
-        project.function(name, HTTP, RES, wrong)
-
-    with project.served() as functions:
-        lines = {name: logged(caplog, name) for name in table}
-        assert VALUE not in caplog.text
-        assert functions["good"]() == ("200", VALUE)
-        caplog.clear()
-        for name in table:
-            assert functions[name]() == ("500", IN_ERROR)
-            (why,) = logged(caplog, name)
-            assert why == f"Function '{name}' is in error: {lines[name][0]}"
-
-    for name, (wrong, prop, value, allowed) in table.items():
-        (line,) = lines[name]  # one error, one line
-        owner = "keyVault" if prop == "name" else wrong["name"]
-        head = f"functions/{name}/function.json: {owner}.{prop}: ".replace("\n", "\\n")
-        assert line.startswith(head), (head, line)
-        shown = "'***'" if value is LEFT_OUT else repr(value)
-        assert line[len(head) :].startswith(f"{shown}: " if len(shown) <= 120 else shown[:7])
-        assert allowed in line
-        assert line.isprintable()
-        assert HELD not in line
-        if value == "%HOLDS_BAD%":
-            assert "what the app setting 'HOLDS_BAD' holds must be " in line
-        if isinstance(value, str) and "UNSET" in value and wrong["identity"] == "user":
-            assert "the app setting 'UNSET' is not set" in line
+        yield row("identityId", value, "identity 'user'")
+    for prop, word in UNKNOWN.items():
+        yield row(prop, VALUE, word)
 
 
 QUEUE = {"type": "queueTrigger", "name": "msg", "queueName": "in", "connection": "C"}
@@ -166,8 +168,8 @@ RETRY = {"strategy": "fixedDelay", "maxRetryCount": 3, "delayInterval": "00:00:1
 BACKOFF = {"strategy": "exponentialBackoff", "maxRetryCount": -1}
 
 
-def others() -> Iterator[tuple[dict[str, Any], str, str]]:
-    """Each wrong function.json, with the property and value that are shown, and what is allowed."""
+def of_a_function() -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Each wrong function.json, with the property and value that are shown, and a word."""
 
     def beside(**changes: Any) -> dict[str, Any]:
         return {"bindings": [HTTP, OUT | changes]}
@@ -225,39 +227,23 @@ def others() -> Iterator[tuple[dict[str, Any], str, str]]:
 
 
 SCRIPTS = (7, ["a"], "missing.py", "function.json", ".", "..", "circle.py", "../../function_app.py")
+DECLARED = {f"f{number}": row for number, row in enumerate((*of_a_secret(), *of_a_function()))}
 # The host keeps routes below `admin` for itself, and a function's name is its route.
-OTHERS = {f"f{number}": row for number, row in enumerate(others())}
-OTHERS["admins"] = ({"bindings": [HTTP]}, "httpTrigger.route: 'admins'", "the host's own")
+DECLARED["admins"] = ({"bindings": [HTTP]}, "httpTrigger.route: 'admins'", "the host's own")
 
 
-def test_each_wrong_property_of_a_function(
-    project: Project, caplog: pytest.LogCaptureFixture
-) -> None:
-    for name, (content, *_) in OTHERS.items():
+def test_each_wrong_property(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    wrong = {}
+    for name, (content, head, word) in DECLARED.items():
         project.function(name, text=json.dumps(content))
         (project.folder / f"functions/{name}/circle.py").symlink_to("circle.py")
+        wrong[name] = f"function.json: {head}", word
 
-    with project.served() as functions:
-        answers = {name: get() for name, get in functions.items()}
+    lines, registered = judged(project, caplog, wrong)
 
-    assert answers.pop("good") == ("200", VALUE)
-    assert set(answers.values()) == {("500", IN_ERROR)}
-    for name, (content, head, allowed) in OTHERS.items():
-        line, *rest = logged(caplog, name)
-        head = f"functions/{name}/function.json: {head}"
-        assert line.startswith(head.rstrip("'")), (head, line)
-        assert allowed in line
-        assert line.isprintable()
-        bindings = content.get("bindings")
-        first = bindings[0] if isinstance(bindings, list) and bindings else {}
-        if first.get("type") == "httpTrigger" and 1 not in bindings:
-            assert [one.partition(": functions/")[0] for one in rest] == [
-                f"Function '{name}' is in error"
-            ]
-            assert name in answers
-        else:
-            assert rest == [f"functions/{name}/function.json: the function is not registered."]
-            assert name not in answers
+    assert {len(found) for found in lines.values()} == {1}  # one error, one line
+    no_trigger = ("a list of objects", "exactly one trigger")
+    assert registered == {name for name, (*_, word) in DECLARED.items() if word not in no_trigger}
 
 
 HANDLERS = {
@@ -288,29 +274,22 @@ IMPORTS = {
 
 
 def test_each_wrong_handler(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    wrong = {name: (f"function.json: {head}: ", word) for name, (_, head, word) in HANDLERS.items()}
+    wrong |= {name: ("__init__.py: import: ", error) for name, (_, error) in IMPORTS.items()}
     for name, (source, *_) in (HANDLERS | IMPORTS).items():
         project.function(name, HTTP, RES, key_vault(), source=None)
         project.write(f"functions/{name}/__init__.py", source)
 
-    with project.served() as functions:
-        lines = {name: logged(caplog, name) for name in (*HANDLERS, *IMPORTS)}
-        tracebacks = sum(record.exc_info is not None for record in caplog.records)
-        rows = importlib.import_module("identity_bindings.report").report.rows()
-        assert {functions[name]() for name in lines} == {("500", IN_ERROR)}
-        assert functions["good"]() == ("200", VALUE)
+    lines, registered = judged(project, caplog, wrong)
 
-    for name, (_, head, allowed) in HANDLERS.items():
-        line = lines[name][0]
-        assert line.startswith(f"functions/{name}/function.json: {head}: "), line
-        assert allowed in line
+    assert registered == {*wrong}
     for name, (_, error) in IMPORTS.items():
         (line,) = lines[name]  # an import that fails is one event
-        file, prop, shown = line.split(": ", 2)
-        assert (file, prop) == (f"functions/{name}/__init__.py", "import")
-        assert shown[1:].startswith(error)
-        assert "the module must load" in shown
-        assert ("the app's dependencies" in shown) is (name == "missing")
-    assert tracebacks == len(IMPORTS)
+        assert line.split(": ", 2)[2][1:].startswith(error)
+        assert "the module must load" in line
+        assert ("the app's dependencies" in line) is (name == "missing")
+    assert sum(one.exc_info is not None for one in caplog.records) == len(IMPORTS)
+    rows = importlib.import_module("identity_bindings.report").report.rows()
     assert {row.function for row in rows if row.result == "cannot be imported"} == {*IMPORTS}
 
 
@@ -333,20 +312,17 @@ BROKEN: dict[str, bytes | str] = {
 
 def test_each_broken_file(project: Project, caplog: pytest.LogCaptureFixture) -> None:
     for name, content in BROKEN.items():
+        project.function(name, text="{}")
         project.write(f"functions/{name}/function.json", content)
-        project.write(f"functions/{name}/__init__.py", ECHO)
     (project.folder / "functions/directory/function.json").mkdir(parents=True)
+    head = "function.json: file: 'function.json': "
 
-    functions = project.load()
+    lines, registered = judged(
+        project, caplog, dict.fromkeys([*BROKEN, "directory"], (head, "JSON"))
+    )
 
-    for name in [*BROKEN, "directory"]:
-        first, last = lines = logged(caplog, name)
-        assert last == f"functions/{name}/function.json: the function is not registered."
-        assert first.startswith(f"functions/{name}/function.json: file: 'function.json': "), first
-        assert "JSON" in first
-        assert all(line.isprintable() and len(line) < 500 for line in lines)
-    assert set(functions) == {"good"}
-    assert call(functions["good"]) == VALUE
+    assert {len(found) for found in lines.values()} == {1}
+    assert registered == set()
 
 
 PLAIN = GOOD.replace('"function"', '"anonymous"')
@@ -465,13 +441,6 @@ def test_a_binding_that_the_library_refuses_is_an_error_of_its_function(
     assert call(functions["good"]) == VALUE
 
 
-def test_an_annotation_that_does_not_fit_is_ignored(project: Project) -> None:
-    source = "def main(req: int, mySecret: str) -> 'no such type':\n    return mySecret\n"
-    project.function("odd", HTTP, RES, key_vault(), source=source)
-
-    assert call(project.load()["odd"]) == VALUE
-
-
 def test_a_binding_named_context_is_no_context(project: Project) -> None:
     queue = {"type": "queueTrigger", "name": "context", "queueName": "in", "connection": "C"}
     source = "def main(context, mySecret):\n    return context, str(mySecret)\n"
@@ -519,25 +488,13 @@ def test_a_folder_that_is_not_there(project: Project, caplog: pytest.LogCaptureF
 
 
 # Any JSON, made of words that mean something here more often than not.
-WORDS = st.sampled_from(
-    [
-        *(
-            "name",
-            "type",
-            "direction",
-            "secretName",
-            "vaultName",
-            "identity",
-            "identityId",
-            "retry",
-        ),
-        *("dataType", "authLevel", "methods", "route", "connection", "strategy", "fixedDelay"),
-        *("self", "kwargs", "fb", "Type", "init_params", "get_dict_repr", "arg_name"),
-        *("req", "res", "mySecret", "$return", "context", "in", "out", "", "a\nb", "\ud800"),
-        *("httpTrigger", "http", "queueTrigger", "someTrigger", "activityTrigger", "keyVault"),
-        *("system", "user", "%UNSET%", "%HOLDS_VAULT%", "{x}", "binary"),
-    ]
+VOCABULARY = (
+    "name type direction secretName vaultName identity identityId retry dataType authLevel methods"
+    " route connection strategy fixedDelay self kwargs fb Type init_params get_dict_repr arg_name"
+    " req res mySecret $return context in out httpTrigger http queueTrigger someTrigger keyVault"
+    " activityTrigger system user %UNSET% %HOLDS_VAULT% {x} binary"
 )
+WORDS = st.sampled_from([*VOCABULARY.split(), "", "a\nb", "\ud800"])
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.text(max_size=5)
 ANY = st.recursive(
     LEAVES,
@@ -551,7 +508,7 @@ BINDING = st.builds(
 )
 TOP = {name: ANY for name in ("retry", "disabled", "scriptFile", "entryPoint")}
 CONTENT = ANY | st.fixed_dictionaries({"bindings": st.lists(BINDING, max_size=4)}, optional=TOP)
-SIGNS = st.sampled_from(['"', "//", "/*", "*/", ",", "{", "}", "[", "]", ":", "\\", "\n", "\0"])
+SIGNS = st.sampled_from([*'",{}[]:\\\n\0', "//", "/*", "*/"])
 BROKEN_TEXT = st.builds(
     lambda at, length, new: (GOOD[:at] + new + GOOD[at + length :]).encode("utf-8", "replace"),
     st.integers(0, len(GOOD)),
@@ -572,8 +529,12 @@ BROKEN_TEXT = st.builds(
 @example(content={"bindings": [{**HTTP, "type": "\ud800Trigger"}]})
 def test_any_file_leaves_the_neighbours_alone(project: Project, content: Any) -> None:
     text = content if isinstance(content, bytes) else json.dumps(content).encode()
+    bindings = content.get("bindings") if isinstance(content, dict) else None
+    entries = bindings if isinstance(bindings, list) else [key_vault()]
+    named = {str(one.get("name")) for one in entries if isinstance(one, dict)}
+    names = [name for name in named if name.isidentifier() and not iskeyword(name)]
+    project.function("bad", source=f"def main({', '.join(names)}): pass\n")  # loading goes on
     project.write("functions/bad/function.json", text)
-    project.write("functions/bad/__init__.py", _handler_for(content))
     sys.modules.pop("__app__.bad", None)
     importlib.invalidate_caches()
 
@@ -592,12 +553,3 @@ def _microsofts_registry_accepts(functions: dict[str, Any]) -> None:
         for sent in function.get_raw_bindings():
             assert json.loads(sent)["type"].lower() != "keyvault"
             sent.encode()
-
-
-def _handler_for(content: Any) -> str:
-    """A handler with the parameters that the bindings name, so that loading goes on."""
-    bindings = content.get("bindings") if isinstance(content, dict) else None
-    entries = bindings if isinstance(bindings, list) else [key_vault()]
-    named = [entry.get("name") for entry in entries if isinstance(entry, dict)]
-    names = dict.fromkeys(name for name in named if isinstance(name, str) and name.isidentifier())
-    return f"def main({', '.join(name for name in names if not iskeyword(name))}):\n    pass\n"

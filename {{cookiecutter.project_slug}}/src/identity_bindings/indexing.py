@@ -6,7 +6,7 @@ has, and whether HTTP requests are streams.
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ from . import host_adapter, masking
 from .declarations import is_parameter
 from .errors import Problem, logger, printable
 from .host_adapter import bindings_of, durable_function, handler_of, set_handler
-from .injection import wrong_secrets
+from .injection import Injection, wrong_secrets
 from .masking import mask
 from .report import Declared, declared_of, refusal, report, write_to_stderr
 from .signatures import Handler, module_of, place_of, present, signature_of, signature_with
-from .wrappers import bounded, inject
+from .wrappers import bounded
 
 _EXTENSION = "azurefunctions.extensions.http.fastapi"
 _CLASSIC = f"the app uses HTTP streams: take the request and response types of {_EXTENSION}"
@@ -140,11 +140,10 @@ def _bound(function: Function, declared: Declared | None) -> None:
     change: Callable[[Any], Any] | None = _CHANGES.get(host_adapter.trigger_of(function))
     if function.is_http_function() and host_adapter.streams_on():
         change = _no_classic_response(str(function.get_function_name()))
-    if declared and declared.injections and handler is declared.wrapped and not (folder or change):
-        outer = inject(declared.handler, declared.injections, outermost=True)
-    else:
-        outer = bounded(handler, folder, change)
-    set_handler(function, present(outer, signature))
+    values: Sequence[Injection] = ()
+    if declared and handler is declared.wrapped:  # no decorator of the owner is in between
+        handler, values = declared.handler, declared.injections
+    set_handler(function, present(bounded(handler, values, folder, change), signature))
 
 
 def _folder(handler: Handler) -> str | None:

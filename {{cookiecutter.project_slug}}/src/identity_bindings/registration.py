@@ -29,7 +29,7 @@ from .host_adapter import Bindings, durable_from, durable_function, is_registere
 from .indexing import described, harmless, import_problem, watch
 from .report import Declared, attach, declared_of, refusal, report
 from .signatures import Handler, name_of, place_of, present, signature_of, signature_with
-from .wrappers import by_name, with_values
+from .wrappers import with_values
 
 _GENERIC = ("name", "type", "direction", "dataType")
 
@@ -77,7 +77,7 @@ def _register(app: func.FunctionApp, function: FunctionDeclaration, handler: Han
 
     with harmless(refuse):
         # What `create` of Durable Functions got is what takes the declared parameters.
-        inner = by_name(durable_function(handler))
+        inner = durable_function(handler)
         ours = frozenset(binding.name for binding in function.declared)
         known = Declared(inner, (), ours, (), function.file, str(function.folder))
         filled = with_values(known, function.name, function.declared)
@@ -154,7 +154,8 @@ def _known(handler: Handler) -> tuple[Declared, list[PropertyProblem]]:
         return known, []
     place, problems = place_of(handler), known.problems if known else ()
     try:  # the owner's own decorator is between, or there is none
-        return Declared(by_name(handler), problems=problems, place=place), []
+        signature_of(handler)
+        return Declared(handler, problems=problems, place=place), []
     except Exception as error:
         stand_in = refusal(place, problems)  # the handler may let nobody read it
         known = Declared(stand_in, problems=problems, place=place)

@@ -8,6 +8,7 @@ from typing import Any
 
 Handler = Callable[..., Any]
 NO_HINT: Any = Parameter.empty
+_NAMED: dict[Any, Any] = {Parameter.POSITIONAL_ONLY: Parameter.POSITIONAL_OR_KEYWORD}
 
 
 def attribute(owner: object, name: str, default: Any = None) -> Any:
@@ -91,7 +92,9 @@ def types_in(hint: Any) -> Iterator[type]:
 
 
 def signature_of(handler: Handler, names: dict[str, Any] | None = None) -> Signature:
-    """The signature of `handler` with its annotations resolved; one that cannot be is left out.
+    """The parameters of `handler` that the worker can pass by name, which is how it passes all.
+
+    Their annotations are resolved; one that cannot be is left out.
 
     Args:
         handler: The function.
@@ -102,6 +105,9 @@ def signature_of(handler: Handler, names: dict[str, Any] | None = None) -> Signa
         ValueError: The same, or its chain of ``__wrapped__`` has no end.
     """
     signature = Signature.from_callable(handler)
+    given = handler.keywords if isinstance(handler, functools.partial) else {}
+    asked = without(signature, given).parameters.values()
+    parameters = [one.replace(kind=_NAMED.get(one.kind, one.kind)) for one in asked]
     unwrap(handler)  # raises where the worker would follow a chain for good
     scope = globals_of(handler)
     # Of a function the worker reads `__annotations__`, which a library may have changed.
@@ -116,7 +122,7 @@ def signature_of(handler: Handler, names: dict[str, Any] | None = None) -> Signa
         except (Exception, SystemExit):
             return NO_HINT
 
-    return annotated(signature, resolved)
+    return annotated(signature.replace(parameters=parameters), resolved)
 
 
 def annotated(signature: Signature, change: Callable[[str, Any], Any]) -> Signature:

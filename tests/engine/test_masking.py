@@ -176,6 +176,22 @@ def test_what_contains_itself_is_masked(record: Log) -> None:
     record("it is", extra={"mine": deep})  # too deep to be shown, or to be looked into
 
 
+def test_what_is_nested_is_rendered_once_at_its_top_and_once_by_itself(record: Log) -> None:
+    rendered = []
+
+    class Rendered:
+        def __repr__(self) -> str:
+            rendered.append(self)
+            return VALUE
+
+    deep: list[Any] = [Rendered()]
+    for _ in range(100):
+        deep = [deep]
+
+    assert VALUE not in repr(record("it is", extra={"mine": deep}).mine)  # type: ignore[attr-defined]
+    assert len(rendered) < 10
+
+
 @pytest.mark.parametrize(
     ("value", "masked"),
     [

@@ -3,11 +3,11 @@
 import base64
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from http.cookies import SimpleCookie
-from struct import unpack_from
-from typing import Any, Literal
+from itertools import product
+from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 SHORTEST = 8
@@ -17,33 +17,59 @@ _SAFE_BY_WHATWG = ("!$%&'()*+,/:;=?@[\\]^`{|}~", "!$%&'()*+,/:;=@[\\]^|~")
 # What stays as it is in a path, in a query, in JavaScript's encodeURIComponent, in requests', in
 # yarl's and in httpx's URLs, which are those of the URL standard (https://url.spec.whatwg.org).
 _SAFE_IN_URLS = ("", "/", "!~*'()", "!#$&'()*+,/:;=?@[]~", "!$'()*,/:?@", *_SAFE_BY_WHATWG)
-# How HTML and XML write an apostrophe and a quotation mark: libraries differ.
+# How HTML and XML write an apostrophe and a quotation mark, and blanks: libraries differ.
 _QUOTES_IN_XML = (
     *(("'", '"'), ("'", "&quot;"), ("&#x27;", "&quot;")),
     *(("&#39;", "&quot;"), ("&#39;", "&#34;"), ("&apos;", "&quot;")),
 )
-_YAML = dict(zip('\0\a\b\t\n\v\f\r\x1b"\\\x85\xa0\u2028\u2029', '0abtnvfre"\\N_LP', strict=True))
+_BLANKS_IN_XML = ("\n\r\t", *(("&#10;", "&#13;", tab) for tab in ("\t", "&#9;", "&#09;")))
+_XML = [
+    str.maketrans(
+        dict(zip("&<>'\"\n\r\t", ("&amp;", "&lt;", "&gt;", *quotes, *blanks), strict=True))
+    )
+    for quotes, blanks in product(_QUOTES_IN_XML, _BLANKS_IN_XML)
+]
+# In SQL and YAML, in CSV, and twice in a shell.
+_REPLACED = (("'", "''"), ('"', '""'), ('"', '\\"'), ("'", "'\"'\"'"), ("'", "'\\''"))
+# What PyYAML writes otherwise than Python does.
+_YAML = dict(zip('\0\a\b\v\f\x1b"\x85\xa0\u2028\u2029', '0abvfe"N_LP', strict=True))
 _BASE64_LINES = (64, 76)  # PEM, MIME
+# Digits that some libraries write in upper case, and others in lower case.
+_DIGITS = (r"%[\dA-F]{2}", r"(?<=\\u)[\da-f]{4}")
 _MOST_PARTS = 100
 """So many lines and JSON strings, the longest, in every form; the others only escaped."""
+
+# How Python writes a text between quotation marks, the most usual way first.
+_PYTHON: tuple[Callable[[str], str], ...] = (
+    repr,
+    ascii,
+    lambda text: repr(_utf8(text))[1:],
+    lambda text: f"'{text.encode('unicode_escape').decode()}'",
+)
 
 
 def forms_of(value: str) -> set[str]:
     """Return every form of `value`, of its lines and of its JSON strings, that may be masked."""
-    forms: set[str] = set()
-    for text in {value, value.strip(), _unquoted(value.strip())}:
-        for inner in {text, *(encode(text) for encode in (*_ESCAPES, _percent, _sql))}:
-            forms.update(_encoded(inner))
-        forms.update(_cut(text))
-    parts = sorted(_parts(value), key=len, reverse=True)
+    whole = {value, value.strip(), _unquoted(value.strip())}
+    parts = sorted(_parts(value) - whole, key=len, reverse=True)
+    forms = {form for part in parts[_MOST_PARTS:] for form in (part, *_escaped(part))}
+    for text in whole:
+        inside = {*_escaped(text), quote(_utf8(text), safe=""), text.replace("'", "''")}
+        forms.update(_all(text, inside))
     for part in parts[:_MOST_PARTS]:
-        for inner in {part, *(encode(part) for encode in _ESCAPES[:3])}:
-            forms.update(_encoded(inner))
-        forms.update(_cut(part))
-    forms.update(form for part in parts[_MOST_PARTS:] for form in (part, *_escaped(part)))
+        forms.update(_all(part, _escaped(part, _PYTHON[:1])))
+    for digits in _DIGITS:
+        forms |= {re.sub(digits, lambda found: found[0].swapcase(), form) for form in forms}
     # Any text may be made JSON or a repr once more, as by Durable Functions or of an exception.
-    forms |= {encode(form) for form in forms for encode in _ESCAPES[:4]}
+    forms |= {again for form in forms for again in _escaped(form, _PYTHON[:1])}
     return {form for form in forms if len(form.strip()) >= SHORTEST}
+
+
+def _all(text: str, escaped: Iterable[str]) -> Iterator[str]:
+    """Every form of a text, and of its escaped forms: JSON in JSON, the repr of JSON, JSON in a URL."""
+    for form in {text, *escaped}:
+        yield from _encoded(form)
+    yield from _cut(text)
 
 
 def _cut(text: str) -> Iterator[str]:
@@ -64,10 +90,8 @@ def _parts(value: str) -> set[str]:
         with suppress(ValueError, RecursionError):
             texts += _strings(json.loads(value, parse_int=str, parse_float=str))
     texts += [part for text in texts for part in _url_parts(text)]
-    parts = {
-        part for text in texts for part in (text, text.strip(), *map(str.strip, text.splitlines()))
-    }
-    return {part for part in parts - {value} if len(part) >= SHORTEST}
+    parts = {part for text in texts for part in (text, *text.splitlines())}
+    return {part for one in parts for part in (one, one.strip()) if len(part) >= SHORTEST}
 
 
 def _url_parts(text: str) -> Iterator[str]:
@@ -97,110 +121,61 @@ def _utf8(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _json(text: str) -> str:
-    return json.dumps(text)[1:-1]
-
-
-def _percent(text: str) -> str:
-    return quote(_utf8(text), safe="")
-
-
-def _sql(text: str) -> str:
-    return text.replace("'", "''")
-
-
-# Each can be inside any other form: JSON in JSON, the repr of JSON, JSON in a URL.
-_ESCAPES: tuple[Callable[[str], str], ...] = (
-    _json,
-    lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
-    lambda text: repr(text)[1:-1],
-    lambda text: repr(text + '"' + "'")[1:-4],  # of a longer text with both kinds of quotes
-    lambda text: ascii(text)[1:-1],
-    lambda text: ascii(text + '"' + "'")[1:-4],
-    lambda text: text.encode("unicode_escape").decode(),
-    lambda text: repr(_utf8(text))[2:-1],
-    lambda text: repr(_utf8(text) + b"\"'")[2:-4],
-)
-
-
-def _escaped(text: str) -> Iterator[str]:
-    return (encode(text) for encode in _ESCAPES)
+def _escaped(text: str, python: Sequence[Callable[[str], str]] = _PYTHON) -> Iterator[str]:
+    """What is between the quotation marks of JSON, and of Python."""
+    yield from (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1])
+    for write in python:
+        # Python escapes an apostrophe where a quotation mark is in the text, or in what is around it.
+        yield from (write(text)[1:-1], write(text + '"')[1:-2])
 
 
 def _encoded(text: str) -> Iterator[str]:
-    yield text
-    yield from _escaped(text)
+    as_json = json.dumps(text)[1:-1]
+    yield from (text, *_escaped(text))
     yield _unquoted(SimpleCookie().value_encode(text)[1])
-    yield _json(text).replace("/", "\\/")
-    yield re.sub(r"\\u[0-9a-f]{4}", lambda code: "\\u" + code[0][2:].upper(), _json(text))
+    yield as_json.replace("/", "\\/")
+    # As web frameworks write it into a page.
+    yield re.sub("[<>&']", lambda sign: f"\\u{ord(sign[0]):04x}", as_json)
     yield "".join(map(_yaml, text))
-    yield from (_sql(text), text.replace('"', '""'), text.replace('"', '\\"'))
-    yield from (text.replace("'", "'\"'\"'"), text.replace("'", "'\\''"))  # in a shell
-    yield from _xml(text)
-    # JSON as web frameworks write it into a page.
-    yield re.sub("[<>&']", lambda sign: f"\\u{ord(sign[0]):04x}", _json(text))
-    for data in _in_bytes(text):
-        yield from (data.hex(), data.hex().upper())
-        yield from _base64(data)
-        for safe in _SAFE_IN_URLS:
-            yield from _both_cases(quote(data, safe=safe))
-            yield from _both_cases(quote_plus(data, safe=safe))
-        yield from _both_cases(quote_plus(data, safe="*").replace("~", "%7E"))  # URLSearchParams
+    for sign, written in _REPLACED:
+        yield text.replace(sign, written)
+    for xml in {text.translate(signs) for signs in _XML}:
+        yield from (xml, xml.encode("ascii", "xmlcharrefreplace").decode())
+    # HTTP clients send Basic authorization in Latin-1.
+    for coding in ["utf-8"] if text.isascii() else ["utf-8", "latin-1"]:
+        with suppress(UnicodeEncodeError):
+            yield from _of_bytes(text.encode(coding, "surrogatepass"))
 
 
-def _in_bytes(text: str) -> set[bytes]:
-    """`text` in UTF-8, and in Latin-1, in which HTTP clients send Basic authorization."""
-    with suppress(UnicodeEncodeError):
-        return {_utf8(text), text.encode("latin-1")}
-    return {_utf8(text)}
+def _of_bytes(data: bytes) -> Iterator[str]:
+    yield from (data.hex(), data.hex().upper())
+    for safe in _SAFE_IN_URLS:
+        yield from (quote(data, safe=safe), quote_plus(data, safe=safe))
+    yield quote_plus(data, safe="*").replace("~", "%7E")  # URLSearchParams
+    for form in {*_base64(data)}:
+        for code in (form, form.replace("+", "-").replace("/", "_")):
+            yield from (code, quote(code, safe=""))
 
 
 def _yaml(sign: str) -> str:
     """A character between double quotation marks, as PyYAML writes it."""
-    if sign in _YAML:
-        return "\\" + _YAML[sign]
-    if " " <= sign <= "~":
-        return sign
-    code = ord(sign)
-    letter, digits = ("x", 2) if code < 0x100 else ("u", 4) if code < 0x10000 else ("U", 8)
-    return f"\\{letter}{code:0{digits}X}"
-
-
-def _both_cases(percent_encoded: str) -> tuple[str, str]:
-    lower = re.sub("%[0-9A-F]{2}", lambda code: code[0].lower(), percent_encoded)
-    return percent_encoded, lower
-
-
-def _xml(text: str) -> Iterator[str]:
-    content = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    for apostrophe, quotation in _QUOTES_IN_XML:
-        quoted = content.replace("'", apostrophe).replace('"', quotation)
-        attribute = quoted.replace("\n", "&#10;").replace("\r", "&#13;")
-        tabs = (attribute.replace("\t", "&#9;"), attribute.replace("\t", "&#09;"))
-        for form in {quoted, attribute, *tabs}:
-            yield form
-            yield form.encode("ascii", "xmlcharrefreplace").decode()
+    code = sign.encode("unicode_escape").decode()
+    return f"\\{_YAML[sign]}" if sign in _YAML else code[:2] + code[2:].upper()
 
 
 def _base64(data: bytes) -> Iterator[str]:
     """Base64, also inside a longer text, such as the header of Basic authorization."""
-    for shift in range(3):
-        padded = base64.b64encode(b"\0" * shift + data).decode()
-        code = padded.rstrip("=")
-        # What the neighbours of the value decide is left out.
-        start = shift + 1 if shift else 0
-        end = len(code) - (1 if (shift + len(data)) % 3 else 0)
-        whole = () if shift else (code, padded)
-        for form in {code[start:end], *whole}:
-            yield from (form, form.replace("+", "-").replace("/", "_"))
-            yield from _both_cases(quote(form, safe=""))
-    whole_code = base64.b64encode(data).decode()
+    whole = base64.b64encode(data).decode()
+    yield from (whole, whole.rstrip("="))
     for width in _BASE64_LINES:
-        yield from (whole_code[at : at + width] for at in range(0, len(whole_code), width))
+        yield from (whole[at : at + width] for at in range(0, len(whole), width))
+    for before in range(3):
+        code = base64.b64encode(b"\0" * before + data).decode().rstrip("=")
+        # What the neighbours of the value decide is left out.
+        start, end = (0, 2, 3)[before], len(code) - bool((before + len(data)) % 3)
+        yield code[start:end]
 
 
-# Sizes in bytes, and what `memoryview` calls an integer of that size.
-_CODES: dict[int, Literal["Q", "I"]] = {8: "Q", 4: "I"}
 _CUT = re.compile(rb"\.{3}[^.].{7}|.{7}[^.]\.{3}", re.DOTALL)  # of 8 + 3 bytes
 
 
@@ -218,15 +193,17 @@ class GramTable:
 
     def __init__(self, replacement: str) -> None:
         self._replacement = replacement.encode()
-        self._texts: dict[int, dict[Any, tuple[bytes, ...]]] = {size: {} for size in _CODES}
-        self._cut: dict[Any, tuple[bytes, ...]] = {}
+        # By what finds the grams of a line: gram → the texts that have it.
+        self._texts: dict[Callable[[bytes], Iterable[Any]], dict[Any, tuple[bytes, ...]]]
+        self._texts = {_of_8_bytes: {}, _of_4_bytes: {}, _at_dots: {}}
         self.added = 0  # so many times
         self._clean = [""]  # the last line without a text in it: it may come once more
 
     def add(self, texts: Iterable[bytes]) -> None:
         """Look for each of `texts`, which have 7 bytes or more."""
         for text in texts:
-            for known, gram in self._grams_in(text):
+            for grams, gram in _grams_in(text):
+                known = self._texts[grams]
                 known[gram] = (*known.get(gram, ()), text)
         self.added += 1
         self._clean = [""]  # a new list: who still searches writes into the old one
@@ -234,7 +211,8 @@ class GramTable:
     def remove(self, texts: Iterable[bytes]) -> None:
         """Look no longer for `texts`, where they were not added once more."""
         for text in texts:
-            for known, gram in self._grams_in(text):
+            for grams, gram in _grams_in(text):
+                known = self._texts[grams]
                 at = known[gram].index(text)
                 known[gram] = known[gram][:at] + known[gram][at + 1 :]
                 if not known[gram]:
@@ -257,41 +235,44 @@ class GramTable:
 
     def may_be_in(self, data: bytes) -> bool:
         """Whether 8 bytes or more hold a gram of the table: without one they hold no text."""
-        for size, known in self._texts.items():
-            if known and not known.keys().isdisjoint(_grams_of(data, size)):
+        for grams, known in self._texts.items():
+            if known and not known.keys().isdisjoint(grams(data)):
                 return True
-        return b"..." in data and not self._cut.keys().isdisjoint(_at_dots(data))
+        return False
 
     def _find(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Where texts begin and end."""
         found: set[bytes] = set()
-        for size, known in self._texts.items():
-            found.update(*(known.get(gram, ()) for gram in _grams_of(data, size)))
-        found.update(*(self._cut.get(gram, ()) for gram in _at_dots(data)))
+        for grams, known in self._texts.items():
+            found.update(*(known.get(gram, ()) for gram in grams(data)))
         for text in found:
             start = data.find(text)
             while start >= 0:
                 yield start, start + len(text)
                 start = data.find(text, start + 1)
 
-    def _grams_in(self, text: bytes) -> Iterator[tuple[dict[Any, tuple[bytes, ...]], Any]]:
-        """Each gram of a text, and where it is kept."""
-        if cut := _CUT.fullmatch(text[:11]) or _CUT.fullmatch(text[-11:]):
-            yield self._cut, cut[0]
-            return
-        size = 8 if len(text) >= 15 else 4
-        middle = (len(text) - 2 * size + 1) // 2
-        for offset in range(middle, middle + size):
-            yield self._texts[size], unpack_from(_CODES[size], text, offset)[0]
+
+def _grams_in(text: bytes) -> Iterator[tuple[Callable[[bytes], Iterable[Any]], Any]]:
+    """Each gram that the table has of a text, and what finds it in a line."""
+    if cut := _CUT.fullmatch(text[:11]) or _CUT.fullmatch(text[-11:]):
+        yield _at_dots, cut[0]
+        return
+    size, grams = (8, _of_8_bytes) if len(text) >= 15 else (4, _of_4_bytes)
+    middle = (len(text) - 2 * size + 1) // 2
+    for offset in range(middle, middle + size):
+        yield grams, grams(text[offset : offset + size])[0]
 
 
-def _grams_of(data: bytes, size: int) -> memoryview:
-    """The grams at every multiple of `size` bytes."""
-    return memoryview(data)[: len(data) & -size].cast(_CODES[size])
+def _of_8_bytes(data: bytes) -> memoryview:
+    return memoryview(data)[: len(data) & -8].cast("Q")
+
+
+def _of_4_bytes(data: bytes) -> memoryview:
+    return memoryview(data)[: len(data) & -4].cast("I")
 
 
 def _at_dots(data: bytes) -> Iterator[bytes]:
     """The grams of texts that end where dots begin, and of those that begin where dots end."""
-    for dots in re.finditer(rb"\.{3,}", data):
+    for dots in re.finditer(rb"\.{3,}", data) if b"..." in data else ():
         yield data[max(dots.start() - SHORTEST, 0) : dots.start() + 3]
         yield data[dots.end() - 3 : dots.end() + SHORTEST]

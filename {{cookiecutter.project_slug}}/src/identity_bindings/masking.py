@@ -34,6 +34,7 @@ _NAMES = "name threadName taskName processName pathname filename module funcName
 _TEXTS = _STANDARD.intersection(_NAMES.split())  # taskName: from Python 3.12 on
 _texts_of = attrgetter(*(_TEXTS - {"filename", "module"}))  # which are in the pathname
 _PLAIN = frozenset({str, int, float, bool, type(None)})
+_ITERABLE = frozenset({dict, list, tuple, set, frozenset})
 _FOLDER = os.path.dirname((lambda: None).__code__.co_filename)
 _lock = held_at_fork(Lock())
 _values: dict[Hashable, dict[str, set[bytes]]] = {}  # owner → value → forms
@@ -170,10 +171,8 @@ def _mask_message(record: logging.LogRecord) -> None:
     if message is not None and is_clean and all(a in message for a in args if type(a) is str):
         return
     record.msg = _mask_object(template)
-    if plain:  # one by one: a number may be a value
-        record.args = tuple(map(_mask_object, args))
-    else:
-        record.args = _mask_object(dict(args) if isinstance(args, Mapping) else args)
+    # One by one where it can be: a number may be a value.
+    record.args = tuple(map(_mask_object, args)) if plain else _mask_object(args)
     if is_clean and record.msg is template and record.args is args:
         return
     masked = mask(_message(template, args) or (template if isinstance(template, str) else ""))
@@ -221,17 +220,18 @@ def _is_clean(value: Any) -> bool:
 def _mask_object(value: Any, inside: frozenset[int] = frozenset()) -> Any:
     """`value` without what must not be shown; the same object where there is nothing to hide."""
     if isinstance(value, str):
-        text = mask(value)
-        return value if text == value else text
-    if type(value) not in _PLAIN and _is_clean(value):
+        return mask(value)
+    kind: Any = type(value)
+    if kind not in _PLAIN and _is_clean(value):
         return value
     named = isinstance(value, Mapping)
-    walk = (named or type(value) in (list, tuple, set, frozenset)) and id(value) not in inside
+    walk = (named or kind in _ITERABLE) and id(value) not in inside
     try:
-        kind: Any = type(value)
-        text = repr(value) if kind.__str__ is object.__str__ else f"{value!r}\n{value!s}"
-        if mask(text) is text:
-            return value
+        # What is in one that shows a value is not rendered again, or deep ones would take long.
+        if not (walk and inside and kind in _ITERABLE):
+            text = repr(value) if kind.__str__ is object.__str__ else f"{value!r}\n{value!s}"
+            if mask(text) is text:
+                return value
     except Exception:
         if not walk:  # an object that cannot be shown shows nothing; what is in a list may
             return value
@@ -242,7 +242,7 @@ def _mask_object(value: Any, inside: frozenset[int] = frozenset()) -> Any:
             if all(map(is_, items, masked)):
                 return value
             pairs = zip(masked, masked[len(value) :], strict=False)
-            return dict(pairs) if named else type(value)(masked)
+            return dict(pairs) if named else kind(masked)
         return mask(str(value))
     except Exception:
         return MASK

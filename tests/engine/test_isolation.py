@@ -7,19 +7,20 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from apps import FUNCTION_APP, HTTP, RES, VALUE, Project, logged
+from apps import HTTP, RES, VALUE, Project, decorated, logged, secret
 from folders import call, key_vault
 
-GOOD = """
+BLUEPRINT = """
 import azure.functions as func
 from identity_bindings import key_vault_secret
 blueprint = func.Blueprint()
-
-@blueprint.route("{0}")
-@key_vault_secret("api_key", secret_name="api-key", vault_name="contoso", identity="system")
-def {0}(req: func.HttpRequest, api_key: str) -> str:
-    return str(len(api_key))
 """
+
+
+def blueprint(name: str) -> str:
+    return BLUEPRINT + decorated(name, app="blueprint")
+
+
 ISOLATED = """
 with isolated("blueprints/{0}.py"):
     from blueprints.{0} import blueprint
@@ -37,57 +38,44 @@ MODULES = {
     "not_a_blueprint": ("blueprint = 7\n", "AttributeError: "),
     "an_app": ("import azure.functions as func\nblueprint = func.FunctionApp()\n", "TypeError: "),
     "two_triggers": (
-        GOOD.format("two").replace(
+        blueprint("two").replace(
             "@blueprint", "@blueprint.queue_trigger('m', 'q', 'C')\n@blueprint", 1
         ),
         "ValueError: A trigger was already registered",
     ),
-    "wrong_arguments": (GOOD.format("w").replace("secret_name", "secretName"), "TypeError: "),
-    "after_a_function": (f"{GOOD.format('after')}\n1 / 0\n", "ZeroDivisionError: "),
+    "wrong_arguments": (blueprint("w").replace("secret_name", "secretName"), "TypeError: "),
+    "after_a_function": (f"{blueprint('after')}\n1 / 0\n", "ZeroDivisionError: "),
 }
+ANOTHER = "function name: 'good': another"
+SURROGATE = ": a text without lone surrogates"
+RENAMED = "other._function._func.__name__ = other._function._name = 'b\\udcffd'\n"
+
+
+def other(name: str, decorator: str = "") -> str:
+    return f"@app.route('{name}')\n{decorator}\ndef other(req): return 'second'\n"
+
+
 # Functions beside a good one, and what the log says of them.
 NAMES = {
-    "twice": (
-        "@app.route('r{0}')\ndef good(req): return 'second'\n",
-        "function name: 'good': another",
-    ),
-    "case": (
-        "@app.route('r{0}')\ndef GOOD(req): return 'second'\n",
-        "function name: 'GOOD': another",
-    ),
-    "by_decorator": (
-        "@app.function_name('good')\n@app.route('r{0}')\ndef other(req): return 'second'\n",
-        "function name: 'good': another",
-    ),
-    "folder": (
-        "@app.route('r{0}')\ndef in_folder(req): return 'second'\n",
-        "function name: 'in_folder': another",
-    ),
+    "twice": (other("a").replace("other", "good"), ANOTHER),
+    "case": (other("b").replace("other", "GOOD"), "function name: 'GOOD': another"),
+    "by_decorator": (other("c", "@app.function_name('good')"), ANOTHER),
+    "folder": (other("d").replace("other", "in_folder"), "function name: 'in_folder': another"),
     "surrogate": (
-        "@app.function_name('b\\ud800d')\n@app.route('r{0}')\ndef other(req): return ''\n",
-        "function name: 'b\\ud800d': a text without lone surrogates",
+        other("e", "@app.function_name('b\\ud800d')"),
+        f"function name: 'b\\ud800d'{SURROGATE}",
     ),
-    "surrogate_secret": (
-        '@app.route("r{0}")\n@key_vault_secret("k", secret_name="api-key", vault_name="contoso",'
-        ' identity="system")\ndef other(req, k): return ""\n'
-        "other._function._func.__name__ = other._function._name = 'b\\udcffd'\n",
-        "function name: 'b\\udcffd': a text without lone surrogates",
-    ),
-    "no_text": (
-        "@app.function_name(7)\n@app.route('r{0}')\ndef other(req): return ''\n",
-        "function name: 7: a text without lone surrogates",
-    ),
+    "surrogate_secret": (decorated("other") + RENAMED, f"function name: 'b\\udcffd'{SURROGATE}"),
+    "no_text": (other("f", "@app.function_name(7)"), f"function name: 7{SURROGATE}"),
     "no_parameter": (
-        '@app.route("r{0}")\n@app.queue_output("my-out", "q", "C")\n@key_vault_secret("k",'
-        ' secret_name="api-key", vault_name="contoso", identity="system")\n'
-        "def other(req, k): return ''\n",
+        decorated("other2", decorators=f'@app.queue_output("my-out", "q", "C")\n{secret()}'),
         "name: 'my-out': the handler has no such parameter",
     ),
     "keyword": (
-        '@app.route("r{0}")\n@app.queue_output("class", "q", "C")\n@key_vault_secret("k",'
-        ' secret_name="api-key", vault_name="contoso", identity="me")\n'
-        "def none(req, k): return ''\n",
-        "k.identity: 'me'",
+        decorated(
+            "other3", decorators=f'@app.queue_output("class", "q", "C")\n{secret(identity="me")}'
+        ),
+        "api_key.identity: 'me'",
     ),
     "no_trigger": (
         "@app.function_name('none')\ndef none(req): return ''\n",
@@ -104,82 +92,56 @@ def project(project: Project) -> Iterator[Project]:
         del sys.modules[name]
 
 
-def write(project: Project, *names: str) -> None:
-    text = FUNCTION_APP.replace("import key_vault_secret", "import isolated, key_vault_secret")
-    sources = {"good": GOOD.format("good")} | {name: MODULES[name][0] for name in names}
-    sources["last"] = GOOD.format("last")
+def write(project: Project, sources: dict[str, str], *texts: str) -> None:
     for name, source in sources.items():
         project.write(f"blueprints/{name}.py", source)
-        text += ISOLATED.format(name)
-    project.write("function_app.py", text)
+    project.app(*map(ISOLATED.format, sources), *texts)
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_a_blueprint_that_fails_harms_no_other(
+def test_what_fails_harms_no_other(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    wrong = {name: source for name, (source, _) in MODULES.items()}
+    sources = {"good": blueprint("good"), **wrong, "last": blueprint("last")}
+    write(project, sources, *(source for source, _ in NAMES.values()))
+
+    with project.served() as functions:
+        lines = logged(caplog)
+        assert functions.keys() == {"in_folder", "good", "last"}
+        assert {get() for get in functions.values()} == {("200", VALUE)}
+    for name, (_, word) in MODULES.items():
+        (line,) = [one for one in lines if one.startswith(f"blueprints/{name}.py: import: ")]
+        assert word in line
+    for name, (_, word) in NAMES.items():
+        assert any(word in one for one in lines), name
+    assert sum(line.endswith(" not registered.") for line in lines) == len(NAMES)
+    assert len(lines) == len(MODULES) + 2 * len(NAMES)  # one event, one line
+    rows = importlib.import_module("identity_bindings.report").report.rows()
+    failed = [row.function for row in rows if row.result == "cannot be imported"]
+    assert failed == sorted(f"blueprints/{name}.py" for name in MODULES)
+
+
+@pytest.mark.parametrize("name", ["twice", "case", "by_decorator"])
+def test_of_functions_of_one_name_the_first_stays(
     project: Project, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
-    write(project, name)
+    project.app(NAMES[name][0], decorated("good"))
 
     functions = project.load()
 
-    assert functions.keys() == {"in_folder", "good", "last"}
-    assert call(functions["good"]) == call(functions["last"]) == "15"
-    (line,) = logged(caplog)  # one event, one line
-    assert line.startswith(f"blueprints/{name}.py: import: ")
-    assert MODULES[name][1] in line
-    rows = importlib.import_module("identity_bindings.report").report.rows()
-    assert [row.function for row in rows if not row.ok] == [f"blueprints/{name}.py"]
+    kept = "GOOD" if name == "case" else "good"
+    assert functions.keys() == {"in_folder", kept}
+    assert call(functions[kept]) == "second"
+    lines = logged(caplog)
+    assert ANOTHER in lines[0]
+    assert lines[1].endswith(" not registered.")
 
 
 @pytest.mark.parametrize("place", ["blueprints/bad.py", "functions/bad/__init__.py"])
 def test_an_interrupt_ends_the_start(project: Project, place: str) -> None:
-    write(project)
-    project.function("bad", HTTP, RES, key_vault(), source=None)
-    project.write(place, "raise KeyboardInterrupt\n")
-    text = (project.folder / "function_app.py").read_text()
-    if place.startswith("blueprints"):
-        project.write("function_app.py", text + ISOLATED.format("bad"))
+    sources = {"bad": "raise KeyboardInterrupt\n"}
+    if place.startswith("functions"):
+        sources = {}
+        project.function("bad", HTTP, RES, key_vault(), source="raise KeyboardInterrupt\n")
+    write(project, sources)
 
     with pytest.raises(KeyboardInterrupt):
         project.load()
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("first", ["good first", "good last"])
-def test_a_wrong_name_harms_no_other(
-    project: Project, caplog: pytest.LogCaptureFixture, name: str, first: str
-) -> None:
-    source, word = NAMES[name]
-    other = source.format(name)
-    good = (
-        GOOD.format("good")
-        .partition("blueprint = func.Blueprint()")[2]
-        .replace("@blueprint", "@app")
-    )
-    texts = [good, other] if first == "good first" else [other, good]
-    project.write("function_app.py", "\n".join([FUNCTION_APP, *texts]))
-
-    functions = project.load()
-
-    in_order = first == "good first" or name not in ("twice", "case", "by_decorator")
-    kept = "GOOD" if name == "case" and not in_order else "good"
-    assert functions.keys() == {"in_folder", kept}
-    assert call(functions[kept]) == ("15" if in_order else "second")
-    lines = logged(caplog)
-    if not in_order:
-        word = "function name: 'good': another"
-    assert word in lines[0]
-    assert lines[1].endswith(" not registered.")
-    assert len(lines) == 2
-
-
-def test_microsofts_runtime_keeps_the_others(project: Project) -> None:
-    write(project, *MODULES)
-    text = (project.folder / "function_app.py").read_text()
-    wrong = [source.format(name) for name, (source, _) in NAMES.items()]
-    project.write("function_app.py", "\n".join([text, *wrong]))
-
-    with project.served() as functions:
-        assert functions.keys() == {"in_folder", "good", "last"}
-        assert functions["good"]() == functions["last"]() == ("200", "15")
-        assert functions["in_folder"]() == ("200", VALUE)

@@ -365,6 +365,29 @@ def entry_at_the_top(owner: Owner) -> None:
     shutil.copy(owner.entry, owner.project)
 
 
+def second_name_of_the_app(owner: Owner) -> None:
+    owner.entry.write_text(owner.entry.read_text("utf-8") + "\napplication = app\n", "utf-8")
+
+
+def json_of(file: str) -> Callable[[Owner], None]:
+    """Break a file that the host reads."""
+
+    def change(owner: Owner) -> None:
+        (owner.src / file).write_text('{"version": "2.0",', "utf-8")
+
+    change.__name__ = file
+    return change
+
+
+def misspelt_file(owner: Owner) -> None:
+    (owner.src / "functions/orders").mkdir(parents=True)
+    (owner.src / "functions/orders/functions.json").write_text('{"bindings": []}', "utf-8")
+
+
+def host_of_another_version(owner: Owner) -> None:
+    owner.edit(owner.src / "host.json", '"2.0"', '"3.0"')
+
+
 def function_in(place: str) -> Callable[[Owner], None]:
     """Put a function into a folder of the project where it is not found."""
 
@@ -402,6 +425,11 @@ RED: dict[Callable[[Owner], None], str] = {
         "functions/orders"
     ): r"functions/orders/function.json is not deployed.*src/functions/orders/",
     function_in("src/orders"): r"src/orders/function.json is not deployed.*src/functions/orders/",
+    second_name_of_the_app: r"exactly one app under one name is expected, not 2",
+    json_of("host.json"): r"src/host.json: line 1 is not valid JSON",
+    json_of("local.settings.json"): r"src/local.settings.json: line 1 is not valid JSON",
+    misspelt_file: r"functions/orders/functions.json: did you mean function.json\?",
+    host_of_another_version: r"src/host.json: version: '3.0': '2.0' is expected",
     function_that_nobody_registers: r"functions/orders/function.json is not registered",
 }
 
@@ -499,7 +527,7 @@ def test_a_change_turns_red_and_names_it(owner: Owner, change: Callable[[Owner],
 
     status, output = owner.run_tests(APP[0])
 
-    assert status == 1, output
+    assert status in (1, 4), output  # 4: while the fixtures are loaded
     assert re.search(RED[change], output), output
     print(*re.findall(r"^E +(?:Failed|AssertionError|assert).*", output, re.MULTILINE), sep="\n")
 

@@ -182,6 +182,8 @@ def test_an_app_that_cannot_be_loaded(project: Project) -> None:
         "import a_package_that_is_not_there": "a_package_that_is_not_there",
         "raise SystemExit(0)": "SystemExit",
         "def (": "SyntaxError",
+        "import azure.functions as func\napp = again = func.FunctionApp()": "under one name",
+        "app = None": "exactly one app",
     }.items():
         project.write("function_app.py", source)
 
@@ -218,7 +220,9 @@ def test_the_command_line_explains_itself(capsys: pytest.CaptureFixture[str]) ->
         ),
         pytest.param(
             {"WEBSITE_SITE_NAME": "", "PATH": ""},
-            "read by the developer's own login|run 'az login' or 'azd auth login'",
+            # A token or a key cannot be in that file.
+            "read by the developer's own login|"
+            "run 'az login' or 'azd auth login'; a secret may be in the file",
             id="home",
         ),
     ],

@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     sys.path.insert(0, str(ROOT))
     try:
         with redirect_stdout(sys.stderr):  # keep what the app prints out of the table
-            host_adapter.index(importlib.import_module("function_app"))
+            host_adapter.app_of(importlib.import_module("function_app")).get_functions()
     except (Exception, SystemExit) as error:
         print(f"function_app.py cannot be loaded: {type(error).__name__}: {error}", file=sys.stderr)
         return 2

@@ -20,7 +20,7 @@ RESOURCE_ID = (
 )
 """The pattern of a user-assigned identity's resource id."""
 
-_SIGN_IN = "run 'az login' or 'azd auth login', or set the value in the file of LOCAL_SECRETS_FILE"
+_SIGN_IN = "run 'az login' or 'azd auth login'; a secret may be in the file of LOCAL_SECRETS_FILE"
 _RESTART = "the next read tries again; if it lasts, restart the app"
 _LONGEST_LIFE = 86_400 + 300  # of a managed identity's token; clocks may differ by 5 minutes
 _DOUBTFUL_LIFE = 600  # of one with an impossible end: the SDK renews it 300 s before

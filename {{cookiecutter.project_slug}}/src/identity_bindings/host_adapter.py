@@ -208,10 +208,12 @@ def before_indexing(
     replace(FunctionRegister, "validate_function_names", validating)
 
 
-def index(module: Any) -> list[Function]:
-    """Return the functions of the app in a module, as the worker would."""
-    apps = (one for one in vars(module).values() if isinstance(one, FunctionRegister))
-    return [function for app in apps for function in app.get_functions()]
+def app_of(module: Any) -> FunctionRegister:
+    """Return the app of a module, or raise ValueError where the worker would refuse to load it."""
+    apps = [one for one in vars(module).values() if isinstance(one, FunctionRegister)]
+    if len(apps) != 1:
+        raise ValueError(f"exactly one app under one name is expected, not {len(apps)}")
+    return apps[0]
 
 
 def durable_kind(handler: Handler) -> str:

@@ -32,6 +32,12 @@ def test_everything_that_is_to_be_deployed_is_in_src() -> None:
         right = f"functions/{file.parent.name}/" if file.name == "function.json" else ""
         wrong = file.relative_to(top).as_posix()
         pytest.fail(f"{wrong} is not deployed, or not found there: move it to {src.name}/{right}")
+    for file in worker.FUNCTIONS.glob("*/*"):
+        close = difflib.get_close_matches(file.name.lower(), ["function.json"], cutoff=0.85)
+        if close and file.name != "function.json":
+            pytest.fail(f"{file.relative_to(top).as_posix()}: did you mean function.json?")
+    version = worker.read_json(src / "host.json").get("version")
+    assert version == "2.0", f"src/host.json: version: {version!r}: '2.0' is expected"
 
 
 def test_every_declaration_is_valid(declared: Declared, caplog: pytest.LogCaptureFixture) -> None:

@@ -47,7 +47,7 @@ def declarations(app_settings: Mapping[str, str]) -> Declarations:
     report = importlib.import_module("identity_bindings.report").report
     report.begin = lambda: None
     with mock.patch.dict(os.environ, app_settings):
-        index(importlib.import_module("function_app").app)  # some problems show only then
+        load_app()  # some problems show only then
         bindings = [(one.function, one.binding) for one in report.injections]
         # A function that is disabled is not registered, and keeps its rights.
         reader = importlib.import_module("identity_bindings.declarations")
@@ -57,11 +57,19 @@ def declarations(app_settings: Mapping[str, str]) -> Declarations:
     return Declarations(bindings, [one for found in report.problems.values() for one in found])
 
 
+def read_json(file: Path) -> dict[str, Any]:
+    """Read a JSON file of the project as the host does. An error names the file."""
+    try:
+        content = importlib.import_module("identity_bindings.declarations").read_json(file)
+    except ValueError as error:
+        raise ValueError(f"{file.relative_to(PROJECT)}: {error}") from None
+    return dict(content)
+
+
 @functools.cache
 def declared_settings() -> dict[str, str]:
     """Return a value for every app setting that infra/ or local.settings.json defines."""
     found: dict[str, str] = {}
-    read_json = importlib.import_module("identity_bindings.declarations").read_json
     if (file := SRC / "local.settings.json").exists():
         values = read_json(file).get("Values", {})
         found |= {name: str(value) for name, value in values.items() if value}
@@ -107,7 +115,8 @@ def _is_of_the_app(name: str, module: Any) -> bool:
 
 def load_app() -> dict[str, Any]:
     """Import the project's function_app.py and return its functions by name."""
-    return index(importlib.import_module("function_app").app)
+    adapter = importlib.import_module("identity_bindings.host_adapter")
+    return index(adapter.app_of(importlib.import_module("function_app")))
 
 
 def index(app: func.FunctionApp) -> dict[str, Any]:

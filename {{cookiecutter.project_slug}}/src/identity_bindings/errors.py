@@ -13,7 +13,6 @@ from reprlib import Repr
 from typing import Any, Literal
 
 logger = logging.getLogger("identity_bindings")
-"""The log of this package."""
 
 
 def _handle(record: logging.LogRecord) -> None:

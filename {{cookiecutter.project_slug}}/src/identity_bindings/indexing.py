@@ -50,7 +50,7 @@ def _judge(functions: list[Function]) -> list[Function]:
         problem = Problem("app settings", host_adapter.STREAMS_SETTING, None, allowed)
         report.add_problems("app", [problem])
     fit = [function for function in _named(functions) if _is_fit(function)]
-    report.loading = False
+    report.complete()
     return fit
 
 

@@ -7,7 +7,6 @@ azure-keyvault-keys, an asynchronous handler the asynchronous one.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +16,7 @@ from .declarations import Kind, matching
 from .errors import Reading
 from .registration import declared
 from .signatures import Handler
-from .timing import load, shared
+from .timing import load, making, shared
 from .vaults import VAULT_NAME, Vault
 
 _NAME = r"[A-Za-z0-9-]{1,127}"
@@ -71,14 +70,13 @@ class KeyVault(Vault):
 
     def __init__(self, url: str, identity: Identity) -> None:
         super().__init__(url, identity)
-        self._lock = threading.Lock()
         self._clients: dict[tuple[str, bool], tuple[str, Any]] = {}
 
     def client_of(self, name: str, version: str | None, asynchronous: bool) -> Any:
         """Return the client of a key: the same one until the key has a new version."""
         key = self._ask(lambda client, *key: client.get_key(*key), name, version)
         place = (f"{name}/{version}", asynchronous)
-        with self._lock:
+        with making:
             known, client = self._clients.get(place, ("", None))
             if known != key.id:
                 client = self._crypto(key, asynchronous)
@@ -89,14 +87,9 @@ class KeyVault(Vault):
         if not asynchronous:
             sdk = load("azure.keyvault.keys.crypto")
             return sdk.CryptographyClient(key, self._credential, **self._options())
-        network, core = load(".transport"), load("azure.core.pipeline.transport")
         # This transport belongs to no event loop and needs no other package.
-        session = network.new_session(proxied=True)
-        own = core.AsyncioRequestsTransport(session=session, **network.TIMEOUTS)
-        options, credential = (
-            self._options() | {"transport": own},
-            _AsyncCredential(self._credential),
-        )
+        transport = load("azure.core.pipeline.transport").AsyncioRequestsTransport
+        credential, options = _AsyncCredential(self._credential), self._options(transport=transport)
         return load("azure.keyvault.keys.crypto.aio").CryptographyClient(key, credential, **options)
 
 

@@ -65,7 +65,6 @@ def register_functions(app: func.FunctionApp, folder: Path) -> None:
             report.add_problems(function.name, function.problems)
             if not function.disabled:
                 _refuse(app, function)
-    report.begin()
 
 
 def _register(app: func.FunctionApp, function: FunctionDeclaration, handler: Handler) -> None:
@@ -137,7 +136,6 @@ def declared(kind: str, arguments: dict[str, str]) -> Callable[[Handler], Handle
         known = replace(known, hidden=known.hidden | {name}, problems=(*known.problems, *new))
         wrapped = with_values(known, shown, [] if new else [binding])
         wrapped.__name__ = shown
-        report.begin()
         if is_registered(function):
             # The worker must not see the parameter: it would refuse the whole app.
             host_adapter.set_handler(function, wrapped)

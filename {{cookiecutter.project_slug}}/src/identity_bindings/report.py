@@ -119,7 +119,6 @@ class Report:
         self.injections: list[Injection] = []
         self.problems: dict[str, list[Problem]] = {}
         self.loading = True  # no calls run yet
-        self._told = 0  # so many injections are in the log
 
     def add_problems(self, function: str, problems: Sequence[Problem]) -> None:
         """Note, and log, what is wrong with a function: one line for each problem."""
@@ -127,13 +126,11 @@ class Report:
         for problem in problems:
             logger.error("%s", problem, exc_info=problem.cause)
 
-    def begin(self) -> None:
-        """Begin to read, where the platform offers an identity, and log each outcome once."""
-        pool.start()
-        new = self.injections[self._told :]
-        self._told += len(new)
-        if new and in_azure():
-            Thread(target=_log, args=(new,), name="identity-report", daemon=True).start()
+    def complete(self) -> None:
+        """Note that all functions are known. In Azure, log whether their values can be read."""
+        if self.loading and self.injections and in_azure():
+            Thread(target=self._log, name="identity-report", daemon=True).start()
+        self.loading = False
 
     def rows(self) -> list[Row]:
         """Read every value that has not been read, and return a row for each and for each problem."""
@@ -144,16 +141,14 @@ class Report:
                 rows.append(Row(function, "-", one.file, "-", result, repair=str(one)))
         return rows + read_rows(self.injections)
 
-
-def _log(injections: Sequence[Injection]) -> None:
-    """Log a row for every binding: there is no shell on the platform to run ``check`` in."""
-    rows = read_rows(injections)
-    for row in [] if pool.closed else rows:
-        logger.log(logging.INFO if row.ok else logging.ERROR, "%s", row.as_line())
+    def _log(self) -> None:
+        """Log a row for every binding: there is no shell on the platform to run ``check`` in."""
+        rows = read_rows(self.injections)
+        for row in [] if pool.closed else rows:
+            logger.log(logging.INFO if row.ok else logging.ERROR, "%s", row.as_line())
 
 
 report = Report()
-"""The report of this process."""
 
 
 def refusal(function: str, problems: Sequence[Problem]) -> Handler:

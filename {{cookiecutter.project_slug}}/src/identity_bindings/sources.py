@@ -232,7 +232,9 @@ class Pool:
         """Return the source of `what`, a declared binding: the same one for an equal `key`."""
         timing = self._timing = self._timing or Timing.of_app()
         with _lock:
-            return self._sources.setdefault(what.key, Source(what, timing, self.start))
+            source = self._sources.setdefault(what.key, Source(what, timing, self.start))
+        self.start()  # reading begins while the app loads
+        return source
 
     def outdate(self, is_meant: Callable[[Hashable], bool]) -> bool:
         """Read the values of these keys in the background; return whether there are any."""
@@ -273,7 +275,6 @@ class Pool:
 
 
 pool = Pool()
-"""The process's pool."""
 
 
 def source_of(what: Any) -> Source:

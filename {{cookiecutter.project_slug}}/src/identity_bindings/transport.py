@@ -32,8 +32,7 @@ LARGEST_READ = 1 << 20
 
 _SDK = re.compile(r"(azure\.(core|identity|keyvault)|msal|urllib3|requests)\b")
 _LONGEST_WAIT = 21_600.0  # seconds, whatever a service asks for
-
-TIMEOUTS = {"connection_timeout": 3.0, "read_timeout": READ}
+_CONNECT = 3.0  # seconds for a connection
 
 
 class _Socket(socket.socket):
@@ -64,7 +63,7 @@ class _TlsSocket(_Socket, ssl.SSLSocket):
 
 class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        self.timeout = min(TIMEOUTS["connection_timeout"], budget.seconds_left())
+        self.timeout = min(_CONNECT, budget.seconds_left())
         limited = _Socket(fileno=super()._new_conn().detach())
         limited.settimeout(self.timeout)
         return limited
@@ -138,8 +137,8 @@ def quiet() -> None:
         logging.getLogger(name).addFilter(budget)
 
 
-def client_options(proxied: bool) -> dict[str, Any]:
+def client_options(proxied: bool, transport: Any = RequestsTransport) -> dict[str, Any]:
     """Return the options of an Azure SDK client. It never retries: sources do."""
     quiet()
-    transport = RequestsTransport(session=new_session(proxied), **TIMEOUTS)
-    return {"transport": transport, "retry_total": 0}
+    timeouts = {"connection_timeout": _CONNECT, "read_timeout": READ}
+    return {"transport": transport(session=new_session(proxied), **timeouts), "retry_total": 0}

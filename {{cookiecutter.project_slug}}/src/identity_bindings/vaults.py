@@ -116,8 +116,8 @@ class Vault:
         reading: Reading = self._ask(_read_secret, name, version)
         return reading
 
-    def _options(self) -> dict[str, Any]:
-        options: dict[str, Any] = load(".transport").client_options(proxied=True)
+    def _options(self, **transport: Any) -> dict[str, Any]:
+        options: dict[str, Any] = load(".transport").client_options(proxied=True, **transport)
         # An emulator's challenge names Azure's vaults, and it gets no token that is worth anything.
         return options | {"verify_challenge_resource": not is_emulator(self.url)}
 

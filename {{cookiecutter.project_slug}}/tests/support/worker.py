@@ -45,7 +45,8 @@ def declarations(app_settings: Mapping[str, str]) -> Declarations:
     """Load the app with these settings, and return what it declares. Nothing is read."""
     restart()
     report = importlib.import_module("identity_bindings.report").report
-    report.begin = lambda: None
+    sources = importlib.import_module("identity_bindings.sources")
+    sources.pool.start = report.complete = lambda: None
     with mock.patch.dict(os.environ, app_settings):
         load_app()  # some problems show only then
         bindings = [(one.function, one.binding) for one in report.injections]

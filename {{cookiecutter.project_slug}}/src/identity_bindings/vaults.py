@@ -171,13 +171,11 @@ class Vault:
         return Failure("denied", f"{_REASONS[kind].format(noun=self.noun)} ({said})", repair)
 
     def _silent(self, error: Exception, text: str) -> Failure:
-        for sign, (reason, repair) in _SILENCES.items():
-            if sign in text:
-                return _no_answer(reason, repair.format(vault=self.name))
-        if isinstance(error, AnswerRefused):
-            return _no_answer(text, _CHECK)
         failed = "the connection failed" if budget.answer is None else "its answer cannot be read"
-        return _no_answer(f"{failed}: {type(error).__name__}", _CHECK)
+        other = text if isinstance(error, AnswerRefused) else f"{failed}: {type(error).__name__}"
+        found = (meaning for sign, meaning in _SILENCES.items() if sign in text)
+        reason, repair = next(found, (other, _CHECK))
+        return _no_answer(reason, repair.format(vault=self.name))
 
     def repairs(self, name: str, version: str | None, address: str) -> dict[str, str]:
         """Say what repairs a denial, by its code or status: a command, or a sentence.

@@ -105,16 +105,6 @@ class _AsyncCredential:
     async def get_token_info(self, *scopes: str, options: Any = None) -> Any:
         return await asyncio.to_thread(self._credential.get_token_info, *scopes, options=options)
 
-    async def get_token(self, *scopes: str, **_: Any) -> Any:
-        return await self.get_token_info(*scopes)
-
-    async def close(self) -> None: ...
-
-    async def __aenter__(self) -> _AsyncCredential:
-        return self
-
-    async def __aexit__(self, *_: object) -> None: ...
-
 
 def key_vault_key(
     name: str, *, key_name: str = "", key_version: str = "", **place: str

@@ -131,14 +131,14 @@ def test_an_expired_secret_is_served_with_one_warning(
 def test_after_a_freeze_a_call_waits_for_a_new_value(
     fake_key_vault: FaultyKeyVault, echo: Echo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from identity_bindings import sources, wrappers
+    from identity_bindings import injection, sources
 
     handler, real = echo(300), time.monotonic
     fake_key_vault.vault("contoso").set("api-key", "second-value")
 
     for frozen, value in ((305.0, "first-value"), (311.0, "second-value")):
         # As after the platform has frozen the process: the threads have not run meanwhile.
-        for module in (sources, wrappers):
+        for module in (injection, sources):
             monkeypatch.setattr(module, "monotonic", lambda frozen=frozen: real() + frozen)
         assert handler(req=None) == value
 

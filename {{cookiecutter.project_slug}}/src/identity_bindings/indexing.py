@@ -5,10 +5,9 @@ has, and whether HTTP requests are streams.
 """
 
 import json
-import sys
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import azure.functions as func
@@ -18,11 +17,10 @@ from . import host_adapter, masking
 from .declarations import is_parameter
 from .errors import Problem, logger, printable
 from .host_adapter import bindings_of, durable_function, handler_of, set_handler
-from .injection import Injection, wrong_secrets
+from .injection import Injection, bounded, wrong_secrets
 from .masking import mask
 from .report import Declared, declared_of, refusal, report, write_to_stderr
-from .signatures import Handler, module_of, place_of, present, signature_of, signature_with
-from .wrappers import bounded
+from .signatures import globals_of, place_of, present, signature_of, signature_with
 
 _EXTENSION = "azurefunctions.extensions.http.fastapi"
 _CLASSIC = f"the app uses HTTP streams: take the request and response types of {_EXTENSION}"
@@ -37,7 +35,7 @@ def watch() -> None:
 
 
 def _leave_out(function: Function, prop: str, allowed: str) -> None:
-    name, place = function.get_function_name(), _place(function)
+    name, place = function.get_function_name(), _known(function).place
     report.add_problems(str(name), [Problem(place, prop, name, allowed)])
     logger.error("%s: the function is not registered.", printable(place))
 
@@ -65,28 +63,24 @@ def _named(functions: list[Function]) -> list[Function]:
             continue
         earlier = first.setdefault(name.lower(), function)
         if earlier is not function:
-            allowed = f"another name: {_place(earlier)} has it, in upper or lower case"
+            allowed = f"another name: {_known(earlier).place} has it, in upper or lower case"
             _leave_out(function, "function name", allowed)
     return [*first.values()]
 
 
-def _declared(function: Function) -> Declared | None:
-    return declared_of(durable_function(handler_of(function)))
-
-
-def _place(function: Function) -> str:
-    """Where a function is declared, as messages show it."""
-    declared = _declared(function)
-    return declared.place if declared else place_of(durable_function(handler_of(function)))
+def _known(function: Function) -> Declared:
+    """What is known of a function. One that declares nothing is not `wrapped`."""
+    handler = durable_function(handler_of(function))
+    return declared_of(handler) or Declared(handler, place=place_of(handler))
 
 
 def _is_fit(function: Function) -> bool:
     """Whether the worker may be given a function. One that is in error is made fit."""
-    declared = _declared(function)
-    if declared is None:  # it is the worker's to refuse
+    declared = _known(function)
+    if declared.wrapped is None:  # it is the worker's to refuse
         if report.injections:
             with suppress(Exception):  # one without a signature
-                _bound(function, None)
+                _bound(function, declared)
         return True
     name, problems = str(function.get_function_name()), declared.problems
     for injection in declared.injections:
@@ -97,7 +91,7 @@ def _is_fit(function: Function) -> bool:
             if not problems:
                 _bound(function, declared)
         except Exception as error:  # whatever it is, its neighbours must run
-            problems = (Problem(_place(function), "signature", name, described(error)),)
+            problems = (Problem(declared.place, "signature", name, described(error)),)
         report.add_problems(name, problems)
     if not problems:
         return True
@@ -128,27 +122,23 @@ def _problems(function: Function, declared: Declared) -> list[Problem]:
     return [Problem(declared.place, *one) for one in found]
 
 
-def _bound(function: Function, declared: Declared | None) -> None:
+def _bound(function: Function, declared: Declared) -> None:
     """Put the boundary around a function, outside of the owner's own decorators."""
     handler, bindings = handler_of(function), bindings_of(function)
     signature = signature_of(handler)
-    if declared:
+    if declared.wrapped:
         signature = host_adapter.shown(signature, bindings)
-    folder = (declared and declared.folder) or _folder(durable_function(handler))
+    file = globals_of(declared.handler).get("__file__") or ""
+    folder = declared.folder or os.path.dirname(file)
     if "context" not in signature.parameters or "context" in [one["name"] for one in bindings]:
-        folder = None
+        folder = ""
     change: Callable[[Any], Any] | None = _CHANGES.get(host_adapter.trigger_of(function))
     if function.is_http_function() and host_adapter.streams_on():
         change = _no_classic_response(str(function.get_function_name()))
     values: Sequence[Injection] = ()
-    if declared and handler is declared.wrapped:  # no decorator of the owner is in between
+    if handler is declared.wrapped:  # no decorator of the owner is in between
         handler, values = declared.handler, declared.injections
     set_handler(function, present(bounded(handler, values, folder, change), signature))
-
-
-def _folder(handler: Handler) -> str | None:
-    file = getattr(sys.modules.get(module_of(handler)), "__file__", None)
-    return str(Path(file).parent) if file else None
 
 
 def _no_classic_response(function: str) -> Callable[[Any], Any]:

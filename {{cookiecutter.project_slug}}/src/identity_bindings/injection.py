@@ -1,16 +1,20 @@
-"""Handlers that receive declared values: the worker sees the rest of their parameters only."""
+"""What a call waits for and passes: declared values in, every argument by its name, no secret out."""
 
 import builtins
+import functools
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from inspect import unwrap
+from inspect import Parameter, Signature, unwrap
+from sys import intern
+from time import monotonic
 from types import SimpleNamespace, UnionType
 from typing import Any, get_args, get_origin
 
 from .credentials import in_azure, is_emulator
 from .declarations import PropertyProblem
 from .errors import BindingUnavailableError, Failure
+from .masking import without_secrets
 from .signatures import Handler, globals_of, is_async, signature_of, types_in
 from .sources import Flight, Patience, Source, pool
 
@@ -119,13 +123,11 @@ def injections_for(function: str, declared: Sequence[Any], handler: Handler) -> 
     """What fills the declared parameters of `handler`, as it needs it: a coroutine or not."""
     if is_async(handler):
         declared = [own.for_async() if hasattr(own, "for_async") else own for own in declared]
-    secrets = _are_secrets(handler)
-
-    def injection(own: Any) -> Injection:
+    secrets, made = _are_secrets(handler), []
+    for own in declared:
         source, field = pool.source(getattr(own, "whole", own)), getattr(own, "json_field", None)
-        return Injection(function, own, source, secrets.get(own.name, False), field)
-
-    return [injection(own) for own in declared]
+        made.append(Injection(function, own, source, secrets.get(own.name, False), field))
+    return made
 
 
 def wrong_secrets(declared: Sequence[Any], handler: Handler) -> list[PropertyProblem]:
@@ -158,3 +160,128 @@ class _Names(dict[str, Any]):
         if hasattr(builtins, name):
             raise KeyError(name)
         return {"Secret": Secret, **vars(typing)}.get(name) or SimpleNamespace(Secret=Secret)
+
+
+def bounded(
+    handler: Handler,
+    values: Sequence[Injection] = (),
+    folder: str = "",
+    change: Callable[[Any], Any] | None = None,
+) -> Handler:
+    """Wrap the outermost function of the app: an exception that would show a secret is replaced.
+
+    The arguments are those of `filled`. One plain value that is good, which is all that most calls
+    need, is filled in here, in the least time.
+    """
+    complete = filled(handler, values, folder, change)
+    parameters = [*Signature.from_callable(handler).parameters.values()]
+    inner, name, source = complete, "", None
+    if len(values) == 1 and not (folder or change or values[0].is_secret or values[0].json_field):
+        # Elsewhere it could take the place of an argument that is passed by position.
+        is_last = parameters[-1].name == values[0].binding.name
+        if is_last and parameters[0].kind is not Parameter.POSITIONAL_ONLY:
+            # The handler finds an interned name by its identity, any other by its characters.
+            inner, name, source = handler, intern(values[0].binding.name), values[0].source
+
+    @functools.wraps(handler)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            if source and name not in kwargs:
+                good_until, value = source.current
+                if good_until <= monotonic():
+                    return complete(*args, **kwargs)
+                kwargs[name] = value
+            return inner(*args, **kwargs)
+        except Exception as error:
+            if (clean := without_secrets(error)) is error:
+                raise
+        raise clean  # outside of `except`, or the exception would be its `__context__`
+
+    @functools.wraps(handler)
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        try:
+            if source and name not in kwargs:
+                good_until, value = source.current
+                if good_until <= monotonic():
+                    return await complete(*args, **kwargs)
+                kwargs[name] = value
+            return await inner(*args, **kwargs)
+        except Exception as error:
+            if (clean := without_secrets(error)) is error:
+                raise
+        raise clean
+
+    return call_async if is_async(handler) else call
+
+
+def filled(
+    handler: Handler,
+    values: Sequence[Injection],
+    folder: str = "",
+    change: Callable[[Any], Any] | None = None,
+) -> Handler:
+    """Wrap `handler` so that its declared parameters are filled in at each call.
+
+    Args:
+        handler: The function to call. A coroutine function stays one.
+        values: What fills its parameters in. A test may pass values of its own: these are not read.
+        folder: What ``context.function_directory`` gives: the worker would name this file's folder.
+        change: Receives what the function returns, and returns what the worker gets.
+    """
+    by_position = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    kinds = {one.name: one.kind for one in Signature.from_callable(handler).parameters.values()}
+    # The worker passes every argument by its name, and a test may pass one by its position.
+    hidden = {one.binding.name for one in values}
+    names = [name for name in kinds if kinds[name] in by_position and name not in hidden]
+    nameless = [name for name in kinds if kinds[name] is Parameter.POSITIONAL_ONLY]
+
+    def late(missing: list[Injection]) -> list[Flight | None]:
+        """The reads to wait for."""
+        return [one.source.join() for one in missing if one.source.current[0] <= monotonic()]
+
+    def arrive(
+        args: tuple[Any, ...], kwargs: dict[str, Any], missing: list[Injection], patience: Patience
+    ) -> tuple[list[Any], dict[str, Any]]:
+        for one in missing:
+            one.settle()
+        # What comes from one source is of one version, such as the user and the password.
+        readings = {one.source: one.source.reading for one in missing}
+        for one in missing:
+            kwargs[one.binding.name] = one.give(readings[one.source], patience)
+        named = {**dict(zip(names, args, strict=False)), **kwargs}
+        if folder and "context" in named:
+            named["context"] = _ContextIn(folder, named["context"])
+        first = [named.pop(name) for name in nameless if name in named]
+        return [*first, *args[len(names) :]], named
+
+    def leave(result: Any) -> Any:
+        return change(result) if change else result
+
+    @functools.wraps(handler)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        patience = Patience()
+        missing = [one for one in values if one.binding.name not in kwargs]
+        patience.wait(late(missing))
+        first, named = arrive(args, kwargs, missing, patience)
+        return leave(handler(*first, **named))
+
+    @functools.wraps(handler)
+    async def call_async(*args: Any, **kwargs: Any) -> Any:
+        patience = Patience()
+        missing = [one for one in values if one.binding.name not in kwargs]
+        await patience.wait_async(late(missing))
+        first, named = arrive(args, kwargs, missing, patience)
+        return leave(await handler(*first, **named))
+
+    return call_async if is_async(handler) else call
+
+
+@dataclass(eq=False)
+class _ContextIn:
+    """The worker's context of an invocation, with the folder of the function that runs."""
+
+    function_directory: str
+    _context: Any
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)

@@ -1,8 +1,9 @@
 """Declarations become functions of the app: those of a folder, and those of decorators."""
 
+import functools
 import re
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
@@ -27,9 +28,16 @@ from .declarations import (
 from .errors import Problem, logger
 from .host_adapter import Bindings, durable_from, durable_function, is_registered
 from .indexing import described, harmless, import_problem, watch
+from .injection import filled, injections_for
 from .report import Declared, attach, declared_of, refusal, report
-from .signatures import Handler, name_of, place_of, present, signature_of, signature_with
-from .wrappers import with_values
+from .signatures import (
+    Handler,
+    name_of,
+    place_of,
+    present,
+    signature_of,
+    without,
+)
 
 _GENERIC = ("name", "type", "direction", "dataType")
 
@@ -76,14 +84,26 @@ def _register(app: func.FunctionApp, function: FunctionDeclaration, handler: Han
 
     with harmless(refuse):
         # What `create` of Durable Functions got is what takes the declared parameters.
-        inner = durable_function(handler)
-        ours = frozenset(binding.name for binding in function.declared)
-        known = Declared(inner, (), ours, (), function.file, str(function.folder))
-        filled = with_values(known, function.name, function.declared)
-        registered = durable_from(handler, filled)
-        names = signature_of(registered).parameters
-        bindings = [_as_worker_sees(binding, names) for binding in function.bindings]
-        _decorate(app, function, registered, bindings)
+        known = Declared(
+            durable_function(handler),
+            hidden=frozenset(binding.name for binding in function.declared),
+            place=function.file,
+            folder=str(function.folder),
+        )
+        made = with_values(known, function.name, function.declared)
+        _decorate(app, function, durable_from(handler, made), function.bindings)
+
+
+def with_values(known: Declared, function: str, declared: Sequence[Any]) -> Handler:
+    """Return what takes a handler's place, with the values of `declared` beside those before."""
+    injections = injections_for(function, declared, known.handler)
+    report.injections += injections
+    known = replace(known, injections=(*known.injections, *injections))
+    outer = filled(known.handler, known.injections)
+    if known.problems:
+        outer = functools.wraps(known.handler)(refusal(function, known.problems))
+    visible = without(signature_of(known.handler), known.hidden)
+    return attach(present(outer, visible), known)
 
 
 def _refuse(app: func.FunctionApp, function: FunctionDeclaration) -> None:
@@ -102,8 +122,8 @@ def _refuse(app: func.FunctionApp, function: FunctionDeclaration) -> None:
         # Never more open than what is declared.
         bindings[0]["authLevel"] = level if level in ("anonymous", "admin") else "function"
         bindings.append({"type": "http", "name": "$return", "direction": "out"})
-    answer = present(refusal(function.name, function.problems), signature_with(["req"]))
-    known = Declared(answer, place=function.file, folder=str(function.folder))
+    answer = refusal(function.name, function.problems)
+    known = Declared(answer, problems=tuple(function.problems), place=function.file)
     plain = FunctionDeclaration(function.name, function.folder)
     _decorate(app, plain, attach(answer, known), bindings)
 
@@ -166,10 +186,14 @@ def _decorate(
     """Register a function all at once: nothing of it is left where the library refuses a part."""
     own = func.Blueprint()  # type: ignore[no-untyped-call]
     ways = {"in": own.generic_input_binding, "out": own.generic_output_binding}
+    parameters = signature_of(handler).parameters
     built: Any = own.function_name(function.name)(handler)
     for binding in bindings:
+        kind, name = host_adapter.worker_type(binding["type"]), binding["name"]
+        if kind == "http" and direction(binding) == "out" and name not in parameters:
+            name = "$return"  # the worker needs a parameter of any other name
         decorator = own.generic_trigger if is_trigger(binding) else ways[direction(binding)]
-        built = decorator(**_properties(binding))(built)
+        built = decorator(**_properties({**binding, "type": kind, "name": name}))(built)
     if retry := function.settings.get("retry"):
         strategy, names = RETRY[retry["strategy"].lower()]
         # In snake case, as the library names them.
@@ -191,14 +215,6 @@ def _properties(binding: Mapping[str, Any]) -> dict[str, Any]:
     return common | others
 
 
-def _as_worker_sees(binding: Mapping[str, Any], parameters: Collection[str]) -> dict[str, Any]:
-    """Spell the type as the worker does; an http output that is no parameter is what returns."""
-    kind, name = host_adapter.worker_type(binding["type"]), binding["name"]
-    if kind == "http" and direction(binding) == "out" and name not in parameters:
-        name = "$return"
-    return {**binding, "type": kind, "name": name}
-
-
 PACKAGE = "__app__"
 """The package under which the platform loads the functions of a folder."""
 
@@ -216,11 +232,8 @@ def make_importable(folder: Path) -> None:
 
 def load_handler(function: FunctionDeclaration) -> Handler | None:
     """Import a function's handler. Where there is none, the function gets a problem."""
-
-    def add(problem: Problem) -> None:
-        function.problems.append(problem)
-
     root, settings = function.folder.parent.resolve(), function.settings
+    add = function.problems.append
     script, handler = None, None
     with suppress(OSError, ValueError, RuntimeError):  # no path, or links in a circle
         script = _script(function.folder, settings.get("scriptFile"))

@@ -47,14 +47,9 @@ def name_of(handler: Handler) -> str:
     return str(attribute(named, "__name__", type(named).__name__))
 
 
-def module_of(handler: Handler) -> str:
-    """The name of the module that a handler is from."""
-    return str(attribute(innermost(handler), "__module__", "?"))
-
-
 def place_of(handler: Handler) -> str:
     """Where a handler is, as messages show it."""
-    return f"{module_of(handler)}.{name_of(handler)}"
+    return f"{globals_of(handler).get('__name__', '?')}.{name_of(handler)}"
 
 
 def signature_with(names: Iterable[str]) -> Signature:

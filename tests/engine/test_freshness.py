@@ -211,6 +211,13 @@ threading.Thread(target=lambda: folders.call(function), daemon=True).start()
 time.sleep(0.3)
 print("ends")
 """
+LOGS = """
+import logging
+logging.basicConfig(level=logging.DEBUG, format="%(name)s", stream=sys.stdout)
+fake_key_vault.vault("contoso").set("api-key", "the-value")
+folders.call(folders.load_folder(Path(sys.argv[5]))["echo"])
+logging.getLogger("of-the-app").debug("called")
+"""
 FORKED = """
 os.environ["SECRET_REFRESH_SECONDS"] = "0.5"
 fake_key_vault.vault("contoso").set("api-key", "first-value")
@@ -252,6 +259,11 @@ def test_a_read_that_hangs_does_not_delay_the_end_of_the_process(tmp_path: Path)
 
     assert printed == quick == "ends"
     assert seconds < baseline + 6
+
+
+def test_a_new_process_logs_nothing_of_the_sdk(tmp_path: Path) -> None:
+    """Its loggers do not exist before the first read."""
+    assert {*run(LOGS, tmp_path)[0].split()} - {"identity_bindings"} == {"of-the-app"}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")

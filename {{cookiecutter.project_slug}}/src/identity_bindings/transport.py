@@ -30,6 +30,8 @@ with suppress(ImportError):  # else the first answer imports it, and a fork woul
 LARGEST_READ = 1 << 20
 """How many bytes the answers to one read may have; a secret has 25 kB at most."""
 
+# The SDK makes this logger with its first client, which is too late for `quiet`.
+logging.getLogger("azure.core.pipeline.policies.http_logging_policy")
 _SDK = re.compile(r"(azure\.(core|identity|keyvault)|msal|urllib3|requests)\b")
 _LONGEST_WAIT = 21_600.0  # seconds, whatever a service asks for
 _CONNECT = 3.0  # seconds for a connection

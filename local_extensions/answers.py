@@ -55,7 +55,7 @@ IDENTITY_ID = (
 CREATED_IDENTITY_SETTING = "KEY_VAULT_IDENTITY_ID"
 MOST_SECRETS = 20
 
-LISTS = ("secrets", "services")  # names, separated by commas
+LISTS = dict.fromkeys(("secrets", "services"), "names, separated by commas")
 YAML_BOOLEANS = yaml.SafeLoader.bool_values
 # Characters that change the direction of text, and tags, which no screen shows.
 MISLEADING = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\U000e0000-\U000e0fff]")
@@ -134,7 +134,7 @@ def problems(answers: Answers) -> list[Problem]:
         elif isinstance(value, str):
             what = CHECKS[prompt](value)
         else:
-            what = f"is not text; accepted: text, such as {EXAMPLES.get(prompt, first)!r}"
+            what = f"is not text; accepted: {LISTS.get(prompt, 'text')}"
         if what:
             found[prompt] = Problem(prompt, value, what)
     # A pair is checked only if each half is right.
@@ -177,16 +177,6 @@ def _wrong_pairs(answers: Answers) -> Iterator[Problem]:
     if answers.get("programming_model") == "decorators" and function_name in TAKEN_NAMES:
         what = "is a name that function_app.py uses, or a builtin; accepted: another identifier"
         yield Problem("function_name", function_name, what, partner="programming_model")
-
-
-def samples_of(answers: Answers) -> Iterator[str]:
-    """List the sample functions of the chosen options."""
-    if _text(answers, "key"):
-        yield "sign_document"
-    for service in services_of(_text(answers, "services")):
-        yield SERVICES[service].sample
-    if _text(answers, "api_scope"):
-        yield "call_api"
 
 
 def services_of(value: str) -> list[str]:
@@ -298,12 +288,6 @@ def _setting(value: str) -> str:
     return ""
 
 
-def _vault_resource_group(value: str) -> str:
-    if not value.strip() or re.fullmatch(VAULT_GROUP, value.strip()):
-        return ""
-    return "is not a resource group; accepted: its name, or subscription-id/group"
-
-
 def _secrets(value: str) -> str:
     names = [name.strip() for name in value.split(",")]
     if wrong := [name for name in names if not re.fullmatch(SECRET_NAME, name)]:
@@ -314,12 +298,6 @@ def _secrets(value: str) -> str:
     if len(names) > MOST_SECRETS:
         return f"names {len(names)} secrets; accepted: at most {MOST_SECRETS}"
     return ""
-
-
-def _key(value: str) -> str:
-    if not value.strip() or re.fullmatch(KEY_NAME, value.strip()):
-        return ""
-    return "is not a key name; accepted: 1 to 127 letters, digits and hyphens"
 
 
 def _services(value: str) -> str:
@@ -335,26 +313,14 @@ def _includes(wrong: list[str]) -> str:
     return f"includes {_short(', '.join(shown(name[:40]) for name in dict.fromkeys(wrong)))}"
 
 
-def _api_scope(value: str) -> str:
-    if not value.strip() or re.fullmatch(API_SCOPE, value.strip()):
-        return ""
-    return "is not the scope of an API; accepted: api://…/.default, https://…/.default"
+def _empty_or(pattern: str, what: str) -> Callable[[str], str]:
+    return lambda value: "" if re.fullmatch(f"(?:{pattern})?", value.strip()) else what
 
 
 def _text(answers: Answers, prompt: str) -> str:
     value = answers.get(prompt)
     return value.strip() if isinstance(value, str) else ""
 
-
-# For prompts whose first answer is empty or derived.
-EXAMPLES = {
-    "project_slug": "my-app",
-    "identity_id": "%MY_IDENTITY_ID%",
-    "vault_resource_group": "my-group",
-    "key": "my-key",
-    "services": "blob-storage",
-    "api_scope": "api://my-api/.default",
-}
 
 CHECKS: dict[str, Callable[[str], str]] = {
     "project_name": _project_name,
@@ -363,9 +329,13 @@ CHECKS: dict[str, Callable[[str], str]] = {
     "function_name": _function_name,
     "identity_id": _identity_id,
     "vault": _vault,
-    "vault_resource_group": _vault_resource_group,
+    "vault_resource_group": _empty_or(
+        VAULT_GROUP, "is not a resource group; accepted: its name, or subscription-id/group"
+    ),
     "secrets": _secrets,
-    "key": _key,
+    "key": _empty_or(KEY_NAME, "is not a key name; accepted: 1 to 127 letters, digits and hyphens"),
     "services": _services,
-    "api_scope": _api_scope,
+    "api_scope": _empty_or(
+        API_SCOPE, "is not the scope of an API; accepted: api://…/.default, https://…/.default"
+    ),
 }

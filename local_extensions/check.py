@@ -12,7 +12,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 
 from .answers import CONFIGURATION, QUESTIONS, Problem, as_text, problems, refusal, shown
-from .facts import Facts, facts_of
+from .facts import Facts
 from .given import Call, current_call, rendered, unknown_names
 
 PROMPTS = CONFIGURATION["__prompts__"]
@@ -50,7 +50,7 @@ def checked(answers: MutableMapping[str, Any]) -> Facts:
     call = current_call()
     at_prompts = "_output_dir" not in answers  # cookiecutter adds it when the prompts are over
     if call and at_prompts and call.replays:  # without the answers that the replay has
-        return facts_of(call.answers())
+        return Facts(call.answers())
     if call and at_prompts and not call.asks:
         answers.update(call.answers())
     for prompt in QUESTIONS:
@@ -61,7 +61,7 @@ def checked(answers: MutableMapping[str, Any]) -> Facts:
         if not (call and at_prompts and _has_terminal(call)):
             raise refusal(found)
         _ask_again(answers, found)
-    return facts_of(answers)
+    return Facts(answers)
 
 
 @pass_context

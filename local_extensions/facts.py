@@ -1,4 +1,4 @@
-"""The facts that templates read: pure functions over the checked answers."""
+"""The facts that templates read."""
 
 import json
 import keyword
@@ -6,16 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from .answers import (
-    CREATED_IDENTITY_SETTING,
-    IDENTITY_ID,
-    SETTING,
-    VAULT_URI,
-    samples_of,
-    services_of,
-)
+from .answers import CREATED_IDENTITY_SETTING, IDENTITY_ID, SETTING, VAULT_URI, services_of
 from .names import TAKEN_PARAMETERS
-from .paths import left_out
+from .paths import SERVICES, left_out
 
 # Markdown that could hide the text after it: a fence, some HTML, a link's definition.
 HIDING = re.compile(
@@ -45,80 +38,69 @@ CLOUDS = {
 }
 
 
-class Facts(NamedTuple):
-    """What the answers mean; `facts_of` makes it, of answers without a problem."""
+class Facts:
+    """What the answers mean."""
 
-    project_name: str
-    project_slug: str
-    description: str
-    function_name: str
-    decorators: bool  # declared above each function, else in function.json files
-    python_version: str
-    ci: str
+    def __init__(self, answers: Mapping[str, Any]) -> None:
+        """Take answers without a problem."""
+        answer = {name: value.strip() for name, value in answers.items() if isinstance(value, str)}
+        self.project_name = answer["project_name"]
+        self.project_slug = answer["project_slug"]
+        self.description = answer["description"]
+        self.function_name = answer["function_name"]
+        # Declared above each function, else in function.json files
+        self.decorators = answer["programming_model"] == "decorators"
+        self.python_version = answer["python_version"]
+        self.ci = answer["ci"]
 
-    identity: str
-    identity_source: str  # system, created, existing or parameter
-    identity_id: str
-    identity_setting: str
-    identity_subscription: str
-    identity_group: str
-    identity_name: str
+        self.identity = answer["identity"]
+        self.identity_id = answer["identity_id"]
+        named = re.fullmatch(SETTING, self.identity_id)
+        self.identity_by_setting = bool(named)  # an environment variable names it at deployment
+        self.identity_created = self.identity == "user" and not self.identity_id
+        created = CREATED_IDENTITY_SETTING if self.identity_created else ""
+        self.identity_setting = named["setting"] if named else created
+        by_setting = f"%{self.identity_setting}%"
+        self.declared_identity_id = by_setting if self.identity_setting else self.identity_id
+        parts = re.fullmatch(IDENTITY_ID, self.identity_id)
+        self.identity_subscription = parts["subscription"] if parts else ""
+        self.identity_group = parts["group"] if parts else ""
+        self.identity_name = parts["name"] if parts else ""
 
-    vault_setting: str
-    vault_name: str
-    vault_source: str
-    vault_access: str
-    vault_subscription: str
-    vault_group: str
+        self.declared_vault = answer["vault"]
+        named = re.fullmatch(SETTING, self.declared_vault)
+        self.vault_setting = named["setting"] if named else ""
+        uri = re.fullmatch(VAULT_URI, self.declared_vault)
+        self.vault_name = "" if named else uri["name"] if uri else self.declared_vault
+        self.new_vault = answer["vault_source"] == "new"
+        self.vault_access = answer["vault_access"]
+        # The identity already has access to the vault: Bicep deploys no grant.
+        self.granted = self.vault_access == "granted"
+        self.vault_subscription, _, self.vault_group = answer["vault_resource_group"].rpartition(
+            "/"
+        )
 
-    declared_vault: str
-    declared_identity_id: str
-    secrets: tuple[Secret, ...]
-    key: str
-    services: tuple[str, ...]
-    api_scope: str
-    network: str  # public or private
-    samples: tuple[str, ...]  # the sample functions of the options
-
-    @property
-    def blob_storage(self) -> bool:
-        """Whether the app reads and writes blobs."""
-        return "blob-storage" in self.services
-
-    @property
-    def cosmos_db(self) -> bool:
-        """Whether the app reads documents of Cosmos DB."""
-        return "cosmos-db" in self.services
-
-    @property
-    def service_bus(self) -> bool:
-        """Whether the app works on Service Bus queues."""
-        return "service-bus" in self.services
-
-    @property
-    def new_vault(self) -> bool:
-        """Whether Bicep creates the vault."""
-        return self.vault_source == "new"
-
-    @property
-    def granted(self) -> bool:
-        """Whether the identity already has access to the vault: Bicep deploys no grant."""
-        return self.vault_access == "granted"
-
-    @property
-    def private(self) -> bool:
-        """Whether only the app's own network reaches the vault and the storage."""
-        return self.network == "private"
-
-    @property
-    def identity_by_setting(self) -> bool:
-        """Whether an environment variable names the identity at deployment."""
-        return self.identity_source == "parameter"
+        self.secrets = with_parameters(name.strip() for name in answer["secrets"].split(","))
+        self.key = answer["key"]
+        self.services = services_of(answer["services"])
+        self.blob_storage = "blob-storage" in self.services
+        self.cosmos_db = "cosmos-db" in self.services
+        self.service_bus = "service-bus" in self.services
+        self.api_scope = answer["api_scope"]
+        # Only the app's own network reaches the vault and the storage.
+        self.private = answer["network"] == "private"
 
     @property
     def identity_exists(self) -> bool:
         """Whether Bicep uses an existing identity."""
-        return self.identity_source in ("existing", "parameter")
+        return bool(self.identity_id)
+
+    @property
+    def samples(self) -> list[str]:
+        """The sample functions of the chosen options."""
+        samples = [SERVICES[service].sample for service in self.services]
+        samples += ["sign_document"] * bool(self.key) + ["call_api"] * bool(self.api_scope)
+        return sorted(samples)
 
     @property
     def cloud(self) -> Cloud:
@@ -130,9 +112,9 @@ class Facts(NamedTuple):
     def deployment_variables(self) -> tuple[str, ...]:
         """What main.bicepparam reads from the environment, apart from what azd sets."""
         return (
-            *((self.identity_setting,) if self.identity_source == "parameter" else ()),
+            *((self.identity_setting,) if self.identity_by_setting else ()),
             *(("API_URL",) if self.api_scope else ()),
-            *(("SECRET_SETTER_OBJECT_ID",) if self.vault_source == "new" else ()),
+            *(("SECRET_SETTER_OBJECT_ID",) if self.new_vault else ()),
             "ALERT_ACTION_GROUP_ID",
         )
 
@@ -149,72 +131,7 @@ class Facts(NamedTuple):
     @property
     def project_name_quoted(self) -> str:
         """The name as a double-quoted string, which JSON, YAML, TOML and Python read alike."""
-        return quoted(self.project_name)
-
-
-def facts_of(answers: Mapping[str, Any]) -> Facts:
-    """Turn answers without a problem into facts."""
-    answer = {key: value.strip() for key, value in answers.items() if isinstance(value, str)}
-    identity = _identity_of(answer["identity"], answer["identity_id"])
-    setting, name = _vault_of(answer["vault"])
-    subscription, _, group = answer["vault_resource_group"].rpartition("/")
-    return Facts(
-        project_name=answer["project_name"],
-        project_slug=answer["project_slug"],
-        description=answer["description"],
-        function_name=answer["function_name"],
-        decorators=answer["programming_model"] == "decorators",
-        python_version=answer["python_version"],
-        ci=answer["ci"],
-        identity=answer["identity"],
-        identity_source=identity.source,
-        identity_id=answer["identity_id"] if identity.source == "existing" else "",
-        identity_setting=identity.setting,
-        identity_subscription=identity.subscription,
-        identity_group=identity.group,
-        identity_name=identity.name,
-        vault_setting=setting,
-        vault_name=name,
-        vault_source=answer["vault_source"],
-        vault_access=answer["vault_access"],
-        vault_subscription=subscription,
-        vault_group=group,
-        declared_vault=answer["vault"],
-        declared_identity_id=f"%{identity.setting}%" if identity.setting else answer["identity_id"],
-        secrets=with_parameters(name.strip() for name in answer["secrets"].split(",")),
-        key=answer["key"],
-        services=tuple(services_of(answer["services"])),
-        api_scope=answer["api_scope"],
-        network=answer["network"],
-        samples=tuple(sorted(samples_of(answer))),
-    )
-
-
-class _Identity(NamedTuple):
-    source: str
-    setting: str = ""  # the app setting that holds its resource id
-    subscription: str = ""
-    group: str = ""
-    name: str = ""
-
-
-def _identity_of(identity: str, identity_id: str) -> _Identity:
-    if identity == "system":
-        return _Identity("system")
-    if not identity_id:
-        return _Identity("created", CREATED_IDENTITY_SETTING)
-    if named := re.fullmatch(SETTING, identity_id):
-        return _Identity("parameter", named["setting"])
-    parts = re.fullmatch(IDENTITY_ID, identity_id)
-    return _Identity("existing", **parts.groupdict()) if parts else _Identity("existing")
-
-
-def _vault_of(vault: str) -> tuple[str, str]:
-    """Return the app setting that holds the vault's name, or the name."""
-    if named := re.fullmatch(SETTING, vault):
-        return named["setting"], ""
-    uri = re.fullmatch(VAULT_URI, vault)
-    return "", uri["name"] if uri else vault
+        return json.dumps(self.project_name, ensure_ascii=False)
 
 
 def with_parameters(names: Iterable[str]) -> tuple[Secret, ...]:
@@ -238,8 +155,3 @@ def parameter_name(secret: str) -> str:
     if keyword.iskeyword(name) or name in TAKEN_PARAMETERS:
         name = f"{name}_secret"
     return name
-
-
-def quoted(text: str) -> str:
-    """Quote a text with escapes that JSON, YAML, TOML and Python read alike."""
-    return json.dumps(text, ensure_ascii=False)

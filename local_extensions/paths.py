@@ -2,10 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from .facts import Facts
+from typing import Any, NamedTuple
 
 TEMPLATE = Path(__file__).parent.parent / "{{cookiecutter.project_slug}}"
 
@@ -24,8 +21,9 @@ SERVICES = {
     "service-bus": Service("ship_order", "ORDERS_BUS", private=False),  # needs the tier Premium
 }
 
-# A path ends with / where it is a whole folder. One that no line names belongs to every project.
-OPTIONAL: dict[str, Callable[["Facts"], object]] = {
+# The facts that a path needs. It ends with / where it is a whole folder. One that no line names
+# belongs to every project.
+OPTIONAL: dict[str, Callable[[Any], object]] = {
     # programming model
     "functions.schema.json": lambda facts: not facts.decorators,
     "src/functions/": lambda facts: not facts.decorators,
@@ -78,7 +76,7 @@ OPTIONAL: dict[str, Callable[["Facts"], object]] = {
 }
 
 
-def left_out(facts: "Facts") -> list[str]:
+def left_out(facts: Any) -> list[str]:
     """List the files that belong to other answers; an owner's files beside them are not among them."""
     unwanted = tuple(path for path, is_wanted in OPTIONAL.items() if not is_wanted(facts))
     files = (

@@ -131,7 +131,7 @@ LOOK_ALIKES = {
     **dict(zip("019-_/.%:", "\u0660\u0661\u0669\u2010\uff3f\u2044\u2024\uff05\ua789", strict=True)),
 }
 
-WAYS = ("arguments", "config", "replay")
+WAYS = ("argument", "config", "--replay-file")  # of desk.Desk
 Answers = dict[str, Any]
 
 
@@ -237,11 +237,11 @@ def answer_sets(draw: st.DrawFn) -> AnswerSet:
     prompts = st.sets(st.sampled_from(list(QUESTIONS)), max_size=3)
     hostile = draw(st.just(set[str]()) | prompts)
     for prompt in sorted(hostile):
-        no_text = way != "arguments" and draw(st.integers(0, 4)) == 0
+        no_text = way != "argument" and draw(st.integers(0, 4)) == 0
         # With a list of mappings for a choice in the config, cookiecutter itself ends in an error.
         others = [{"a": "b"}] if way == "config" and prompt in CHOICES else [{"a": "b"}, [{}]]
         answers[prompt] = draw(st.sampled_from(others) if no_text else dubious(answers[prompt]))
-    if way != "replay" and draw(st.integers(0, 5)) == 0:
+    if way != "--replay-file" and draw(st.integers(0, 5)) == 0:
         del answers["project_slug"]  # derived from the name, which may make a wrong one
         hostile.add("project_slug")
     return AnswerSet(way, answers, frozenset(hostile))

@@ -3,15 +3,11 @@
 tests/answer_strategies.py says what is tried, and what must be refused.
 """
 
-import ast
 import itertools
 import json
-import os
 import re
-import shutil
-import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +24,10 @@ from answer_strategies import (
     surely_wrong,
 )
 from answers import DEFAULTS, IDENTITY_ID, as_argument
-from baking import TEMPLATE, texts_of
-from click.testing import CliRunner, Result
-from cookiecutter.cli import main as cookiecutter_command
+from baking import texts_of
+from click.testing import Result
+from desk import Desk
 from hypothesis import HealthCheck, given, seed, settings
-from markdown_it import MarkdownIt
 from slugify import slugify
 
 from local_extensions.answers import QUESTIONS, problems
@@ -77,63 +72,27 @@ def _in_its_case(prompt: str, answer: Any) -> Any:
     return answer.lower() if prompt == "services" else known.get(answer.strip().lower(), answer)
 
 
-class Room:
-    """A folder of its own for each call, with nothing in it that was not put there."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        # Deep down, so that what climbs out of it is found.
-        here = folder / "a" / "b" / "c"
-        self.out, self.temp, self.work = here / "out", here / "temp", here / "work"
-        self.replay, self.config = here / "replay" / "answers.json", here / "config.yaml"
-        self._kept: Answers = {}
-
-    def call(self, given: AnswerSet) -> Result:
-        """Call cookiecutter's own command in an empty room."""
-        if given.way == "replay" and not self._kept:  # private variables too
-            assert self.call(AnswerSet("arguments", {}, frozenset())).exit_code == 0
-            (kept,) = self.replay.parent.iterdir()
-            self._kept = json.loads(kept.read_text("utf-8"))
-        shutil.rmtree(self.folder, ignore_errors=True)
-        for place in (self.work, self.temp, self.replay.parent):
-            place.mkdir(parents=True)
-        config: Answers = {"replay_dir": str(self.replay.parent)}
-        answers = {prompt: as_rendered(prompt, answer) for prompt, answer in given.answers.items()}
-        words = [str(TEMPLATE), "--output-dir", str(self.out), "--config-file", str(self.config)]
-        if given.way == "replay":
-            changed = self._kept["cookiecutter"] | given.answers
-            self.replay.write_text(json.dumps(self._kept | {"cookiecutter": changed}))
-            words += ["--replay-file", str(self.replay)]
-        elif given.way == "config":
-            config["default_context"] = answers
-            words.append("--no-input")
-        else:
-            words += ["--no-input", *(f"{prompt}={answer}" for prompt, answer in answers.items())]
-        self.config.write_text(yaml.safe_dump(config), "utf-8")
-        self._before = set(self.folder.rglob("*"))
-        os.chdir(self.work)
-        tempfile.tempdir = str(self.temp)
-        return CliRunner().invoke(cookiecutter_command, words)
-
-    def left(self, *expected: Path) -> list[str]:
-        """List what a call has left anywhere but in the folders `expected`."""
-        # Cookiecutter's own: the answers for another time, and a copy of each hook.
-        own = {file for file in self.temp.glob("tmp*.py") if file.read_text("utf-8")[:3] == '"""'}
-        new = set(self.folder.rglob("*")) - self._before - own
-        new -= {*self.replay.parent.rglob("*"), *([self.out] if expected else [])}
-        return sorted(
-            str(file)
-            for file in new
-            if not any(file == one or one in file.parents for one in expected)
-        )
+def give(desk: Desk, given: AnswerSet) -> Result:
+    """Answer in the way of a set."""
+    if given.way.startswith("--replay"):
+        return desk.give(given.way, given.answers)
+    answers = {prompt: as_rendered(prompt, answer) for prompt, answer in given.answers.items()}
+    words = [f"{prompt}={answer}" for prompt, answer in answers.items()]
+    return desk.give(given.way, words if given.way == "argument" else answers)
 
 
 @pytest.fixture
-def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    monkeypatch.chdir(tmp_path)
+def desks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Iterator[Desk]]:
+    """Desks, at each of which somebody sits down once."""
+
+    def desks() -> Iterator[Desk]:
+        for number in itertools.count():
+            desk = Desk(tmp_path / str(number))
+            monkeypatch.chdir(desk.out.parent)
+            yield desk
+
     CANARY.unlink(missing_ok=True)
-    yield Room(tmp_path / "room")
+    yield desks()
     CANARY.unlink(missing_ok=True)
 
 
@@ -159,93 +118,40 @@ def check_project(project: Path, answers: Answers) -> None:
     """Expect a project that parses, and that holds the answers as they were given."""
     answer = {prompt: text.strip() for prompt, text in answers.items()}
     texts = texts_of(project)
-    check_texts(texts, answer)
-    assert not any(file.is_symlink() for file in project.rglob("*"))
-    assert not any(re.search(r"[^A-Za-z0-9_./-]", name) for name in texts)
+    name, description = answer["project_name"], answer["description"]
+    assert json.loads(texts[".devcontainer/devcontainer.json"])["name"] == name
+    shown = texts["README.md"].partition("\n\n```mermaid\n")[0]
+    title, _, paragraph = shown.partition("\n\n")
+    assert title == f"# {name}"
+    # tests/test_facts.py has what is escaped.
+    escaped = re.compile(r"^( {0,3})\\(?=[`~<\[])", re.M)
+    assert escaped.sub(r"\1", paragraph) == escaped.sub(r"\1", description)
     free = {  # where text of any kind is
-        "README.md": texts["README.md"].partition("```mermaid")[0],
-        ".devcontainer/devcontainer.json": json.dumps(answer["project_name"], ensure_ascii=False),
+        "README.md": shown,
+        ".devcontainer/devcontainer.json": json.dumps(name, ensure_ascii=False),
     }
-    for name, text in texts.items():
-        if "/identity_bindings/" in name or name.startswith(("tests/support/", "scripts/")):
+    for file, text in texts.items():
+        assert re.fullmatch(r"[A-Za-z0-9_./-]+", file)
+        if "/identity_bindings/" in file or file.startswith(("tests/support/", "scripts/")):
             continue  # no answer is in these
-        jinja = re.search(r"(?<!\$){[{%#]", text.replace(free.get(name, "\0"), "", 1))
-        assert not jinja, f"{name}: {jinja}"
+        jinja = re.search(r"(?<!\$){[{%#]", text.replace(free.get(file, "\0"), "", 1))
+        assert not jinja, f"{file}: {jinja}"
 
-    check_declarations(project, answer)
-    assert re.search(
-        f"^param project string = '{answer['project_slug']}'$", texts["infra/main.bicep"], re.M
-    )
+    assert f"\nparam project string = '{answer['project_slug']}'\n" in texts["infra/main.bicep"]
     assert yaml.safe_load(texts["azure.yaml"])["name"] == answer["project_slug"]
     secrets = [name.strip() for name in answer["secrets"].split(",")]
     assert list(json.loads(texts["secrets.local.example.json"])) == secrets
-    named = {
-        text.strip("%") for text in (answer["vault"], answer["identity_id"]) if text[:1] == "%"
-    }
+    # tests/test_combinations.py has what is declared with what.
+    declared = "".join(text for file, text in texts.items() if file.startswith("src/function"))
+    declared += "".join(text for file, text in texts.items() if file.startswith("src/blueprints"))
+    places = [answer[prompt] for prompt in ("vault", "identity_id", "key", "api_scope")]
+    for value in filter(None, [*secrets, *places]):
+        assert f'"{value}"' in declared
+    named = {text.strip("%") for text in places if text[:1] == "%"}
     assert named <= json.loads(texts["src/local.settings.json"])["Values"].keys()
 
 
-def check_texts(texts: dict[str, str], answer: Answers) -> None:
-    """Expect name and description where people read them, and nothing hidden behind them."""
-    name, description = answer["project_name"], answer["description"]
-    assert json.loads(texts[".devcontainer/devcontainer.json"])["name"] == name
-    readme = texts["README.md"]
-    shown, rest = readme.split("\n\n```mermaid\n", 1)[0], readme.rsplit("```mermaid\n", 1)[1]
-    title, _, paragraph = shown.partition("\n\n")
-    assert title == f"# {name}"
-    assert paragraph == description or _as_typed(paragraph) == _as_typed(description)
-
-    tokens, plain = (_structure(text) for text in (readme, f"# x\n\nx\n\n```mermaid\n{rest}"))
-    behind = plain.index(("fence", "code", "mermaid"))
-    assert tokens[-len(plain) + behind :] == plain[behind:]
-
-
-def _as_typed(text: str) -> str:
-    return re.sub(r"^( {0,3})\\(?=[`~<\[])", r"\1", text, flags=re.M)
-
-
-def _structure(markdown: str) -> list[tuple[str, str, str]]:
-    return [(one.type, one.tag, one.info) for one in MarkdownIt("commonmark").parse(markdown)]
-
-
-def check_declarations(project: Path, answer: Answers) -> None:
-    """Expect each declaration, and each with the vault and the identity of the answers."""
-    by_user = {"identityId": answer["identity_id"] or "%KEY_VAULT_IDENTITY_ID%"}
-    who = {"identity": answer["identity"], **(by_user if answer["identity"] == "user" else {})}
-    vault = {"vaultName": answer["vault"]}
-    expected = [{"secretName": n.strip(), **vault, **who} for n in answer["secrets"].split(",")]
-    expected += [{"keyName": answer["key"], **vault, **who}] if answer["key"] else []
-    expected += [{"scope": answer["api_scope"], **who}] if answer["api_scope"] else []
-
-    in_code = answer["programming_model"] == "decorators"
-    declared = _by_decorators(project) if in_code else _in_files(project)
-    assert _in_any_order(declared) == _in_any_order(expected)
-
-
-def _in_any_order(declarations: Iterable[dict[str, Any]]) -> list[str]:
-    return sorted(json.dumps(one, sort_keys=True) for one in declarations)
-
-
-def _in_files(project: Path) -> Iterator[dict[str, Any]]:
-    for file in project.glob("src/functions/*/function.json"):
-        for binding in json.loads(file.read_text("utf-8"))["bindings"]:
-            if "identity" in binding:
-                common = ("name", "type", "direction")
-                yield {name: value for name, value in binding.items() if name not in common}
-
-
-def _by_decorators(project: Path) -> Iterator[dict[str, Any]]:
-    for file in [project / "src/function_app.py", *project.glob("src/blueprints/*.py")]:
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and "identity" in {one.arg for one in node.keywords}:
-                yield {_in_json(one.arg): ast.literal_eval(one.value) for one in node.keywords}
-
-
-def _in_json(name: str | None) -> str:
-    return re.sub("_(.)", lambda found: found[1].upper(), name or "")
-
-
-def check_ending(room: Room, given: AnswerSet, result: Result) -> Path | None:
+def check_ending(desk: Desk, given: AnswerSet, result: Result) -> Path | None:
     """Expect a refusal of what is wrong, and nothing left; or the folder of a project alone."""
     answers = delivered(given)
     wrong = {prompt for prompt in QUESTIONS if surely_wrong(prompt, answers[prompt])}
@@ -253,17 +159,17 @@ def check_ending(room: Room, given: AnswerSet, result: Result) -> Path | None:
     if isinstance(result.exception, ValueError):  # before any of the template runs
         refused = r"(?s).* provided for choice variable (\w+), but the choices .*"
         named = re.fullmatch(refused, str(result.exception))
-        assert named and given.way == "arguments"
+        assert named and given.way == "argument"
         assert given.answers[named[1]] not in CHOICES[named[1]]
-        assert room.left() == []
+        assert desk.made() == []
         return None
     assert isinstance(result.exception, SystemExit | None), result.exception
     assert "Traceback" not in result.output
     if result.exit_code == 0:
         assert not wrong
-        (project,) = room.out.iterdir()
+        (project,) = desk.out.iterdir()
         assert project.name == answers["project_slug"]
-        assert room.left(project) == []
+        assert all(project in (path, *path.parents) for path in desk.made())
         return project
     assert result.exit_code == 1
     named_prompts = check_refusal(result.output)
@@ -271,7 +177,7 @@ def check_ending(room: Room, given: AnswerSet, result: Result) -> Path | None:
     assert wrong <= named_prompts or "cannot be rendered by Jinja" in result.output
     for prompt in named_prompts - given.hostile:
         assert any(prompt in group and group & given.hostile for group in RELATED), prompt
-    assert room.left() == []
+    assert desk.made() == []
     return None
 
 
@@ -307,7 +213,7 @@ def test_what_is_surely_wrong_is_refused(prompt: str) -> None:
 
 @pytest.mark.parametrize("number", [30, pytest.param(1000, marks=pytest.mark.slow)])
 def test_every_set_is_refused_or_rendered(
-    room: Room, record_testsuite_property: Callable[[str, object], None], number: int
+    desks: Iterator[Desk], record_testsuite_property: Callable[[str, object], None], number: int
 ) -> None:
     counted: Counter[str] = Counter()
     seen: set[str] = set()
@@ -317,7 +223,8 @@ def test_every_set_is_refused_or_rendered(
     def batch(given: AnswerSet) -> None:
         if repr(given) in seen:  # each batch begins with the simplest set
             return
-        project = check_ending(room, given, room.call(given))
+        desk = next(desks)
+        project = check_ending(desk, given, give(desk, given))
         if project:
             check_project(project, delivered(given))
             assert not CANARY.exists()

@@ -28,7 +28,7 @@ from expectation import expected
 from infrastructure import SITE, bicep, only
 from invariants import wrong, wrong_template
 
-from local_extensions.facts import Facts, facts_of
+from local_extensions.facts import Facts
 
 NEW = {"vault_source": "new"}
 EXISTING = {
@@ -83,7 +83,7 @@ def combinations() -> Iterator[dict[str, str]]:
 def render_infra(answers: dict[str, str], folder: Path) -> Path:
     """Render infra/ alone, as `cookiecutter` does, which renders much more."""
     raw = {**DEFAULTS, **answers}
-    facts: Facts = facts_of(raw)
+    facts = Facts(raw)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE),
         undefined=jinja2.StrictUndefined,

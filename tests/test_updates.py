@@ -21,9 +21,8 @@ NEXT: list[tuple[str, str, str]] = [
      '"ci": ["github", "none"],\n  "audience": ["colleagues", "customers"],'),
     ("cookiecutter.json", '"python_version": "Python version",',
      '"python_version": "Python version",\n    "audience": {"__prompt__": "Who calls it?"},'),
-    ("local_extensions/facts.py", "    ci: str\n", "    ci: str\n    audience: str\n"),
-    ("local_extensions/facts.py", '        ci=answer["ci"],\n',
-     '        ci=answer["ci"],\n        audience=answer["audience"],\n'),
+    ("local_extensions/facts.py", 'self.ci = answer["ci"]\n',
+     'self.ci = answer["ci"]\n        self.audience = answer["audience"]\n'),
     (f"{PROJECT}/README.md", "\n## Test\n", "\nMade for {{ facts.audience }}.\n\n## Test\n"),
     # Another first answer, and one choice less.
     ("cookiecutter.json", '["3.13", "3.12", "3.11", "3.14"]', '["3.14", "3.13", "3.12"]'),

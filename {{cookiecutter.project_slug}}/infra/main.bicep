@@ -174,7 +174,7 @@ param identityId string
 
 var vaultName = '{{ facts.vault_name }}'
 {%- endif %}
-{%- if facts.identity_source == 'existing' %}
+{%- if facts.identity_name %}
 var identityGroup = '{{ facts.identity_group }}'
 var identitySubscription = '{{ facts.identity_subscription }}'
 {%- endif %}
@@ -306,14 +306,14 @@ var zoneIds = existingNetwork == null
   ? mapValues(zones, zone => resourceId('Microsoft.Network/privateDnsZones', zone))
   : existingNetwork.?zoneIds ?? {}
 {%- endif %}
-{%- if facts.identity_source == 'created' %}
+{%- if facts.identity_created %}
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: '${prefix}id-${project}'
   location: location
   tags: allTags
 }
-{%- elif facts.identity_source == 'existing' %}
+{%- elif facts.identity_name %}
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
   name: '{{ facts.identity_name }}'

@@ -141,6 +141,7 @@ SETS: dict[str, dict[str, str]] = {
         "vault": "https://contoso-vault.vault.usgovcloudapi.net/",
         "vault_source": "existing",
         "vault_access": "granted",
+        "key": "signing-key",
     },
 }
 # Every two choices that go together are in one of these: the sets above, and what they miss.
@@ -157,28 +158,6 @@ def triples() -> dict[str, dict[str, str]]:
     further = enumerate(map(answers_of, rows[len(PAIRS) :]), len(PAIRS) + 1)
     return PAIRS | {f"triples-{number}": answers for number, answers in further}
 
-
-# What a project's README.md, Makefile and editor differ by.
-DOCUMENTED: dict[str, dict[str, str]] = {
-    "default": {},
-    "user": {"identity": "user", "identity_id": "%SHARED_ID%", "ci": "none"},
-    "existing": {"vault": "my-kv", "vault_source": "existing", "vault_access": "rbac"},
-    "granted": {
-        "vault": "my-kv",
-        "vault_source": "existing",
-        "vault_access": "granted",
-        "key": "signing-key",
-    },
-    "decorators": {
-        "programming_model": "decorators",
-        "identity": "user",
-        "identity_id": IDENTITY_ID,
-        "secrets": "one,two",
-        "services": "blob-storage,cosmos-db",
-        "api_scope": "api://my-api/.default",
-        "network": "private",
-    },
-}
 
 # What makes a difference for the workflow and its connection to Azure.
 ELSEWHERE = "99999999-8888-7777-6666-555555555555"  # a subscription

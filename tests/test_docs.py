@@ -1,13 +1,15 @@
 """Every test and every fault that the docs name exists."""
 
 import ast
+import json
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from baking import TEMPLATE, run
+from baking import TEMPLATE, Bake, run
+from pages import blocks
 
 DOCS = {name: TEMPLATE / "docs" / name for name in ("how-it-works.md", "security.md")}
 FAULTS = TEMPLATE / "tests" / "engine" / "faults.py"
@@ -56,3 +58,12 @@ def test_the_refusal_in_the_prompts_page_is_what_cookiecutter_prints(tmp_path: P
 
     assert run([*command, *given], tmp_path, status=1) == shown
     assert not list(tmp_path.iterdir())
+
+
+def test_the_readme_shows_the_declaration_of_a_project(bake: Bake) -> None:
+    project = bake(vault="my-key-vault-name")
+    declared = json.loads((project / "src/functions/read_secret/function.json").read_text("utf-8"))
+
+    assert [one["type"] for one in declared["bindings"]] == ["httpTrigger", "http", "keyVault"]
+    (shown,) = blocks(TEMPLATE / "README.md", "json")
+    assert json.loads(shown) == declared["bindings"][2]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from answers import DOCUMENTED
+from answers import SETS
 from baking import TEMPLATE, Bake, change, run, run_tests
 from pages import blocks
 
@@ -18,9 +18,9 @@ SHELLS = ["bash", "zsh"]
 SUBSCRIPTION = "00000000-0000-0000-0000-00000000a110"
 
 
-@pytest.fixture(params=DOCUMENTED)
+@pytest.fixture(params=SETS)
 def project(bake: Bake, request: pytest.FixtureRequest) -> Path:
-    return bake(**DOCUMENTED[request.param])
+    return bake(**SETS[request.param])
 
 
 @pytest.fixture(params=SHELLS)
@@ -169,11 +169,11 @@ for pattern, answer in {
 IN_SHELLS = [
     ("default", "bash", "azd"),
     ("default", "zsh", "az"),
-    ("user", "zsh", "azd"),
-    ("user", "bash", "az"),
-    ("existing", "bash", "azd"),
-    ("granted", "zsh", "az"),
-    ("decorators", "bash", "az"),
+    ("given-identity-named-vault", "zsh", "azd"),
+    ("given-identity-named-vault", "bash", "az"),
+    ("decorators", "bash", "azd"),
+    ("vault-in-another-cloud", "zsh", "az"),
+    ("decorators-with-everything", "bash", "az"),
 ]
 
 
@@ -196,11 +196,12 @@ def calls(tmp_path: Path, shell: str) -> Callable[[Path, str], list[list[str]]]:
 WAYS = {"azd": "### With the Azure Developer CLI", "az": "### With the Azure CLI and Core Tools"}
 
 
-@pytest.mark.parametrize(("project", "shell", "way"), IN_SHELLS, indirect=["project", "shell"])
+@pytest.mark.parametrize(("name", "shell", "way"), IN_SHELLS, indirect=["shell"])
 def test_every_command_from_the_deployment_on_runs(
-    project: Path, calls: Callable[[Path, str], list[list[str]]], way: str
+    bake: Bake, calls: Callable[[Path, str], list[list[str]]], name: str, way: str
 ) -> None:
     """In the README's order, with the variables that it sets."""
+    project, function = bake(**SETS[name]), SETS[name].get("function_name", "read_secret")
     readme = project / "README.md"
     steps = [following(readme, WAYS[way], "sh")]
     if way == "azd":
@@ -211,8 +212,8 @@ def test_every_command_from_the_deployment_on_runs(
 
     made = calls(project, "\n".join(steps))
 
-    group = {"azd": "rg", "az": "rg-secure-function-app"}[way]
-    create = f"az deployment group create --resource-group {group} --name secure-function-app"
+    group = {"azd": "rg", "az": f"rg-{project.name}"}[way]
+    create = f"az deployment group create --resource-group {group} --name {project.name}"
     files = "--template-file infra/main.bicep --parameters infra/main.bicepparam"
     keys = f"az functionapp function keys list --resource-group {group} --name func-1"
     deploy = {
@@ -223,9 +224,9 @@ def test_every_command_from_the_deployment_on_runs(
     for expected in (*deploy[way], "python3 scripts/set_secrets.py --vault kv-1"):
         assert expected in words
     asked = {one for one in words if "functionapp function keys" in one}
-    assert asked == {f"{keys} --function-name read_secret --query default --output tsv"}
-    read_secret = "https://func-1.example/api/read_secret"
-    assert ["curl", "--header", "@-", read_secret, "x-functions-key: the-key\n"] in made
+    assert asked == {f"{keys} --function-name {function} --query default --output tsv"}
+    url = f"https://func-1.example/api/{function}"
+    assert ["curl", "--header", "@-", url, "x-functions-key: the-key\n"] in made
     assert len(made) > len(steps)
     for call in made:
         assert "" not in call[:-1], f"a variable is empty: {call}"
@@ -265,7 +266,7 @@ def test_the_azure_cli_parses_every_command(bake: Bake, azure_cli: Path, tmp_pat
     stubs = tmp_path / "stubs"
     environment = stub(stubs, "azd", "func", "curl", "make", "python3", script=AZURE)
     stub(stubs, "az", script=PARSE.format(cli=azure_cli))
-    pages = [bake(**answers) / "README.md" for answers in DOCUMENTED.values()]
+    pages = [bake(**answers) / "README.md" for answers in SETS.values()]
     pages += [TEMPLATE / "docs" / name for name in ("enterprise.md", "existing-apps.md")]
     found = {block for page in pages for block in blocks(page, "sh") if re.search(r"\baz ", block)}
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-from answers import DEFAULTS, EVERYTHING, IDENTITY_ID, PAIRS
+from answers import DEFAULTS, EVERYTHING, IDENTITY_ID, PAIRS, row_of
 from baking import TEMPLATE, Bake, run, texts_of, tracked
 
 from local_extensions.answers import problems
@@ -48,10 +48,27 @@ def is_copied(name: str) -> bool:
     return any(fnmatch(name, pattern) for pattern in COPIED)
 
 
+# How a file shows that it knows an option, or a programming model.
+WORDS = {
+    "key": r"keyVaultKey|CryptographyClient|sign_document|fake_keys|Crypto User",
+    "blob-storage": r"summarize_blob|DOCUMENTS|stdocs",
+    "cosmos-db": r"read_order|ORDERS_DB|cosmosAccount|cosmosDB|DocumentDB",
+    "service-bus": r"ship_order|ORDERS_BUS|serviceBus|shipments",
+    "api_scope": r"call_api|API_URL|(?<!--query )accessToken|grant_api_role",
+}
+MODELS = {"function.json": r"function\.json|functions\.schema", "decorators": "[Bb]lueprint"}
+# These are the same in every project.
+SAME = r"src/identity_bindings/|tests/support/|tests/contract/|\.(funcignore|gitignore)$"
+# README.md says how to use the other model beside the chosen one.
+OF_BOTH_MODELS = SAME + r"|README.md|AGENTS.md|set_secrets|uv.lock"
+
+
 # Every template is rendered for every answer: a fault in one that is then removed fails too.
 @pytest.mark.parametrize("answers", [*PAIRS.values(), TEXTS], ids=[*PAIRS, "texts"])
-def test_every_template_renders_for_every_two_answers(bake: Bake, answers: dict[str, str]) -> None:
-    project = bake(**answers)
+def test_a_project_is_clean_and_knows_its_own_answers_only(
+    bake: Bake, answers: dict[str, str]
+) -> None:
+    project, row = bake(**answers), row_of(answers)
 
     for name, text in texts_of(project).items():
         # Two files hold texts as typed; GitHub's own expressions look alike.
@@ -61,6 +78,12 @@ def test_every_template_renders_for_every_two_answers(bake: Bake, answers: dict[
         assert not text or re.fullmatch(r"[^\n].*[^\n]\n", text, re.DOTALL), name
         assert not re.search(r"\r|[ \t]\n|\n\n\n\n", text), name
         assert name.endswith((".py", ".md")) or "\n\n\n" not in text, name
+        unknown = [words for option, words in WORDS.items() if not row[option]]
+        for words in [] if re.search(SAME, name) else unknown:
+            assert not re.search(words, name + text), f"{name} mentions {words}"
+        for model in [] if re.search(OF_BOTH_MODELS, name) else MODELS:
+            other = model != row["programming_model"] and re.search(MODELS[model], name + text)
+            assert not other, f"{name} mentions {other}"
     assert not [path for path in project.rglob("*") if path.is_dir() and not os.listdir(path)]
 
 
@@ -168,110 +191,6 @@ def test_what_is_copied_holds_no_fact() -> None:
         assert any(fnmatch(name, pattern) for name in names), f"nothing matches {pattern}"
     for name in filter(is_copied, names):
         assert "cookiecutter" not in (PROJECT / name).read_text("utf-8"), name
-
-
-# What an answer decides
-
-OPTIONS = {
-    "key": {"key": "signing-key"},
-    "blob-storage": {"services": "blob-storage"},
-    "cosmos-db": {"services": "cosmos-db"},
-    "service-bus": {"services": "service-bus"},
-    "api": {"api_scope": "api://contoso/.default"},
-}
-# How a file shows that it knows an option.
-WORDS = {
-    "key": r"keyVaultKey|CryptographyClient|sign_document|fake_keys|Crypto User",
-    "blob-storage": r"summarize_blob|DOCUMENTS|stdocs",
-    "cosmos-db": r"read_order|ORDERS_DB|cosmosAccount|cosmosDB|DocumentDB",
-    "service-bus": r"ship_order|ORDERS_BUS|serviceBus|shipments",
-    "api": r"call_api|API_URL|(?<!--query )accessToken|grant_api_role",
-}
-# These are the same in every project.
-SAME = r"src/identity_bindings/|tests/support/|tests/contract/|\.(funcignore|gitignore)$"
-
-
-@pytest.mark.parametrize("option", OPTIONS)
-@pytest.mark.parametrize("identity", ["system", "user"])
-def test_nothing_mentions_an_option_that_is_not_chosen(
-    bake: Bake, option: str, identity: str
-) -> None:
-    others = [answers for other, answers in OPTIONS.items() if other != option]
-    for answers in ({}, *others):
-        for name, text in texts_of(bake(identity=identity, **answers)).items():
-            if not re.search(SAME, name):
-                found = re.search(WORDS[option], name + text)
-                assert not found, f"{name} mentions {found and found[0]}"
-
-
-# README.md says how to use the other model beside the chosen one.
-OF_BOTH_MODELS = r"README.md|AGENTS.md|src/identity_bindings/|tests/support/|tests/contract/|set_secrets|ignore$|uv.lock"
-
-
-@pytest.mark.parametrize(
-    ("model", "other"),
-    [("function.json", "[Bb]lueprint"), ("decorators", r"function\.json|functions\.schema")],
-)
-@pytest.mark.parametrize("answers", [{}, EVERYTHING], ids=["default", "everything"])
-def test_nothing_mentions_the_other_model(
-    bake: Bake, model: str, other: str, answers: dict[str, str]
-) -> None:
-    for name, text in texts_of(bake(programming_model=model, **answers)).items():
-        if not re.search(OF_BOTH_MODELS, name):
-            found = re.search(other, name + text)
-            assert not found, f"{name} mentions {found and found[0]}"
-
-
-def test_both_models_hold_the_same_logic(bake: Bake) -> None:
-    """Only the names of the functions differ, and where they declare what they need."""
-
-    def logic(project: Path) -> list[str]:
-        sources = [project / "src/function_app.py", *project.glob("src/blueprints/*.py")]
-        sources += project.glob("src/functions/*/__init__.py")
-        return sorted(
-            "\n".join(map(ast.unparse, (node.args, *node.body)))
-            for source in sources
-            for node in ast.parse(source.read_text("utf-8")).body
-            if isinstance(node, ast.FunctionDef)
-        )
-
-    found = logic(bake(**EVERYTHING))
-
-    assert len(found) > 6
-    assert logic(bake(programming_model="decorators", **EVERYTHING)) == found
-
-
-@pytest.mark.parametrize(
-    ("name", "slug"),
-    [
-        ("Secure Function App", "secure-function-app"),
-        ("Größe & Straße", "grosse-strasse"),
-        ("日本", "ri-ben"),
-        ("!!!", "secure-function-app"),
-        ("Ein sehr langer Name für eine einzige kleine App", "ein-sehr-langer-name-fur-eine-ei"),
-        ("It's {{ 7*7 }} 'quoted'", "it-s-7-7-quoted"),
-    ],
-)
-def test_the_slug_is_derived_from_any_name(bake: Bake, name: str, slug: str) -> None:
-    project = bake(project_name=name)
-
-    assert project.name == slug
-    assert (project / "README.md").read_text("utf-8").startswith(f"# {name}\n")
-
-
-def test_the_declaration_is_the_published_one(bake: Bake) -> None:
-    file = bake(vault="my-key-vault-name") / "src/functions/read_secret/function.json"
-    declared = json.loads(file.read_text("utf-8"))["bindings"]
-
-    assert [one["type"] for one in declared] == ["httpTrigger", "http", "keyVault"]
-    assert declared[2] == {
-        "name": "my_application_secret",
-        "type": "keyVault",
-        "direction": "in",
-        "secretName": "my-application-secret",
-        "vaultName": "my-key-vault-name",
-        "identity": "system",
-    }
 
 
 def test_the_python_version_is_the_same_everywhere(bake: Bake) -> None:

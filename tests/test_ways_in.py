@@ -51,6 +51,13 @@ def assert_refused(desk: Desk, result: Result, *lines: str) -> None:
     assert desk.made() == []
 
 
+SLUGS = {
+    "Größe & Straße": "grosse-strasse",
+    "日本": "ri-ben",
+    "!!!": "secure-function-app",
+    "Ein sehr langer Name für eine einzige kleine App": "ein-sehr-langer-name-fur-eine-ei",
+    "It's {{ 7*7 }} 'quoted'": "it-s-7-7-quoted",
+}
 # What is given, and the answers that it becomes.
 ARRIVES: dict[str, list[tuple[Any, Answers]]] = {
     "config": [
@@ -78,6 +85,10 @@ ARRIVES: dict[str, list[tuple[Any, Answers]]] = {
         ("secrets=one, two", {"secrets": "one, two"}),
         ("services=Blob-Storage", {"services": "blob-storage"}),
         ("network=private", {"network": "private"}),
+        *(
+            (f"project_name={as_argument(name)}", {"project_name": name, "project_slug": slug})
+            for name, slug in SLUGS.items()
+        ),
         (f"description={as_argument('{{ 7 }} {% raw')}", {"description": "{{ 7 }} {% raw"}),
     ],
     "--replay": [
@@ -119,8 +130,6 @@ ARGUMENTS = [
     ("_new_lines=x", "_new_lines: 'x' is not a prompt"),
     ("description={{", "description: '{{' cannot be rendered by Jinja .*; accepted: text"),
     ("description={% raw", "description: '{% raw' cannot be rendered by Jinja"),
-    ("function_name=call_api", "function_name: 'call_api' is the name of a sample function"),
-    ("vault_access=granted", "vault_access: 'granted' is accepted only with vault_source=exist"),
 ]
 REFUSED: dict[str, list[tuple[Any, ...]]] = {
     "config": [

@@ -106,10 +106,6 @@ PAYLOADS: dict[str, list[str]] = {
     ],
     "order": [*"\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"],
     "invisible": [*"\u00a0\u00ad\u200b\u200d\u2060\u3000\ufeff\U000e0041"],
-    "look-alike": [
-        *"\u0430\u0435\u043e\u0440\u03bf\u0131\u0130\u017f\u212a\uff41\U0001d41a\u0661",
-        *"\u2010\u2011\u2212\uff0d\u2044\uff0f\u2024\uff0e\uff05\uff0c\uff3f\u2019\uff02",
-    ],
     "windows": [*"con PRN aux NUL com1 LPT9 nul.txt con. CONIN$ x:y".split(), "x "],
     "words": [
         *"import None async match main app func host admin json azure tests blueprints".split(),
@@ -119,17 +115,14 @@ PAYLOADS: dict[str, list[str]] = {
     ],
     "long": ["x" * n for n in (25, 33, 65, 101, 128, 257, 1001, 5000, 100_000)],
 }
-LOOK_ALIKES = {
-    **dict(
-        zip(
-            "aceopxyABEHKMOPTX",
-            "\u0430ce\u043e\u0440\u0445\u0443\u0410\u0412\u0415\u041d\u041a\u041c\u041e\u0420\u0422\u0425",
-            strict=True,
-        )
-    ),
-    **dict(zip("sSkKiI", "\u017f\u017f\u212a\u212a\u0131\u0130", strict=True)),
-    **dict(zip("019-_/.%:", "\u0660\u0661\u0669\u2010\uff3f\u2044\u2024\uff05\ua789", strict=True)),
-}
+LOOK_ALIKES = dict(
+    zip(
+        "aeopxyABEHKMOPTXsSkiI019-_/.%:",
+        "\u0430\u0435\u043e\u0440\u0445\u0443\u0410\u0412\u0415\u041d\u212a\u041c\u041e\u0420\u0422\u0425"
+        "\u017f\u017f\u212a\u0131\u0130\u0660\u0661\uff19\u2010\uff3f\u2044\u2024\uff05\ua789",
+        strict=True,
+    )
+)
 
 WAYS = ("argument", "config", "--replay-file")  # of desk.Desk
 Answers = dict[str, Any]

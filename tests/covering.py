@@ -25,27 +25,27 @@ def covering(
     same arguments give the same rows.
     """
     rows = [dict(row) for row in first]
-    missing = dict.fromkeys(possible(choices, strength, allowed))
+    missing = dict.fromkeys(_possible(choices, strength, allowed))
     for row in rows:
         _strike(missing, row, strength)
     most_values_first = sorted(choices, key=lambda name: -len(choices[name]))
     while missing:
         row = dict(next(iter(missing)))
         for name in (name for name in most_values_first if name not in row):
-            values = [v for v in choices[name] if completes(choices, allowed, row | {name: v})]
+            values = [v for v in choices[name] if _completes(choices, allowed, row | {name: v})]
             row[name] = max(values, key=lambda v: _adds(missing, row, (name, v), strength))
         rows.append({name: row[name] for name in choices})
         _strike(missing, row, strength)
     return rows
 
 
-def possible(choices: Choices, strength: int, allowed: Allowed) -> list[Combination]:
+def _possible(choices: Choices, strength: int, allowed: Allowed) -> list[Combination]:
     """List every combination that at least one whole row can hold."""
     return [
         frozenset(zip(names, values, strict=True))
         for names in combinations(choices, strength)
         for values in product(*(choices[name] for name in names))
-        if completes(choices, allowed, dict(zip(names, values, strict=True)))
+        if _completes(choices, allowed, dict(zip(names, values, strict=True)))
     ]
 
 
@@ -54,13 +54,13 @@ def held(row: Row, strength: int) -> Iterator[Combination]:
     return map(frozenset, combinations(row.items(), strength))
 
 
-def completes(choices: Choices, allowed: Allowed, row: Row) -> bool:
+def _completes(choices: Choices, allowed: Allowed, row: Row) -> bool:
     """Whether a row can be completed."""
     if not allowed(row):
         return False
     left = next((name for name in choices if name not in row), None)
     return left is None or any(
-        completes(choices, allowed, {**row, left: value}) for value in choices[left]
+        _completes(choices, allowed, {**row, left: value}) for value in choices[left]
     )
 
 

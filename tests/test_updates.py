@@ -4,11 +4,13 @@ What the owner changed stays.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from answers import SETS
 from baking import PROJECT, TEMPLATE, Bake, change, copy_template, run
 from pages import blocks
 
@@ -120,6 +122,8 @@ def assert_updated(project: Path) -> None:
 
 
 def test_an_update_keeps_what_the_owner_changed(project: Path, template: Path) -> None:
+    engine = "src/identity_bindings/__init__.py"
+    change(project / engine, '__version__ = "', '__version__ = "our-')
     edit(project)
 
     run(documented("cruft check", template), project, status=1)
@@ -129,23 +133,13 @@ def test_an_update_keeps_what_the_owner_changed(project: Path, template: Path) -
     assert_updated(project)
     assert not (project / REMOVED).exists()
     assert not list(project.rglob("*.rej"))
+    # Where both changed a line, git marks both.
+    assert '<<<<<<< ours\n__version__ = "our-' in (project / engine).read_text("utf-8")
+    status = run(["git", "status", "--porcelain"], project)
+    assert re.findall("^(?:U.|.U) (.*)", status, re.M) == [engine]
     state = json.loads((project / ".cruft.json").read_text("utf-8"))
     assert state["context"]["cookiecutter"]["audience"] == "colleagues"
     run(documented("cruft check", template), project)
-
-
-@pytest.mark.slow
-def test_where_both_changed_the_same_line_both_are_shown(project: Path) -> None:
-    engine = project / "src/identity_bindings/__init__.py"
-    change(engine, '__version__ = "', '__version__ = "our-')
-    save(project, "edited")
-
-    cruft(project, "update", "-y")
-
-    text = engine.read_text("utf-8")
-    assert "<<<<<<< " in text and '__version__ = "our-' in text and '__version__ = "99.' in text
-    status = run(["git", "status", "--porcelain"], project)
-    assert "UU src/identity_bindings/__init__.py" in status
 
 
 @pytest.mark.slow
@@ -234,25 +228,7 @@ def test_cruft_too_refuses_to_lose_a_file(template: Path, tmp_path: Path) -> Non
 
 # The last version whose app is at the project's top.
 BEFORE = "c769e418fd3a6fc461e20b9db5992c6d3b6650ae"
-ANSWERS = {
-    "default": {},
-    "decorators": {
-        "programming_model": "decorators",
-        "identity": "user",
-        "key": "signing-key",
-        "services": "blob-storage,service-bus",
-        "ci": "none",
-    },
-    "existing": {
-        "vault": "contoso-vault",
-        "vault_source": "existing",
-        "vault_resource_group": "rg-vaults",
-        "vault_access": "rbac",
-        "api_scope": "api://contoso/.default",
-        "network": "private",
-        "python_version": "3.12",
-    },
-}
+OLD = ("default", "decorators-with-everything", "given-identity-named-vault")
 HANDLER = "functions/read_secret/__init__.py"
 
 
@@ -284,8 +260,8 @@ def old_project(history: Path, tmp_path: Path) -> Callable[..., Path]:
 @pytest.mark.parametrize(
     "answers",
     [
-        pytest.param(answers, id=name, marks=() if name == "decorators" else pytest.mark.slow)
-        for name, answers in ANSWERS.items()
+        pytest.param(SETS[name], id=name, marks=() if name == OLD[1] else pytest.mark.slow)
+        for name in OLD
     ],
 )
 def test_an_untouched_old_project_becomes_what_the_template_renders_now(

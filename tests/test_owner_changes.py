@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from baking import Bake
+from baking import Bake, change
+from pages import blocks
 
 MODELS = ("function.json", "decorators")
 VAULT = "%KEY_VAULT_NAME%"
@@ -19,24 +20,15 @@ OTHER_IDENTITY = (
     "/subscriptions/00000000-0000-0000-0000-00000000a110/resourceGroups/rg-test/providers"
     "/Microsoft.ManagedIdentity/userAssignedIdentities/id-other"
 )
-HTTP: list[dict[str, Any]] = [
+Binding = dict[str, Any]
+HTTP: list[Binding] = [
     {"name": "req", "type": "httpTrigger", "authLevel": "function", "methods": ["get"]},
     {"name": "$return", "type": "http", "direction": "out"},
 ]
-TIMER: dict[str, Any] = {"name": "timer", "type": "timerTrigger", "schedule": "0 0 5 * * *"}
-QUEUE: dict[str, Any] = {
-    "name": "message",
-    "type": "queueTrigger",
-    "queueName": "orders",
-    "connection": "AzureWebJobsStorage",
-}
-BLOB: dict[str, Any] = {
-    "name": "blob",
-    "type": "blobTrigger",
-    "path": "uploads/{name}",
-    "source": "EventGrid",
-    "connection": "AzureWebJobsStorage",
-}
+TIMER: Binding = {"name": "timer", "type": "timerTrigger", "schedule": "0 0 5 * * *"}
+HOST = {"connection": "AzureWebJobsStorage"}
+QUEUE: Binding = {"name": "message", "type": "queueTrigger", "queueName": "orders", **HOST}
+BLOB: Binding = {"name": "blob", "type": "blobTrigger", "path": "uploads/{name}", **HOST}
 DURABLE = """
 import azure.durable_functions as df
 
@@ -88,7 +80,7 @@ def http_trigger(req: func.HttpRequest) -> func.HttpResponse:
 """
 
 
-def secret(name: str = "extra", **properties: str) -> dict[str, Any]:
+def secret(name: str = "extra", **properties: str) -> Binding:
     entry = {"name": name, "type": "keyVault", "secretName": "extra", "vaultName": VAULT}
     return entry | {"identity": "system"} | properties
 
@@ -102,27 +94,26 @@ class Owner:
         self.entry = self.src / "function_app.py"
         self.first = self.src / "functions/read_secret"
 
-    def edit(self, file: Path, old: str, new: str) -> None:
-        text = file.read_text("utf-8")
-        assert old in text, f"{file} has no {old!r}"
-        file.write_text(text.replace(old, new), "utf-8")
+    def append(self, file: Path, text: str) -> None:
+        file.write_text(file.read_text("utf-8") + text, "utf-8")
 
     def edit_first(self, old: str, new: str) -> None:
         """Edit the first function's handler."""
-        self.edit(self.entry if self.v2 else self.first / "__init__.py", old, new)
+        change(self.entry if self.v2 else self.first / "__init__.py", old, new)
 
     def add(
         self,
         name: str,
-        *bindings: dict[str, Any],
+        *bindings: Binding,
         parameters: str = "",
         before: str = "",
         body: str = "pass",
+        v2: bool | None = None,
     ) -> None:
-        """Add a function in the project's model."""
+        """Add a function, in the project's model unless `v2` names one."""
         names = [one["name"] for one in bindings if one["name"] != "$return"]
         handler = f"({parameters or ', '.join(names)}):\n    {body}\n"
-        if not self.v2:
+        if not (self.v2 if v2 is None else v2):
             folder = self.src / "functions" / name
             folder.mkdir(parents=True)
             (folder / "function.json").write_text(json.dumps({"bindings": bindings}), "utf-8")
@@ -140,26 +131,21 @@ class Owner:
                 kind = "app.generic_trigger" if trigger else f"app.generic_{way}_binding"
                 given = {"arg_name": binding["name"], "type": binding["type"], **given}
             lines.append(f"@{kind}(**{given!r})")
-        self.edit(
-            self.entry,
-            self.entry.read_text("utf-8"),
-            self.entry.read_text("utf-8") + ("\n".join([*lines, f"def {name}{handler}"])),
-        )
+        self.append(self.entry, "\n".join([*lines, f"def {name}{handler}"]))
 
     def without_first(self) -> None:
         """Delete the first function, and its tests with it."""
         (self.tests / "test_read_secret.py").unlink()
-        if not self.v2:
+        if self.v2:
+            text = self.entry.read_text("utf-8")
+            self.entry.write_text(text[: text.index("\n\n@app.route")] + "\n", "utf-8")
+        else:
             shutil.rmtree(self.first)
-            return
-        text = self.entry.read_text("utf-8")
-        self.entry.write_text(text[: text.index("\n\n@app.route")] + "\n", "utf-8")
 
     def setting(self, name: str, value: str) -> None:
         """Define an app setting in infra/."""
         before = "    KEY_VAULT_DNS_SUFFIX:"
-        file = self.infra / "main.bicep"
-        self.edit(file, before, f"    {name}: {value}\n{before}")
+        change(self.infra / "main.bicep", before, f"    {name}: {value}\n{before}")
 
     def parameter(self, line: str) -> None:
         """Set a parameter of the deployment."""
@@ -180,9 +166,9 @@ class Owner:
         return done.returncode, done.stdout + done.stderr
 
 
-APP = ("tests/contract/test_app.py",)
-INFRA = ("tests/contract/test_infrastructure.py",)
-OWN = ("tests/test_read_secret.py",)
+Change = Callable[[Owner], None]
+APP = "tests/contract/test_app.py"
+INFRA = "tests/contract/test_infrastructure.py"
 
 
 # Changes that leave everything green
@@ -190,11 +176,10 @@ OWN = ("tests/test_read_secret.py",)
 
 def renamed(owner: Owner) -> None:
     test = owner.tests / "test_read_secret.py"
-    owner.edit(test, "read_secret", "fetch")
+    for file in (test, owner.entry):
+        file.write_text(file.read_text("utf-8").replace("read_secret", "fetch"), "utf-8")
     test.rename(owner.tests / "test_fetch.py")
-    if owner.v2:
-        owner.edit(owner.entry, "read_secret", "fetch")
-    else:
+    if not owner.v2:
         owner.first.rename(owner.first.with_name("fetch"))
 
 
@@ -211,16 +196,16 @@ def deleted(owner: Owner) -> None:
 def disabled(owner: Owner) -> None:
     if owner.v2:
         pytest.skip("function.json only")
-    owner.edit(owner.first / "function.json", '"bindings"', '"disabled": true, "bindings"')
+    change(owner.first / "function.json", '"bindings"', '"disabled": true, "bindings"')
     (owner.tests / "test_read_secret.py").unlink()
 
 
 def another_route(owner: Owner) -> None:
     if owner.v2:
-        owner.edit(owner.entry, '@app.route("read_secret"', '@app.route("v1/secrets/{id}"')
+        change(owner.entry, '@app.route("read_secret"', '@app.route("v1/secrets/{id}"')
     else:
         route = '"type": "httpTrigger", "route": "v1/secrets/{id}"'
-        owner.edit(owner.first / "function.json", '"type": "httpTrigger"', route)
+        change(owner.first / "function.json", '"type": "httpTrigger"', route)
 
 
 def another_trigger(owner: Owner) -> None:
@@ -229,12 +214,9 @@ def another_trigger(owner: Owner) -> None:
     owner.add("read_secret", TIMER, key)
 
 
-def timer(owner: Owner) -> None:
+def timer_blob_and_queue(owner: Owner) -> None:
     owner.add("nightly", TIMER)
-
-
-def blob_and_queue(owner: Owner) -> None:
-    owner.add("on_upload", BLOB)
+    owner.add("on_upload", BLOB | {"source": "EventGrid"})
     owner.add("on_message", QUEUE)
     owner.parameter("storageQueuesAndTables = true")
 
@@ -245,18 +227,28 @@ def second_secret(owner: Owner) -> None:
     owner.edit_first("secrets = {", 'secrets = {"extra": extra,')
     if owner.v2:
         decorator = f'@key_vault_secret("extra", secret_name="extra", vault_name="{VAULT}",'
-        owner.edit(
-            owner.entry, "def read_secret", f'{decorator} identity="system")\ndef read_secret'
-        )
+        owner.edit_first("def read_secret", f'{decorator} identity="system")\ndef read_secret')
     else:
-        file = owner.first / "function.json"
-        content = json.loads(file.read_text("utf-8"))
-        content["bindings"].append(secret())
-        file.write_text(json.dumps(content), "utf-8")
+        entry = f'"bindings": [{json.dumps(secret())},'
+        change(owner.first / "function.json", '"bindings": [', entry)
+
+
+def of_the_other_model(owner: Owner) -> None:
+    """Add a function of the other model, as the README says."""
+    if owner.v2:
+        (snippet,) = (
+            block
+            for block in blocks(owner.project / "README.md", "python")
+            if block.startswith("from pathlib") and "register_functions" in block
+        )
+        owner.append(owner.entry, f"\n\n{snippet}")
+    else:
+        change(owner.entry, "import register", "import key_vault_secret, register")
+    owner.add("by_hand", *HTTP, secret(), body="return extra", v2=not owner.v2)
 
 
 def func_new(owner: Owner) -> None:
-    owner.entry.write_text(owner.entry.read_text("utf-8") + FUNC_NEW, "utf-8")
+    owner.append(owner.entry, FUNC_NEW)
 
 
 def shared_modules(owner: Owner) -> None:
@@ -280,29 +272,24 @@ def setting_at_import(owner: Owner) -> None:
 
 def fields_and_a_pinned_version(owner: Owner) -> None:
     entries = [secret("whole"), secret("field", jsonField="user")]
-    owner.add(
-        "parts", *HTTP, *entries, secret("old", secretVersion="1234abcd"), body="return field"
-    )
+    old = secret("old", secretVersion="1234abcd")
+    owner.add("parts", *HTTP, *entries, old, body="return field")
 
 
 def role_on_a_whole_namespace(owner: Owner) -> None:
     owner.setting("BUS__fullyQualifiedNamespace", "'bus.servicebus.windows.net'")
-    with (owner.infra / "modules/access.bicep").open("a", encoding="utf-8") as file:
-        file.write(NAMESPACE)
-    access = owner.infra / "modules/github-access.bicep"
-    owner.edit(
-        access, "planActions = [", "planActions = [\n  'Microsoft.ServiceBus/namespaces/read'"
-    )
-    topic = {"type": "serviceBusTrigger", "topicName": "orders", "subscriptionName": "app"}
-    owner.add("on_topic", {"name": "message", **topic, "connection": "BUS"})
+    owner.append(owner.infra / "modules/access.bicep", NAMESPACE)
+    actions = "planActions = ["
+    read = f"{actions}\n  'Microsoft.ServiceBus/namespaces/read'"
+    change(owner.infra / "modules/github-access.bicep", actions, read)
+    topic = {"name": "message", "type": "serviceBusTrigger", "connection": "BUS"}
+    owner.add("on_topic", {**topic, "topicName": "orders", "subscriptionName": "app"})
     owner.setting("PARCELS", "'parcels'")
-    owner.add(
-        "on_parcel", {**QUEUE, "type": topic["type"], "queueName": "%PARCELS%", "connection": "BUS"}
-    )
+    owner.add("on_parcel", {**topic, "queueName": "%PARCELS%"})
 
 
 def durable_functions(owner: Owner) -> None:
-    owner.entry.write_text(owner.entry.read_text("utf-8") + DURABLE, "utf-8")
+    owner.append(owner.entry, DURABLE)
     owner.parameter("storageQueuesAndTables = true")
 
 
@@ -316,122 +303,64 @@ def no_local_settings(owner: Owner) -> None:
     (owner.src / "local.settings.json").unlink()
 
 
-GREEN: list[Callable[[Owner], None]] = [
-    *(another_route, timer, second_secret, func_new, shared_modules, setting_at_import),
-    *(extra_folders, no_local_settings, blob_and_queue, fields_and_a_pinned_version),
-    *(role_on_a_whole_namespace, durable_functions),
+GREEN: list[Change] = [
+    *(another_route, second_secret, of_the_other_model, func_new, shared_modules),
+    *(setting_at_import, extra_folders, no_local_settings, timer_blob_and_queue),
+    *(fields_and_a_pinned_version, role_on_a_whole_namespace, durable_functions),
 ]
 GREEN_ALONE = [renamed, rewritten, deleted, disabled, another_trigger]
 
 
-# Changes that turn a test red, with the words that name the fault
-
-
-def setting(owner: Owner) -> None:
-    owner.add("faulty", *HTTP, secret(vaultName="%KEY_VALUT_NAME%"))
-
-
-def setting_of_a_queue(owner: Owner) -> None:
-    owner.add("faulty_queue", QUEUE | {"queueName": "%QEUE%"})
-
-
-def property_of_ours(owner: Owner) -> None:
-    entry = secret()
-    entry["secretNmae"] = entry.pop("secretName")
-    owner.add("faulty_property", *HTTP, entry)
-
-
-def property_of_a_trigger(owner: Owner) -> None:
-    owner.add("faulty_trigger", *HTTP, {"name": "row", "type": "table", "conection": "ORDERS"})
-
-
-def value(owner: Owner) -> None:
-    owner.add("faulty_value", *HTTP, secret(identity="sytem"))
-
-
-def type_of_ours(owner: Owner) -> None:
-    owner.add("faulty_type", *HTTP, {**secret(), "type": "keyVualt"})
-
-
-def parameter(owner: Owner) -> None:
-    owner.add("faulty_parameter", *HTTP, secret(), parameters="req, another")
-
-
-def host_json_at_the_top(owner: Owner) -> None:
-    shutil.copy(owner.src / "host.json", owner.project)
-
-
-def entry_at_the_top(owner: Owner) -> None:
-    shutil.copy(owner.entry, owner.project)
-
-
-def second_name_of_the_app(owner: Owner) -> None:
-    owner.entry.write_text(owner.entry.read_text("utf-8") + "\napplication = app\n", "utf-8")
-
-
-def json_of(file: str) -> Callable[[Owner], None]:
-    """Break a file that the host reads."""
-
-    def change(owner: Owner) -> None:
-        (owner.src / file).write_text('{"version": "2.0",', "utf-8")
-
-    change.__name__ = file
-    return change
-
-
-def misspelt_file(owner: Owner) -> None:
-    (owner.src / "functions/orders").mkdir(parents=True)
-    (owner.src / "functions/orders/functions.json").write_text('{"bindings": []}', "utf-8")
-
-
-def host_of_another_version(owner: Owner) -> None:
-    owner.edit(owner.src / "host.json", '"2.0"', '"3.0"')
-
-
-def function_in(place: str) -> Callable[[Owner], None]:
-    """Put a function into a folder of the project where it is not found."""
-
-    def change(owner: Owner) -> None:
-        (owner.project / place).mkdir(parents=True)
-        (owner.project / place / "function.json").write_text('{"bindings": []}', "utf-8")
-
-    change.__name__ = place
-    return change
-
-
-def function_that_nobody_registers(owner: Owner) -> None:
-    if not owner.v2:
-        pytest.skip("function_app.py registers it")
-    folder = owner.src / "functions/orders"
-    folder.mkdir(parents=True)
-    (folder / "function.json").write_text(json.dumps({"bindings": HTTP}), "utf-8")
-    (folder / "__init__.py").write_text("def main(req):\n    return 'ok'\n", "utf-8")
-
-
-RED: dict[Callable[[Owner], None], str] = {
-    setting: r"vaultName: '%KEY_VALUT_NAME%': the app setting 'KEY_VALUT_NAME' is not set",
-    setting_of_a_queue: r"faulty_queue, message: '%QEUE%': no app setting 'QEUE' in infra/",
-    property_of_ours: r"secretNmae|unexpected keyword argument 'secret_nmae'",
-    property_of_a_trigger: r"faulty_trigger, row: 'conection': did you mean 'connection'\?",
-    value: r"extra.identity: 'sytem': 'system', or 'user' together with identityId",
-    type_of_ours: r"faulty_type, extra: 'keyVualt': did you mean 'keyVault'\?",
-    parameter: r"the (handler|function) has no such parameter",
-    host_json_at_the_top: r"host.json is not deployed.*move it to src/",
-    entry_at_the_top: r"function_app.py is not deployed.*move it to src/",
-    function_in(
-        "orders"
-    ): r"orders/function.json is not deployed.*move it to src/functions/orders/",
-    function_in(
-        "functions/orders"
-    ): r"functions/orders/function.json is not deployed.*src/functions/orders/",
-    function_in("src/orders"): r"src/orders/function.json is not deployed.*src/functions/orders/",
-    second_name_of_the_app: r"exactly one app under one name is expected, not 2",
-    json_of("host.json"): r"src/host.json: line 1 is not valid JSON",
-    json_of("local.settings.json"): r"src/local.settings.json: line 1 is not valid JSON",
-    misspelt_file: r"functions/orders/functions.json: did you mean function.json\?",
-    host_of_another_version: r"src/host.json: version: '3.0': '2.0' is expected",
-    function_that_nobody_registers: r"functions/orders/function.json is not registered",
+# Changes that turn a test red, with the words that name the fault: an HTTP function with a binding, …
+EXTRA = secret()
+MISSPELT = {"secretNmae" if name == "secretName" else name: one for name, one in EXTRA.items()}
+FAULTY: dict[str, tuple[Binding, str]] = {
+    "setting": (
+        secret(vaultName="%KEY_VALUT_NAME%"),
+        "vaultName: '%KEY_VALUT_NAME%': the app setting 'KEY_VALUT_NAME' is not set",
+    ),
+    "queue": (
+        QUEUE | {"type": "queue", "direction": "out", "queueName": "%QEUE%"},
+        "faulty, message: '%QEUE%': no app setting 'QEUE' in infra/",
+    ),
+    "property": (MISSPELT, "secretNmae|unexpected keyword argument 'secret_nmae'"),
+    "property-of-the-platform": (
+        {"name": "row", "type": "table", "conection": "ORDERS"},
+        r"faulty, row: 'conection': did you mean 'connection'\?",
+    ),
+    "value": (
+        secret(identity="sytem"),
+        "extra.identity: 'sytem': 'system', or 'user' together with identityId",
+    ),
+    "type": (
+        {**EXTRA, "type": "keyVualt"},
+        r"faulty, extra: 'keyVualt': did you mean 'keyVault'\?",
+    ),
+    "parameter": (EXTRA, "the (handler|function) has no such parameter"),
 }
+# … and a file, its content and the words.
+FUNCTION, IN_FUNCTIONS = '{"bindings": []}', "is not deployed.*move it to src/functions/orders/"
+BROKEN, TWO_NAMES = (
+    '{"version": "2.0",',
+    "import azure.functions\napp = same = azure.functions.FunctionApp()",
+)
+FILES = [
+    ("host.json", "{}", "host.json is not deployed.*move it to src/"),
+    ("function_app.py", "", "function_app.py is not deployed.*move it to src/"),
+    *(
+        (f"{where}orders/function.json", FUNCTION, f"{where}orders/function.json {IN_FUNCTIONS}")
+        for where in ("", "functions/", "src/")
+    ),
+    (
+        "src/functions/orders/functions.json",
+        FUNCTION,
+        r"functions.json: did you mean function.json\?",
+    ),
+    ("src/host.json", BROKEN, "src/host.json: line 1 is not valid JSON"),
+    ("src/host.json", '{"version": "3.0"}', "src/host.json: version: '3.0': '2.0' is expected"),
+    ("src/local.settings.json", BROKEN, "src/local.settings.json: line 1 is not valid JSON"),
+    ("src/function_app.py", TWO_NAMES, "exactly one app under one name is expected, not 2"),
+]
 
 
 # The same for infra/: they are made together, and each is named.
@@ -448,20 +377,20 @@ def unused_vault_and_connection(owner: Owner) -> None:
 
 def unused_identity_and_queue(owner: Owner) -> None:
     identity = f"type: 'SystemAssigned, UserAssigned', userAssignedIdentities: {{ '{OTHER_IDENTITY}': {{}} }}"
-    owner.edit(owner.infra / "main.bicep", "type: 'SystemAssigned'", identity)
+    change(owner.infra / "main.bicep", "type: 'SystemAssigned'", identity)
     owner.add("on_order", QUEUE)
 
 
 def blob_without_event_grid(owner: Owner) -> None:
     owner.parameter("storageQueuesAndTables = true")
-    owner.add("on_upload", {name: one for name, one in BLOB.items() if name != "source"})
+    owner.add("on_upload", BLOB)
 
 
 def parameter_for_a_setting(owner: Owner) -> None:
     owner.add("nightly", TIMER | {"schedule": "%location%"})  # of main.bicep, and no app setting
 
 
-RED_INFRA: dict[Callable[[Owner], None], tuple[str, ...]] = {
+RED_INFRA: dict[Change, tuple[str, ...]] = {
     vault_without_a_grant: (
         r"a function \(elsewhere, extra\) needs 'secrets: get' in the vault"
         r" 'kv-elsewhere'.*add the vault to otherVaults in infra/main.bicepparam",
@@ -483,83 +412,87 @@ RED_INFRA: dict[Callable[[Owner], None], tuple[str, ...]] = {
 }
 
 
-@pytest.fixture
-def owner(bake: Bake, tmp_path: Path, model: str) -> Owner:
-    return Owner(Path(shutil.copytree(bake(programming_model=model), tmp_path / "app")), model)
+@pytest.fixture(params=MODELS)
+def owner(bake: Bake, tmp_path: Path, request: pytest.FixtureRequest) -> Owner:
+    project = bake(programming_model=request.param)
+    return Owner(Path(shutil.copytree(project, tmp_path / "app")), request.param)
 
 
-@pytest.mark.parametrize("model", MODELS)
+def fails(owner: Owner, tests: str, *words: str) -> None:
+    """Expect that a file of tests is red, and says this."""
+    status, output = owner.run_tests(tests)
+
+    assert status in (1, 4), output  # 4: while the fixtures are loaded
+    for expected in words:
+        assert re.search(expected, output), output
+
+
 def test_changes_together_stay_green(owner: Owner) -> None:
-    for change in GREEN:
-        change(owner)
+    for made in GREEN:
+        made(owner)
 
-    status, output = owner.run_tests(*APP, *OWN, *INFRA)
+    status, output = owner.run_tests(APP, "tests/test_read_secret.py", INFRA)
 
     assert status == 0, output
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("change", [*GREEN, *GREEN_ALONE], ids=lambda one: one.__name__)
-def test_a_change_stays_green(owner: Owner, change: Callable[[Owner], None]) -> None:
-    change(owner)
+@pytest.mark.parametrize("made", [*GREEN, *GREEN_ALONE], ids=lambda one: one.__name__)
+def test_a_change_stays_green(owner: Owner, made: Change) -> None:
+    made(owner)
     files = [str(file.relative_to(owner.project)) for file in owner.tests.glob("test_*.py")]
 
     # Together they are compared with infra/ above.
-    infra = INFRA if change in (deleted, another_trigger) else ()
-    status, output = owner.run_tests(*APP, *infra, *files)
+    infra = [INFRA] if made in (deleted, another_trigger) else []
+    status, output = owner.run_tests(APP, *infra, *files)
 
     assert status == 0, output
+    if made is deleted:  # the project's own vault may be unused
+        assert "UserWarning: infra/ grants 'system' 'secrets: get'" in output
 
 
-@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param(
-            one, id=one.__name__, marks=() if one is setting_of_a_queue else pytest.mark.slow
-        )
-        for one in RED
-    ],
+    "name", [one if one == "queue" else pytest.param(one, marks=pytest.mark.slow) for one in FAULTY]
 )
-def test_a_change_turns_red_and_names_it(owner: Owner, change: Callable[[Owner], None]) -> None:
-    change(owner)
+def test_a_fault_is_named(owner: Owner, name: str) -> None:
+    binding, words = FAULTY[name]
+    parameters = "req, other" if name == "parameter" else ""
+    owner.add("faulty", *HTTP, binding, parameters=parameters)
 
-    status, output = owner.run_tests(APP[0])
-
-    assert status in (1, 4), output  # 4: while the fixtures are loaded
-    assert re.search(RED[change], output), output
-    print(*re.findall(r"^E +(?:Failed|AssertionError|assert).*", output, re.MULTILINE), sep="\n")
-
-
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param(
-            one, id=one.__name__, marks=() if len(RED_INFRA[one]) > 1 else pytest.mark.slow
-        )
-        for one in RED_INFRA
-    ],
-)
-def test_infra_that_does_not_match_turns_red(owner: Owner, change: Callable[[Owner], None]) -> None:
-    if owner.v2 and len(RED_INFRA[change]) > 1:
-        pytest.skip("the model makes no difference to infra/")
-    change(owner)
-
-    status, output = owner.run_tests(*INFRA)
-
-    assert status == 1, output
-    for words in RED_INFRA[change]:
-        assert re.search(words, output), output
+    fails(owner, APP, words)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", MODELS)
-def test_the_own_vault_may_be_unused(owner: Owner) -> None:
-    owner.without_first()
+@pytest.mark.parametrize(("name", "content", "words"), FILES)
+def test_a_file_that_the_app_cannot_have_is_named(
+    owner: Owner, name: str, content: str, words: str
+) -> None:
+    file = owner.project / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(content, "utf-8")
 
-    status, output = owner.run_tests(*INFRA)
+    fails(owner, APP, words)
 
-    assert status == 0, output
-    assert "UserWarning: infra/ grants 'system' 'secrets: get'" in output
+
+@pytest.mark.slow
+@pytest.mark.parametrize("owner", ["decorators"], indirect=True)
+def test_a_function_that_nobody_registers_is_named(owner: Owner) -> None:
+    owner.add("orders", *HTTP, v2=False)
+
+    fails(owner, APP, "functions/orders/function.json is not registered")
+
+
+@pytest.mark.parametrize(
+    ("owner", "made"),
+    [
+        pytest.param(model, one, marks=() if len(words) > 1 else pytest.mark.slow)
+        for one, words in RED_INFRA.items()
+        for model in MODELS[: 1 if len(words) > 1 else 2]
+    ],
+    indirect=["owner"],
+    ids=lambda one: getattr(one, "__name__", one),
+)
+def test_infra_that_does_not_match_turns_red(owner: Owner, made: Change) -> None:
+    made(owner)
+
+    fails(owner, INFRA, *RED_INFRA[made])

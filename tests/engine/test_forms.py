@@ -241,38 +241,29 @@ KEY = "-----BEGIN KEY-----\nTheFirstLine+of/it\nand-the-second\n-----END KEY----
 FIELDS = {"user": "the-name-of-me", "keys": [{"p": 'the"pass'}, {"pem": KEY}, 12345678, None]}
 LATIN, COOKIE, LONG = "p\xe4ssw\xf6rd-\xfcber-9", 'a;b, c"d\\e\xe4', b"the value of it, " * 12
 CODE = base64.b64encode(LONG).decode()
-# A value, texts that show it or a part of it, and what is left of each.
-SHOWN: list[tuple[str, list[str], str]] = [
-    # The texts of a JSON secret, and what only looks like one.
-    (
-        json.dumps(FIELDS, indent=2),
-        ["the-name-of-me", 'the"pass', 'the\\"pass', KEY.strip()],
-        "***",
-    ),
-    (json.dumps(FIELDS), ["TheFirstLine+of/it", "12345678", repr(KEY)[1:-1]], "***"),
-    *((text, [text], "***") for text in ("{" * 50_000, '{"half": "of-it', '"json-text"')),
-    ("[1, 2, 3, 4]", ["[1, 2, 3, 4]"], "***"),
-    # A value that is stored in quotes.
-    *((f"{q}My password{q}", ["My password", f"{q}My password{q}"], "***") for q in "'\""),
-    # Base64 in the lines of MIME and of PEM.
-    (LONG.decode(), base64.encodebytes(LONG).decode().split(), "***"),
-    (
-        LONG.decode(),
-        ["\n".join(CODE[at : at + 64] for at in range(0, len(CODE), 64))],
-        "***\n" * 4 + "***",
-    ),
-    (LATIN, [LATIN.encode("latin-1").hex(), urllib.parse.quote(LATIN, encoding="latin-1")], "***"),
-    (COOKIE, [http.cookies.SimpleCookie({"a": COOKIE})["a"].coded_value], '"***"'),
-]
+PEM = "\n".join(CODE[at : at + 64] for at in range(0, len(CODE), 64))
+# A value, and texts that show it or a part of it.
+SHOWN: dict[str, list[str]] = {
+    json.dumps(FIELDS, indent=2): ["the-name-of-me", 'the"pass', 'the\\"pass', KEY.strip()],
+    json.dumps(FIELDS): ["TheFirstLine+of/it", "12345678", repr(KEY)[1:-1]],
+    # What only looks like JSON is masked as a whole.
+    **{text: [text] for text in ("{" * 50_000, '{"half": "of-it', '"json-text"', "[1, 2, 3, 4]")},
+    # Stored in quotes.
+    **{f"{q}My password{q}": ["My password", f"{q}My password{q}"] for q in "'\""},
+    LONG.decode(): [base64.encodebytes(LONG).decode(), PEM],
+    LATIN: [LATIN.encode("latin-1").hex(), urllib.parse.quote(LATIN, encoding="latin-1")],
+    COOKIE: [http.cookies.SimpleCookie({"a": COOKIE})["a"].coded_value],
+}
 
 
-@pytest.mark.parametrize(("value", "texts", "left"), SHOWN, ids=lambda one: str(one)[:20])
-def test_a_part_that_is_shown_is_masked(
-    masking: Any, value: str, texts: list[str], left: str
+@pytest.mark.parametrize(("value", "texts"), SHOWN.items(), ids=lambda one: str(one)[:20])
+def test_nothing_of_a_part_that_is_shown_is_left(
+    masking: Any, value: str, texts: list[str]
 ) -> None:
     masking.register(value)
 
-    assert [masking.mask(f"it is {text}.") for text in texts] == [f"it is {left}."] * len(texts)
+    for text in texts:
+        assert re.fullmatch(r'it is ([*]{3}["\n]?|")+\.', masking.mask(f"it is {text}.")), text
 
 
 def test_a_password_that_is_not_ascii_is_masked_in_basic_authentication(masking: Any) -> None:

@@ -32,6 +32,7 @@ from yarl import URL
 
 Boundary = Callable[[BaseException], BaseException]
 VALUE = "the-value-of-it-7f3a"
+API = "https://api.example/"
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ Pair = namedtuple("Pair", "name value")
 
 
 def aiohttp_response(text: str) -> None:
-    url = URL("https://api.example/").with_query(key=text)
+    url = URL(API).with_query(key=text)
     headers = {"Authorization": f"Bearer {text}"}
     info = aiohttp.RequestInfo(url, "GET", headers, url)  # type: ignore[arg-type]
     raise aiohttp.ClientResponseError(info, (), status=403, message="no", headers=headers)  # type: ignore[arg-type]
@@ -78,8 +79,12 @@ def aiohttp_response(text: str) -> None:
 
 def requests_http(text: str) -> None:
     response = requests.Response()
-    response.status_code, response.url = 403, f"https://api.example/?key={text}"
+    response.status_code, response.url = 403, f"{API}?key={text}"
     response.raise_for_status()
+
+
+def httpx_status(text: str) -> None:
+    httpx.Response(403, request=httpx.Request("GET", f"{API}?key={text}")).raise_for_status()
 
 
 def sqlalchemy_statement(text: str) -> None:
@@ -96,10 +101,17 @@ def chained(text: str, *, cause: bool = False, hidden: bool = False) -> None:
         int("not a number")
 
 
-def raise_(error: BaseException, note: str = "") -> None:
-    if note:
-        error.add_note(note)
-    raise error
+def raises(made_of: Callable[[str], BaseException]) -> Callable[[str], None]:
+    def run(text: str) -> None:
+        raise made_of(text)
+
+    return run
+
+
+def noted(text: str) -> Exception:
+    error = ValueError("no")
+    error.add_note(text)
+    return error
 
 
 def sealed(text: str) -> Exception:
@@ -109,17 +121,9 @@ def sealed(text: str) -> Exception:
 # What raises, and whether a stand-in leaves where it holds the secret: the text then shows it.
 CASES: dict[str, tuple[Callable[[str], Any], bool]] = {
     "aiohttp.ClientResponseError": (aiohttp_response, True),
-    "httpx.HTTPStatusError": (
-        lambda text: httpx.Response(
-            403, request=httpx.Request("GET", f"https://api.example/?key={text}")
-        ).raise_for_status(),
-        True,
-    ),
+    "httpx.HTTPStatusError": (httpx_status, True),
     "requests.HTTPError": (requests_http, True),
-    "azure.core HttpResponseError": (
-        lambda text: raise_(azure.core.exceptions.HttpResponseError(f"refused: {text}")),
-        True,
-    ),
+    "azure.core HttpResponseError": (raises(azure.core.exceptions.HttpResponseError), True),
     # A connection string that is none: libpq shows it.
     "psycopg.OperationalError": (psycopg.connect, True),
     "sqlalchemy.exc.OperationalError": (sqlalchemy_statement, True),
@@ -134,20 +138,17 @@ CASES: dict[str, tuple[Callable[[str], Any], bool]] = {
         True,
     ),
     "ExceptionGroup": (
-        lambda text: raise_(ExceptionGroup("two", [KeyError("a"), ValueError(text)])),
+        raises(lambda text: ExceptionGroup("two", [KeyError("a"), ValueError(text)])),
         True,
     ),
-    "a named tuple in args": (lambda text: raise_(ValueError(Pair("key", text))), True),
-    "__str__ raises": (lambda text: raise_(Unspeakable(text)), False),
-    "a note": (lambda text: raise_(ValueError("no"), note=f"the key was {text}"), True),
+    "a named tuple in args": (raises(lambda text: ValueError(Pair("key", text))), True),
+    "__str__ raises": (raises(Unspeakable), False),
+    "a note": (raises(noted), True),
     "a cause": (partial(chained, cause=True), True),
     "a context": (chained, True),
     "a suppressed context": (partial(chained, hidden=True), False),
-    "fastapi.HTTPException": (
-        lambda text: raise_(fastapi.HTTPException(403, f"not with {text}", {"X-Key": text})),
-        True,
-    ),
-    "slots": (lambda text: raise_(sealed(text)), True),
+    "fastapi.HTTPException": (raises(partial(fastapi.HTTPException, 403)), True),
+    "slots": (raises(sealed), True),
 }
 
 
@@ -191,27 +192,42 @@ def test_a_traceback_that_shows_the_secret_is_dropped(without_secrets: Boundary)
     assert (type(clean).__name__, str(clean)) == ("ZeroDivisionError", str(caught.value))
 
 
-def test_an_exception_that_cannot_be_rendered_is_replaced(without_secrets: Boundary) -> None:
-    class Closed(Exception):
-        @property
-        def __notes__(self) -> list[str]:
-            raise KeyError(VALUE)
+class Nameless(type):
+    """A metaclass that gives no name."""
 
-    class Unprintable(Closed):
-        def __str__(self) -> str:
-            raise KeyError(VALUE)
+    @property
+    def __name__(cls) -> str:  # type: ignore[override]
+        raise RuntimeError(VALUE)
 
-    class Named(Exception):
-        pass
 
-    Named.__name__ = Named.__qualname__ = f"Of{VALUE}"
+def fails(error: type[BaseException]) -> Callable[[object], str]:
+    """A method that shows the value in what it raises."""
+
+    def method(_: object) -> str:
+        raise error(VALUE)
+
+    return method
+
+
+def odd(name: str = "Odd", text: str = VALUE, kind: Any = type, **members: Any) -> Any:
+    """An exception of a class of its own, after another one that shows the value."""
+    error = kind(name, (Exception,), members)(text)
+    error.__context__ = KeyError(VALUE)
+    return error
+
+
+def test_what_cannot_be_rendered_is_replaced(without_secrets: Boundary) -> None:
+    no_notes, no_text = property(fails(KeyError)), "<exception str() failed>"
     for error, name, text in (
-        (Closed(f"is {VALUE}"), "Closed", "is ***"),
-        (Unprintable(), "Unprintable", "<exception str() failed>"),
-        (Named("no"), "Of***", "no"),
+        *((odd(__module__=module), "Odd", "***") for module in (5, None, property(len))),
+        (odd(f"Of{VALUE}", "no"), "Of***", "no"),
+        (odd(text=f"is {VALUE}", __notes__=no_notes), "Odd", "is ***"),
+        (odd(__notes__=no_notes, __str__=fails(KeyError)), "Odd", no_text),
+        (odd(__str__=fails(SystemExit)), "Odd", no_text),
+        (odd(kind=Nameless), "Exception", no_text),
     ):
         clean = without_secrets(error)
-        assert (type(clean).__name__, str(clean)) == (name, text)
+        assert (type(clean).__name__, str(clean), clean.__context__) == (name, text, None)
 
 
 def test_the_engines_own_error_keeps_its_words(without_secrets: Boundary) -> None:
@@ -226,33 +242,6 @@ def test_the_engines_own_error_keeps_its_words(without_secrets: Boundary) -> Non
     clean = without_secrets(own)
     assert (type(clean), str(clean)) == (type(own), str(own))
     assert clean.__context__ is None
-
-
-class Nameless(type):
-    """A metaclass that gives no name."""
-
-    @property
-    def __name__(cls) -> str:  # type: ignore[override]
-        raise RuntimeError(VALUE)
-
-
-class Exits(Exception):
-    """An exception whose text ends the program."""
-
-    def __str__(self) -> str:
-        raise SystemExit(VALUE)
-
-
-def test_a_class_that_cannot_be_read_shows_nothing(without_secrets: Boundary) -> None:
-    for module in (5, None, property(lambda _: "x")):
-        clean = without_secrets(type("Odd", (Exception,), {"__module__": module})(VALUE))
-        assert (type(clean).__name__, str(clean)) == ("Odd", "***")
-    exits = Exits()
-    exits.__cause__ = KeyError(VALUE)
-    for error in (Nameless("Of", (Exception,), {})(VALUE), exits):
-        clean = without_secrets(error)
-        assert clean is not error
-        assert (str(clean), clean.__context__) == ("<exception str() failed>", None)
 
 
 def test_a_long_chain_and_one_that_ends_in_itself(without_secrets: Boundary) -> None:
@@ -271,17 +260,14 @@ def test_a_long_chain_and_one_that_ends_in_itself(without_secrets: Boundary) -> 
 
 
 def test_the_caller_gets_the_status_of_an_http_exception(without_secrets: Boundary) -> None:
-    clean = without_secrets(raised("fastapi.HTTPException", VALUE))
-
-    assert isinstance(clean, starlette.exceptions.HTTPException)
-    assert (clean.status_code, clean.detail) == (403, "not with ***")
-    assert clean.headers == {"X-Key": "***"}
-    clean = without_secrets(fastapi.HTTPException(401, "no", {"X-Key": VALUE}))
-    assert isinstance(clean, starlette.exceptions.HTTPException)
-    assert (clean.detail, clean.headers) == ("no", {"X-Key": "***"})
-    for detail, shown in (({"key": VALUE}, {"key": "***"}), ({"key": 7}, {"key": 7})):
-        error = fastapi.HTTPException(409, detail)
-        error.__cause__ = KeyError(VALUE)
+    for status, detail, headers, shown in (
+        (403, f"not with {VALUE}", {"X-Key": VALUE}, ("not with ***", {"X-Key": "***"})),
+        (401, "no", {"X-Key": VALUE}, ("no", {"X-Key": "***"})),
+        (409, {"key": VALUE}, None, ({"key": "***"}, None)),
+        (409, {"key": 7}, None, ({"key": 7}, None)),
+    ):
+        error = fastapi.HTTPException(status, detail, headers)
+        error.__cause__ = None if headers else KeyError(VALUE)
         clean = without_secrets(error)
         assert isinstance(clean, starlette.exceptions.HTTPException)
-        assert (clean.status_code, clean.detail, clean.headers) == (409, shown, None)
+        assert (clean.status_code, (clean.detail, clean.headers)) == (status, shown)

@@ -67,6 +67,7 @@ KINDS += ["durableClient", "someNew", "generic"]
 TRIGGERS = ["httpTrigger", "queueTrigger", "blobTrigger", "timerTrigger", "serviceBusTrigger"]
 TRIGGERS += ["eventHubTrigger", "cosmosDBTrigger", "eventGridTrigger", "kafkaTrigger", "sqlTrigger"]
 TRIGGERS += ["activityTrigger", "orchestrationTrigger", "someNewTrigger", "warmupTrigger"]
+ALL = [*PLAIN, *_outs()]
 
 
 def indexed(signature: Signature, bindings: list[dict[str, Any]]) -> Any:
@@ -122,32 +123,39 @@ def agree(signature: Signature, bindings: list[dict[str, Any]]) -> str:
     return "as it is"
 
 
+def parameter(name: str, annotation: Any = EMPTY) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation)
+
+
+TIMER = {"name": "t", "type": "timerTrigger", "direction": "in"}
+
+
+def placed(kind: str, annotation: Any) -> dict[str, str]:
+    """The word for an annotation in each place that a binding of a kind can have."""
+    if kind.endswith("Trigger"):
+        bindings = [{"name": "it", "type": kind, "direction": "in"}]
+        return {"in": agree(Signature([parameter("it", annotation)]), bindings)}
+    parameters = [parameter("it", annotation), parameter("t")]
+    words = {}
+    for way in ("in", "out"):
+        bindings = [TIMER, {"name": "it", "type": kind, "direction": way}]
+        words[way] = agree(Signature(parameters), bindings)
+    signature = Signature(parameters[1:], return_annotation=annotation)
+    bindings = [TIMER, {"name": "$return", "type": kind, "direction": "out"}]
+    return words | {"return": agree(signature, bindings)}
+
+
 @pytest.mark.parametrize("kind", [*KINDS, *TRIGGERS])
 def test_every_annotation_on_every_binding(kind: str) -> None:
-    is_trigger = kind.endswith("Trigger")
-    beside = [] if is_trigger else [{"name": "t", "type": "timerTrigger", "direction": "in"}]
-    parameters = [] if is_trigger else [Parameter("t", Parameter.KEYWORD_ONLY)]
-    words = set()
-    for way in ("in",) if is_trigger else ("in", "out"):
-        bindings = [*beside, {"name": "it", "type": kind, "direction": way}]
-        for annotation in (*PLAIN, *_outs()):
-            it = Parameter("it", Parameter.KEYWORD_ONLY, annotation=annotation)
-            words.add(agree(Signature([*parameters, it]), bindings))
-    if not is_trigger:
-        bindings = [*beside, {"name": "$return", "type": kind, "direction": "out"}]
-        for annotation in (*PLAIN, *_outs()):
-            words.add(agree(Signature(parameters, return_annotation=annotation), bindings))
+    words = {word for annotation in ALL for word in placed(kind, annotation).values()}
     assert words == {"left out", "as it is"}
 
 
 def test_every_annotation_of_the_context() -> None:
-    trigger = Parameter("t", Parameter.KEYWORD_ONLY)
-    bindings = [{"name": "t", "type": "timerTrigger", "direction": "in"}]
-    as_they_are = []
-    for annotation in (*PLAIN, *_outs()):
-        context = Parameter("context", Parameter.KEYWORD_ONLY, annotation=annotation)
-        if agree(Signature([context, trigger]), bindings) == "as it is":
-            as_they_are.append(annotation)
+    def word(annotation: Any) -> str:
+        return agree(Signature([parameter("context", annotation), parameter("t")]), [TIMER])
+
+    as_they_are = [one for one in ALL if word(one) == "as it is"]
     assert as_they_are == [EMPTY, func.Context, Context]
 
 
@@ -188,10 +196,8 @@ def test_a_settlement_client(base: Any, blob_extension: Any) -> None:
     class Client(base.GrpcClientType): ...  # type: ignore[misc]
 
     def word(**hints: Any) -> str:
-        more = [Parameter(name, Parameter.KEYWORD_ONLY, annotation=hints[name]) for name in hints]
-        trigger = Parameter("t", Parameter.KEYWORD_ONLY)
-        bindings = [{"name": "t", "type": "serviceBusTrigger", "direction": "in"}]
-        return agree(Signature([*more, trigger]), bindings)
+        parameters = [*(parameter(*one) for one in hints.items()), parameter("t")]
+        return agree(Signature(parameters), [{**TIMER, "type": "serviceBusTrigger"}])
 
     assert word(client=Client) == word(client=Client, context=EMPTY) == "as it is"
     assert word(one=Client, two=Client) == word(client=EMPTY) == word(client=str) == "mismatch"
@@ -223,11 +229,10 @@ def test_with_streams_requests_and_responses_are_the_extensions() -> None:
     req = {"name": "req", "type": "httpTrigger", "direction": "in"}
     res = {"name": "res", "type": "http", "direction": "out"}
     for hint in (Request, Response, func.HttpRequest, func.HttpResponse):
-        it = Parameter("req", Parameter.KEYWORD_ONLY, annotation=hint)
-        plain, out = it.replace(annotation=EMPTY), it.replace(name="res", annotation=func.Out[hint])
+        it, plain = parameter("req", hint), parameter("req")
         for place, signature, binding in (
             ("in", Signature([it]), {**res, "name": "$return"}),
-            ("out", Signature([plain, out]), res),
+            ("out", Signature([plain, parameter("res", func.Out[hint])]), res),
             ("return", Signature([plain], return_annotation=hint), {**res, "name": "$return"}),
         ):
             words[hint, place] = agree(signature, [req, binding])
@@ -237,16 +242,10 @@ def test_with_streams_requests_and_responses_are_the_extensions() -> None:
 
 @pytest.mark.parametrize("kind", ["blob", "blobTrigger", "queue", "queueTrigger", "httpTrigger"])
 def test_types_of_an_sdk(blob_extension: Any, kind: str) -> None:
-    is_trigger = kind.endswith("Trigger")
-    beside = [] if is_trigger else [{"name": "t", "type": "timerTrigger", "direction": "in"}]
-    parameters = [] if is_trigger else [Parameter("t", Parameter.KEYWORD_ONLY)]
-    words = {}
     for annotation in (
-        *(blob_extension, typing.List[blob_extension], func.Out[blob_extension], str),  # noqa: UP006
+        *(typing.List[blob_extension], func.Out[blob_extension], str),  # noqa: UP006
         *(func.InputStream, typing.Literal["a"], typing.Optional[blob_extension]),  # noqa: UP045
     ):
-        for way in ("in",) if is_trigger else ("in", "out"):
-            it = Parameter("it", Parameter.KEYWORD_ONLY, annotation=annotation)
-            bindings = [*beside, {"name": "it", "type": kind, "direction": way}]
-            words[annotation, way] = agree(Signature([*parameters, it]), bindings)
-    assert words[blob_extension, "in"] == ("as it is" if "blob" in kind else "left out")
+        placed(kind, annotation)
+    word = placed(kind, blob_extension)["in"]
+    assert word == ("as it is" if "blob" in kind else "left out")

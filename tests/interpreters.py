@@ -11,7 +11,6 @@ from baking import run
 VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 DEFAULT = "3.13"  # of a project
-TOOLS = ("cookiecutter", "pytest-cookies", "hypothesis")  # what tests/engine needs besides
 
 
 def interpreter(version: str) -> str | None:
@@ -36,7 +35,7 @@ def works(python: str) -> bool:
 def environment(python: str, version: str, project: Path) -> str:
     """Make a virtual environment with a project's locked packages, and keep it for the next run."""
     wanted = (project / "uv.lock").read_text("utf-8")
-    stamp = hashlib.sha256("\n".join([wanted, *TOOLS]).encode()).hexdigest()[:12]
+    stamp = hashlib.sha256(wanted.encode()).hexdigest()[:12]
     place = Path(sys.prefix) / "interpreters" / f"{version}-{stamp}"
     made = str(place / "bin" / "python")
     if not (place / "made").exists():
@@ -44,6 +43,6 @@ def environment(python: str, version: str, project: Path) -> str:
         pip = [made, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         run([*pip, "pip>=25.1"], project)
         run([*pip, "--require-hashes", "-r", "src/requirements.txt"], project)
-        run([*pip, "--group", "dev", *TOOLS], project)
+        run([*pip, "--group", "dev"], project)
         (place / "made").touch()
     return made

@@ -43,18 +43,6 @@ def test_the_app_on_each_python(bake: Bake, version: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_engine_in_microsofts_runtime(bake: Bake) -> None:
-    """It is for Python 3.13 and newer: where another Python runs the tests, they skip it."""
-    python = interpreter(DEFAULT)
-    if RUNNING >= "3.13" or python is None:
-        pytest.skip("it is tested in tests/engine, or there is no Python 3.13 on this machine")
-    made = environment(python, DEFAULT, bake(**EVERYTHING))
-
-    modules = ("test_host_adapter", "test_published")
-    run([made, *PYTEST, *(f"tests/engine/{name}.py" for name in modules)], TEMPLATE)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("resolution", ["lowest-direct", "highest"])
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.usefixtures("package_index")
@@ -131,16 +119,7 @@ CHECKOUT = rf"{HOME}\source\repos"
 DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 LONG_NAMES = {"project_slug": f"{'slug-' * 6}of", "function_name": "f" * 64}
 POSIX_ONLY = (
-    "fcntl",
-    "grp",
-    "os.fork",
-    "pty",
-    "pwd",
-    "resource",
-    "select",
-    "syslog",
-    "termios",
-    "tty",
+    *("fcntl", "grp", "os.fork", "pty", "pwd", "resource", "select", "syslog", "termios", "tty"),
 )
 
 

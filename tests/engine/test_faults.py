@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from logging.handlers import BufferingHandler
 from pathlib import Path
+from typing import Any
 
 import bicep
 import folders
@@ -68,21 +72,30 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return functions
 
 
-def _fake() -> FaultyKeyVault:
-    fake_key_vault = FaultyKeyVault()
-    for row in ROWS:
-        fake_key_vault.identities.add(row.identity)
-        fake_key_vault.vault(row.name).set("api-key", f"first-value-of-{row.name}")
-    return fake_key_vault
+@contextmanager
+def started(refresh: float, grace: float = GRACE) -> Iterator[tuple[Any, pytest.MonkeyPatch]]:
+    """The fake Key Vault with each row's identity and vault, for an app with these settings."""
+    worker.restart()
+    with pytest.MonkeyPatch.context() as patch, FaultyKeyVault() as fake_key_vault:
+        patch.setenv("SECRET_REFRESH_SECONDS", str(refresh))
+        patch.setenv("SECRET_GRACE_SECONDS", str(grace))
+        for row in ROWS:
+            fake_key_vault.identities.add(row.identity)
+            fake_key_vault.vault(row.name).set("api-key", f"first-value-of-{row.name}")
+        yield fake_key_vault, patch
+        worker.restart()
+
+
+def all_at_once(run: Callable[[Row], None]) -> None:
+    with ThreadPoolExecutor(len(ROWS)) as threads:
+        list(threads.map(run, ROWS))
 
 
 @pytest.fixture(scope="module")
 def cold(prepared: Path) -> dict[str, Seen]:
     """Start while everything is broken, call each function twice, repair, and call again."""
     seen = {row.name: Seen() for row in ROWS}
-    worker.restart()
-    with pytest.MonkeyPatch.context() as patch, _fake() as fake_key_vault:
-        patch.setenv("SECRET_REFRESH_SECONDS", "300")
+    with started(refresh=300) as (fake_key_vault, _):
         for row in ROWS:
             row.strike(fake_key_vault)
         functions = folders.load_folder(prepared)
@@ -98,9 +111,7 @@ def cold(prepared: Path) -> dict[str, Seen]:
                     one.recovered = time.monotonic() - healed
                 time.sleep(0.1)
 
-        with ThreadPoolExecutor(len(ROWS)) as threads:
-            list(threads.map(run, ROWS))
-        worker.restart()
+        all_at_once(run)
     return seen
 
 
@@ -127,17 +138,9 @@ def test_cold_it_fails_in_time_with_the_repair_and_recovers(
 def refreshed(prepared: Path) -> dict[str, Seen]:
     """Start well, break everything, call on and on, repair, and call until the value is new."""
     seen = {row.name: Seen() for row in ROWS}
-    records: list[str] = []
-
-    class Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            records.append(record.getMessage())
-
-    worker.restart()
-    keep = Keep(logging.WARNING)
-    with pytest.MonkeyPatch.context() as patch, _fake() as fake_key_vault:
-        patch.setenv("SECRET_REFRESH_SECONDS", str(REFRESH))
-        patch.setenv("SECRET_GRACE_SECONDS", str(GRACE))
+    keep = BufferingHandler(10_000)
+    keep.setLevel(logging.WARNING)
+    with started(REFRESH) as (fake_key_vault, patch):
         hasten(patch, 1.5, back_off=1.5)  # else a denial's repair may take 30 s
         fake_key_vault.token_life = 200  # too short to be kept: every refresh asks for a token
         functions = folders.load_folder(prepared)
@@ -163,13 +166,11 @@ def refreshed(prepared: Path) -> dict[str, Seen]:
                     one.recovered = time.monotonic() - began
                 time.sleep(0.05)
 
-        with ThreadPoolExecutor(len(ROWS)) as threads:
-            list(threads.map(run, ROWS))
+        all_at_once(run)
         logging.getLogger().removeHandler(keep)
-        worker.restart()
     for row in ROWS:
-        vault = f"https://{row.name}.vault.azure.net"
-        seen[row.name].warnings = [text for text in records if vault in text]
+        texts = [record.getMessage() for record in keep.buffer]
+        seen[row.name].warnings = [one for one in texts if f"https://{row.name}.vault" in one]
     return seen
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
@@ -61,6 +62,12 @@ def fresh_worker() -> Iterator[None]:
 
 
 @pytest.fixture
+def engine(fresh_worker: None) -> Any:
+    """The engine, imported anew: a package whose attributes are its modules."""
+    return importlib.import_module("identity_bindings")
+
+
+@pytest.fixture
 def fake_key_vault(fresh_worker: None) -> Iterator[FaultyKeyVault]:
     """Key Vault and the identity endpoint, with nothing but a system-assigned identity."""
     with FaultyKeyVault() as fake_key_vault:
@@ -79,8 +86,14 @@ def project(fake_key_vault: FaultyKeyVault, tmp_path: Path) -> Iterator[Project]
 
 
 @pytest.fixture
-def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
-    """Return a loader of tmp_path's functions, with the refresh and grace that a test needs."""
+def app(
+    fake_key_vault: FaultyKeyVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dict[str, Any]]:
+    """Return a loader of tmp_path's functions, with the refresh and grace that a test needs.
+
+    The secret that they declare has a value.
+    """
+    fake_key_vault.vault("contoso").set("api-key", VALUE)
 
     def load(refresh: float = 300, grace: float = 900) -> dict[str, Any]:
         monkeypatch.setenv("SECRET_REFRESH_SECONDS", str(refresh))
@@ -95,8 +108,9 @@ def echo(fake_key_vault: FaultyKeyVault, app: Callable[..., Any], tmp_path: Path
     """Return a loader of the handler of a function that returns its secret."""
 
     def load(refresh: float = 300, grace: float = 900, value: str = VALUE, **entry: Any) -> Any:
-        if not fake_key_vault.vault("contoso").secrets:
-            fake_key_vault.vault("contoso").set("api-key", value)
+        vault = fake_key_vault.vault("contoso")
+        if value not in [one.value for one in vault.secrets]:
+            vault.set("api-key", value)
         folders.declare(tmp_path, "echo", ECHO, folders.key_vault(**entry))
         return app(refresh, grace)["echo"].get_user_function()
 

@@ -36,7 +36,19 @@ class Protos:
         return type(name, (Message,), {})
 
 
-class Runtime:
+class _Input(Message):
+    def WhichOneof(self, _group: str) -> str:
+        return "data"
+
+
+def http_request(body: bytes = b"") -> dict[str, Any]:
+    """What the host sends for an HTTP trigger."""
+    empty = {name: {} for name in ("headers", "params", "query")}
+    sent = Message(method="POST", url="https://localhost/api", body=Message(bytes=body), **empty)
+    return {"http": sent}
+
+
+class Host:
     """Microsoft's own runtime for Python 3.13 and later, driven through its request handlers."""
 
     def __init__(self) -> None:
@@ -51,17 +63,12 @@ class Runtime:
         self._runtime.stop_threadpool_executor()
         self._loop.close()
 
-    async def send(self, request: str, **content: Any) -> Any:
-        """Send a request, and return the answer."""
+    async def _send(self, request: str, **content: Any) -> Any:
         message = Message(
             request=Message(**{request: Message(**content)}),
             properties={"host": "127.0.0.1", "protos": Protos()},
         )
         return await getattr(self._runtime, request)(message)
-
-    def ask(self, request: str, **content: Any) -> Any:
-        """Send a request in the worker's loop."""
-        return self.run(self.send(request, **content))
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine in the worker's loop."""
@@ -69,25 +76,19 @@ class Runtime:
 
     def start(self, project: Path = worker.SRC) -> Any:
         """Start the worker: it imports and indexes the app."""
-        return self.ask("worker_init_request", capabilities={}, function_app_directory=str(project))
+        place = {"capabilities": {}, "function_app_directory": str(project)}
+        started = self.run(self._send("worker_init_request", **place))
+        assert started.result.status == started.result.Success, started.result.exception
+        return started
 
     def index(self) -> dict[str, Any]:
         """Return what the host receives about each function, by name."""
-        answer = self.ask("functions_metadata_request")
+        answer = self.run(self._send("functions_metadata_request"))
         return {one.name: one for one in answer.function_metadata_results or ()}
 
     def load(self, function_id: str) -> Any:
         """Load a function."""
-        return self.ask("function_load_request", function_id=function_id)
-
-
-class _Input(Message):
-    def WhichOneof(self, _group: str) -> str:
-        return "data"
-
-
-class Host(Runtime):
-    """Microsoft's runtime, called with any trigger's data."""
+        return self.run(self._send("function_load_request", function_id=function_id))
 
     def call(self, function_id: str, trigger: str, body: bytes = b"") -> Any:
         """Call an HTTP function."""
@@ -97,13 +98,7 @@ class Host(Runtime):
         self, function_id: str, trigger: str, body: bytes = b"", invocation: str = "a0b1"
     ) -> Any:
         """Call an HTTP function beside other calls."""
-        http = Message(
-            method="POST",
-            url="https://localhost/api",
-            **{name: {} for name in ("headers", "params", "query")},
-            body=Message(bytes=body),
-        )
-        sent = [_Input(name=trigger, data=Message(http=http))]
+        sent = [_Input(name=trigger, data=Message(**http_request(body)))]
         return await self._invoke(function_id, None, sent, invocation)
 
     def invoke(
@@ -125,7 +120,7 @@ class Host(Runtime):
         self, function_id: str, metadata: Any, data: list[Any], invocation: str = "a0b1"
     ) -> Any:
         message = Message
-        return await self.send(
+        return await self._send(
             "invocation_request",
             invocation_id=invocation,
             function_id=function_id,

@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import threading
-import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import ECHO, VALUE, reads
+from apps import ECHO, VALUE, reads, wait_for
 from folders import call, declare, key_vault
 from support.fake_key_vault import FakeKeyVault
 
 App = Callable[..., dict[str, Any]]
-PAIR = "def main(req, user, password):\n    return user + ' ' + password\n"
+USER, PASSWORD = (
+    key_vault("user", jsonField="username"),
+    key_vault("password", jsonField="password"),
+)
 
 
-def pair() -> list[dict[str, Any]]:
-    return [key_vault("user", jsonField="username"), key_vault("password", jsonField="password")]
+def pair(number: int) -> str:
+    """The secret, with two fields of one version."""
+    return json.dumps({"username": f"user-{number}", "password": f"password-{number}"})
 
 
 @pytest.mark.parametrize("prefix", ["", "async "])
 def test_several_fields_cost_one_read(
     fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, prefix: str
 ) -> None:
-    value = {"username": "an-admin", "password": VALUE}
-    fake_key_vault.vault("contoso").set("api-key", json.dumps(value))
+    fake_key_vault.vault("contoso").set("api-key", pair(1))
     source = f"{prefix}def main(req, user, password, whole):\n    return [user, password, whole]\n"
-    declare(tmp_path, "pair", source, *pair(), key_vault("whole"))
+    declare(tmp_path, "pair", source, USER, PASSWORD, key_vault("whole"))
 
     answer = call(app()["pair"])
 
-    assert answer == ["an-admin", VALUE, json.dumps(value)]
+    assert answer == ["user-1", "password-1", pair(1)]
     assert {type(text) for text in answer} == {str}
     assert reads(fake_key_vault) == 1
 
@@ -91,57 +93,54 @@ def test_a_field_is_handed_out_as_it_is_written_or_is_an_error(
 
 
 def test_fields_of_one_secret_are_always_of_one_version(
-    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
+    engine: Any, fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
 ) -> None:
     vault = fake_key_vault.vault("contoso")
-    vault.set("api-key", json.dumps({"username": "user-0", "password": "password-0"}))
-    declare(tmp_path, "pair", PAIR, *pair())
+    vault.set("api-key", pair(0))
+    source = "def main(req, user, password):\n    return user, password\n"
+    declare(tmp_path, "pair", source, USER, PASSWORD)
     function = app(refresh=0.02)["pair"]
-    assert call(function) == "user-0 password-0"
-    handler = function.get_user_function()
-    done = threading.Event()
+    seen, done = set(), threading.Event()
 
     def rotate() -> None:
-        number = 0
-        while not done.wait(0.001):
-            number += 1
-            value = {"username": f"user-{number}", "password": f"password-{number}"}
+        for number in count(1):
+            if done.wait(0.001):
+                break
             vault.secrets = vault.secrets[-1:]
-            vault.set("api-key", json.dumps(value))
+            vault.set("api-key", pair(number))
 
     rotating = threading.Thread(target=rotate)
     rotating.start()
-    seen, end = set(), time.monotonic() + 20
     try:
-        while len(seen) < 20 and time.monotonic() < end:
-            answer = handler(req=None)
-            seen.add(tuple(part.rpartition("-")[2] for part in answer.split()))
+        wait_for(lambda: seen.add(call(function)) or len(seen) == 20)
     finally:
         done.set()
         rotating.join()
-        importlib.import_module("identity_bindings.sources").pool.close()
+        engine.sources.pool.close()
 
-    assert len(seen) == 20
-    assert all(user == password for user, password in seen)
+    for user, password in seen:
+        assert user.removeprefix("user-") == password.removeprefix("password-")
+
+
+NEWEST = """
+from identity_bindings import Secret
+
+def main(req, user: Secret, password: Secret):
+    return [user.value, password.newest()]
+"""
 
 
 def test_a_refused_field_is_the_newest_one(
     fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
 ) -> None:
     vault = fake_key_vault.vault("contoso")
-    vault.set("api-key", json.dumps({"username": "user-1", "password": "password-1"}))
-    source = """
-from identity_bindings import Secret
+    vault.set("api-key", pair(1))
+    declare(tmp_path, "old", NEWEST.replace("newest()", "value"), USER, PASSWORD)
+    declare(tmp_path, "new", NEWEST, USER, PASSWORD)
+    functions = app()
+    assert call(functions["old"]) == ["user-1", "password-1"]
 
-def main(req, user: Secret, password: Secret):
-    return [user.value, password.value] if req.method == "GET" else [user.newest(), password.newest()]
-"""
-    declare(tmp_path, "pair", source, *pair())
-    function = app()["pair"]
-    assert call(function, method="GET") == ["user-1", "password-1"]
-    before = reads(fake_key_vault)
+    vault.set("api-key", pair(2))
 
-    vault.set("api-key", json.dumps({"username": "user-1", "password": "password-2"}))
-
-    assert call(function) == ["user-1", "password-2"]
-    assert reads(fake_key_vault) == before + 1
+    assert call(functions["new"]) == ["user-1", "password-2"]
+    assert reads(fake_key_vault) == 2

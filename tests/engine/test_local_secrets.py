@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import re
 import shutil
@@ -16,14 +15,9 @@ from typing import Any
 
 import pytest
 import recipes
-from apps import ECHO, VALUE
+from apps import ECHO, VALUE, leave_azure
 from folders import call, declare, key_vault, load_folder
 from support.fake_key_vault import FakeKeyVault, Request
-
-
-@pytest.fixture
-def local() -> Any:
-    return importlib.import_module("identity_bindings.key_vault_secrets")
 
 
 @pytest.mark.parametrize(
@@ -31,18 +25,16 @@ def local() -> Any:
     [("../secrets.local.json", VALUE), ("../missing.json", None), (" ", None), (None, None)],
 )
 def test_its_place_is_relative_to_the_folder_of_host_json(
-    local: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str | None, value: Any
+    engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str | None, value: Any
 ) -> None:
     """Whatever the working directory is; without the setting there is none."""
     (tmp_path / "secrets.local.json").write_text(json.dumps({"api-key": VALUE}))
     (tmp_path / "src").mkdir()
-    monkeypatch.setattr(local, "APP_ROOT", tmp_path / "src")
+    monkeypatch.setattr(engine.key_vault_secrets, "APP_ROOT", tmp_path / "src")
     monkeypatch.delenv("LOCAL_SECRETS_FILE", raising=False)
     if setting is not None:
         monkeypatch.setenv("LOCAL_SECRETS_FILE", setting)
-    url = "https://contoso.vault.azure.net"
-
-    binding = local.SecretBinding("mySecret", "api-key", None, None, url, identity=None)
+    binding, _ = engine.grammar.declare(key_vault(), {})
 
     assert binding._local_value() == value
 
@@ -62,13 +54,13 @@ def test_its_place_is_relative_to_the_folder_of_host_json(
     ],
 )
 def test_a_wrong_file_is_one_line_with_its_place_and_no_value(
-    local: Any, tmp_path: Path, content: bytes, reason: str
+    engine: Any, tmp_path: Path, content: bytes, reason: str
 ) -> None:
     file = tmp_path / "secrets.local.json"
     file.write_bytes(content)
 
     with pytest.raises(Exception) as caught:
-        local.local_value(file, "contoso", "api-key")
+        engine.key_vault_secrets.local_value(file, "contoso", "api-key")
 
     failure = caught.value.failure
     assert failure.kind == "denied"
@@ -127,70 +119,49 @@ class Emulator:
 
 
 @pytest.fixture
-def at_home(fake_key_vault: FakeKeyVault, monkeypatch: pytest.MonkeyPatch) -> None:
-    leave_azure(monkeypatch)
-
-
-def leave_azure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave Azure: no identity endpoint, no site, and no CLI with a login."""
-    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "WEBSITE_SITE_NAME", "CONTAINER_NAME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PATH", "")
-
-
-@pytest.fixture
 def emulator(fake_key_vault: FakeKeyVault) -> Emulator:
-    emulator = Emulator()
-    fake_key_vault.others["localhost"] = emulator
+    emulator = fake_key_vault.others["localhost"] = Emulator()
     return emulator
 
 
 @pytest.fixture
-def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
+def functions(app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
     def load(address: str = ADDRESS, **entry: Any) -> dict[str, Any]:
         monkeypatch.setenv("KEY_VAULT_NAME", address)
         declare(tmp_path, "echo", ECHO, key_vault(vaultName="%KEY_VAULT_NAME%", **entry))
-        return load_folder(tmp_path)
+        return app()
 
     return load
 
 
 @pytest.mark.parametrize("address", [ADDRESS, f"{ADDRESS}/", "HTTPS://LocalHost:4997"])
 def test_a_secret_is_read_from_it_without_a_login(
-    at_home: None,
     emulator: Emulator,
     functions: App,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
     address: str,
 ) -> None:
+    """Whatever listens on that port may ask for a token of any service. It gets none."""
+    leave_azure(monkeypatch)
+    (tmp_path / "az").write_text(f"#!{sys.executable}\nopen({str(tmp_path / 'asked')!r}, 'w')\n")
+    (tmp_path / "az").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
     assert call(functions(address)["echo"]) == "first-value"
     assert f"Secrets are read from the emulator {ADDRESS}." in caplog.text
     assert "login" not in caplog.text
-
-
-def test_it_gets_no_real_token(
-    at_home: None,
-    emulator: Emulator,
-    functions: App,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
-    """Whatever listens on that port may ask for a token of any service. It gets none."""
-    azure = tmp_path / "bin" / "az"
-    azure.parent.mkdir()
-    azure.write_text(f"#!{sys.executable}\nopen({str(tmp_path / 'asked')!r}, 'w')\n")
-    azure.chmod(0o755)
-    monkeypatch.setenv("PATH", str(azure.parent))
-
-    assert call(functions()["echo"]) == "first-value"
     assert not (tmp_path / "asked").exists()
     (token,) = set(emulator.tokens)
     assert len(token) < 40
 
 
 def test_a_missing_secret_is_created_in_the_emulator(
-    at_home: None, emulator: Emulator, functions: App
+    emulator: Emulator, functions: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    leave_azure(monkeypatch)
+
     with pytest.raises(Exception) as caught:
         call(functions(secretName="other")["echo"])
 
@@ -219,22 +190,26 @@ def test_in_azure_it_is_refused(
     assert emulator.tokens == []
 
 
-def test_nothing_else_is_an_emulator(
-    at_home: None, functions: App, caplog: pytest.LogCaptureFixture
-) -> None:
-    for address in (
+@pytest.mark.parametrize(
+    "address",
+    [
         *("http://localhost:4997", "https://localhost:4997/secrets", "localhost:4997"),
         *("https://localhost.example.com:4997", "https://user@localhost:4997"),
         *("https://127.0.0.2:4997", "https://example.com:4997"),
-    ):
-        caplog.clear()
-        assert call(functions(address)["echo"]).status_code == 500
-        assert "a vault's name" in caplog.text
+    ],
+)
+def test_nothing_else_is_an_emulator(
+    functions: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str
+) -> None:
+    leave_azure(monkeypatch)
+
+    assert call(functions(address)["echo"]).status_code == 500
+    assert "a vault's name" in caplog.text
 
 
 @pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
 def test_the_documented_certificate_is_trusted(
-    functions: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The commands of docs/recipes.md make a certificate that the SDK accepts for localhost."""
     blocks = re.findall(r"^   ```sh\n(.*?)^   ```", recipes.PAGE.read_text("utf-8"), re.M | re.S)
@@ -249,8 +224,9 @@ def test_the_documented_certificate_is_trusted(
     monkeypatch.setattr(FakeKeyVault, "tls_context", lambda _: context)
     with FakeKeyVault() as fake_key_vault:
         fake_key_vault.others["localhost"] = Emulator()
-        leave_azure(monkeypatch)
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(folder / "bundle.pem"))
-        assert call(functions()["echo"]) == "first-value"
+        leave_azure(monkeypatch)
+        declare(tmp_path, "echo", ECHO, key_vault(vaultName=ADDRESS))
+        assert call(load_folder(tmp_path)["echo"]) == "first-value"
 
     assert (folder / "emulator.pfx").stat().st_size > 1_000

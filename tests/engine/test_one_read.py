@@ -9,15 +9,15 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import ECHO, hasten, storm, wait_for
+from apps import ECHO, VALUE, hasten, leave_azure, storm, wait_for
 from faulty_key_vault import FaultyKeyVault
 from folders import IDENTITY, declare, key_vault
 from support import worker
-from support.fake_key_vault import FakeKeyVault
 
 ASYNC_ECHO = f"async {ECHO}"
 App = Callable[..., dict[str, Any]]
@@ -29,9 +29,8 @@ def handlers(functions: dict[str, Any]) -> Handlers:
 
 
 @pytest.fixture
-def both(fake_key_vault: FakeKeyVault, app: App, tmp_path: Path) -> Handlers:
-    """A function for threads and one for coroutines, of the same secret."""
-    fake_key_vault.vault("contoso").set("api-key", "the-value")
+def both(fake_key_vault: FaultyKeyVault, app: App, tmp_path: Path) -> Handlers:
+    """A function for threads and one for coroutines, of the same secret, which takes a while."""
     fake_key_vault.latency = 0.3
     declare(tmp_path, "sync", ECHO, key_vault())
     declare(tmp_path, "other", ASYNC_ECHO, key_vault(vaultName="https://Contoso.vault.azure.net/"))
@@ -39,11 +38,11 @@ def both(fake_key_vault: FakeKeyVault, app: App, tmp_path: Path) -> Handlers:
 
 
 def test_a_thousand_cold_callers_make_three_requests(
-    fake_key_vault: FakeKeyVault, both: Handlers
+    fake_key_vault: FaultyKeyVault, both: Handlers
 ) -> None:
     answers = storm(both["sync"], both["other"], 500)
 
-    assert Counter(answers) == {"the-value": 1000}
+    assert Counter(answers) == {VALUE: 1000}
     assert [(request.endpoint, request.status) for request in fake_key_vault.requests] == [
         ("contoso.vault.azure.net", 401),
         ("identity", 200),
@@ -58,29 +57,32 @@ SPELLINGS = (
 
 
 def test_one_secret_in_every_spelling_is_read_once(
-    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: Any,
+    fake_key_vault: FaultyKeyVault,
+    app: App,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By all functions, by an event, and in the local secrets file."""
-    from identity_bindings import refresh_secret
-
+    """By all functions, by an event, and in the local secrets file. Resource ids have no case."""
     monkeypatch.setenv("VAULT", "https://CONTOSO.vault.azure.net:443")
-    fake_key_vault.vault("contoso").set("api-key", "the-value")
+    fake_key_vault.identities = {IDENTITY}
+    ids = cycle((IDENTITY, IDENTITY.upper(), IDENTITY.lower()))
     for number, vault in enumerate(SPELLINGS):
         secret = "api-key" if number % 2 else "API-Key"
-        declare(tmp_path, f"f{number}", ECHO, key_vault(vaultName=vault, secretName=secret))
+        entry = key_vault(secretName=secret, vaultName=vault, identity="user", identityId=next(ids))
+        declare(tmp_path, f"f{number}", ECHO, entry)
 
     answers = [handler(req=None) for handler in handlers(app()).values()]
 
-    assert answers == ["the-value"] * len(SPELLINGS)
+    assert answers == [VALUE] * len(SPELLINGS)
     assert len(fake_key_vault.requests) == 3
-    assert refresh_secret("HTTPS://Contoso.vault.azure.net:443/secrets/API-KEY/0123")
+    assert engine.refresh_secret("HTTPS://Contoso.vault.azure.net:443/secrets/API-KEY/0123")
     wait_for(lambda: len(fake_key_vault.requests) == 4)
     for kind in ("keys/api-key", "certificates/api-key/0123", "secrets/other", "secrets", ""):
-        assert not refresh_secret(f"https://contoso.vault.azure.net/{kind}")
-    assert not refresh_secret("api-key")
+        assert not engine.refresh_secret(f"https://contoso.vault.azure.net/{kind}")
+    assert not engine.refresh_secret("api-key")
 
-    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "WEBSITE_SITE_NAME"):
-        monkeypatch.delenv(name, raising=False)
+    leave_azure(monkeypatch)
     (tmp_path / "local.json").write_text('{"Contoso/Api-Key": "of-the-file"}')
     monkeypatch.setenv("LOCAL_SECRETS_FILE", str(tmp_path / "local.json"))
     worker.restart()
@@ -88,62 +90,31 @@ def test_one_secret_in_every_spelling_is_read_once(
     assert answers == ["of-the-file"] * len(SPELLINGS)
 
 
-def test_one_identity_in_every_spelling_has_one_token(
-    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
-) -> None:
-    """Resource ids have no case. The endpoint gets the one that is declared first."""
-    fake_key_vault.identities = {IDENTITY}
-    fake_key_vault.vault("contoso").set("api-key", "the-value")
-    for number, spelling in enumerate((IDENTITY, IDENTITY.upper(), IDENTITY.lower())):
-        entry = key_vault(identity="user", identityId=spelling)
-        declare(tmp_path, f"f{number}", ECHO, entry)
+def test_a_cold_read_never_blocks_the_event_loop(both: Handlers) -> None:
+    """A caller that is cancelled cancels only itself."""
 
-    answers = [handler(req=None) for handler in handlers(app()).values()]
-
-    assert answers == ["the-value"] * 3
-    assert [request.endpoint for request in fake_key_vault.requests].count("identity") == 1
-    assert len(fake_key_vault.requests) == 3
-
-
-def test_a_cancelled_caller_cancels_only_itself(
-    fake_key_vault: FakeKeyVault, both: Handlers
-) -> None:
-    async def run() -> Any:
+    async def run() -> int:
         first, second = (asyncio.ensure_future(both["other"](req=None)) for _ in range(2))
         await asyncio.sleep(0.05)
         first.cancel()
-        return await asyncio.gather(first, second, return_exceptions=True)
-
-    cancelled, answer = asyncio.run(run())
-
-    assert isinstance(cancelled, asyncio.CancelledError)
-    assert answer == "the-value"
-
-
-def test_a_cold_read_never_blocks_the_event_loop(
-    fake_key_vault: FakeKeyVault, both: Handlers
-) -> None:
-    fake_key_vault.latency = 0.5
-
-    async def run() -> int:
-        waiting, turns = asyncio.ensure_future(both["other"](req=None)), 0
-        while not waiting.done():
+        turns = 0
+        while not second.done():
             await asyncio.sleep(0.01)
             turns += 1
-        assert await waiting == "the-value"
+        assert await second == VALUE
+        assert first.cancelled()
         return turns
 
     assert asyncio.run(run()) > 10  # a blocking read would leave one
 
 
 def test_a_vault_that_hangs_delays_no_other(
-    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake_key_vault: FaultyKeyVault, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor do secrets that hang hold up another one of their vault."""
     hasten(monkeypatch, 4, back_off=5.0)
-    fake_key_vault.vault("broken").set("api-key", "the-value")
-    fake_key_vault.vault("contoso").set("api-key", "the-value")
-    fake_key_vault.vault("contoso").set("last-key", "the-value")
+    fake_key_vault.vault("broken")
+    fake_key_vault.vault("contoso").set("last-key", VALUE)
     fake_key_vault.fail("broken", how="hang")
     for number in range(20):
         vault = "broken" if number % 2 else "contoso"
@@ -160,11 +131,11 @@ def test_a_vault_that_hangs_delays_no_other(
             functions[name](req=None)
         order.append(name)
 
-    assert functions["echo"](req=None) == "the-value"
+    assert functions["echo"](req=None) == VALUE
     with ThreadPoolExecutor(21) as threads:
         for number in range(20):
             threads.submit(wait, f"f{number}")
-        assert functions["last"](req=None) == "the-value"
+        assert functions["last"](req=None) == VALUE
         order.append("last")
 
     assert len(order) == 21

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import importlib
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
+from apps import outcome
 from azure.keyvault.keys.crypto import CryptographyClient, SignatureAlgorithm
 from azure.keyvault.keys.crypto.aio import CryptographyClient as AsyncClient
 from folders import IDENTITY
@@ -18,12 +18,8 @@ from support.fake_key_vault import FakeKeyVault
 
 DIGEST = hashlib.sha256(b"a document").digest()
 VAULT = "https://contoso.vault.azure.net"
-
-
-@pytest.fixture
-def engine() -> Callable[[str], Any]:
-    """Give an optional module of the engine."""
-    return lambda name: importlib.import_module(f"identity_bindings.{name}")
+# The arguments of decorators.
+SYSTEM, USER = {"identity": "system"}, {"identity": "user", "identity_id": IDENTITY}
 
 
 def declare(**entry: Any) -> Any:
@@ -32,13 +28,6 @@ def declare(**entry: Any) -> Any:
     entry = {"name": "it", "direction": "in", "identity": "system", **entry}
     binding, problems = declarations.declare(entry)
     return binding or problems
-
-
-def refusal(read: Callable[[], Any]) -> Any:
-    errors: Any = importlib.import_module("identity_bindings.errors")
-    with pytest.raises(errors.ReadError) as caught:
-        read()
-    return caught.value.failure
 
 
 # Access tokens
@@ -55,8 +44,7 @@ NO_SCOPES = (
 )
 
 
-def test_the_scope_of_an_api(engine: Callable[[str], Any]) -> None:
-    engine("access_tokens")
+def test_the_scope_of_an_api() -> None:
     for scope in SCOPES:
         binding = declare(type="accessToken", scope=scope)
         assert (binding.scope, str(binding)) == (scope, f"access token for '{scope}'")
@@ -70,10 +58,10 @@ def test_the_scope_of_an_api(engine: Callable[[str], Any]) -> None:
 
 
 def test_a_token_is_given_until_shortly_before_its_end(
-    engine: Callable[[str], Any], fake_key_vault: FakeKeyVault, monkeypatch: pytest.MonkeyPatch
+    fake_key_vault: FakeKeyVault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = engine("access_tokens")
     fake_key_vault.identities, fake_key_vault.token_life = {None, IDENTITY}, 600.0
+    module = importlib.import_module("identity_bindings.access_tokens")
     monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: 1000.0))
 
     for who in ({}, {"identity": "user", "identityId": IDENTITY}):
@@ -85,34 +73,27 @@ def test_a_token_is_given_until_shortly_before_its_end(
         assert (reading.lifetime, reading.pinned) == (int(expires) - 1000 - 30, False)
 
 
-def test_a_function_gets_a_token_by_a_decorator(
-    engine: Callable[[str], Any], fake_key_vault: FakeKeyVault
-) -> None:
-    module = engine("access_tokens")
-    fake_key_vault.identities = {IDENTITY}
-    user = {"identity": "user", "identity_id": IDENTITY}
+def test_a_function_gets_a_token_by_a_decorator(fake_key_vault: FakeKeyVault) -> None:
+    access_token = importlib.import_module("identity_bindings.access_tokens").access_token
+    for who, identity in ((SYSTEM, None), (USER, IDENTITY)):
+        fake_key_vault.identities = {identity}
 
-    @module.access_token("token", scope="api://orders/.default", **user)
-    def call(token: str) -> str:
-        return token
+        @access_token("token", scope="api://orders/.default", **who)
+        def call(token: str) -> str:
+            return token
 
-    assert fake_key_vault.tokens[str.__str__(call())][:2] == (IDENTITY, "api://orders")
-    system = module.access_token("token", scope="api://orders/.default", identity="system")
-    fake_key_vault.identities = {None}
-    assert fake_key_vault.tokens[str.__str__(system(lambda token: token)())][0] is None
+        assert fake_key_vault.tokens[call()][:2] == (identity, "api://orders")
 
 
 # Keys
 
 
 @pytest.fixture
-def keys(engine: Callable[[str], Any], fake_key_vault: FakeKeyVault) -> Any:
-    """The module of keys, and a vault whose keys are on loopback."""
-    module: Any = importlib.import_module("support.fake_keys")
-    module.keys = engine("keys")
-    module.held = module.keys_of(fake_key_vault, "contoso")
-    module.held.create("signing")
-    return module
+def held(fake_key_vault: FakeKeyVault) -> Any:
+    """The keys of a vault, on loopback."""
+    held = importlib.import_module("support.fake_keys").keys_of(fake_key_vault, "contoso")
+    held.create("signing")
+    return held
 
 
 def key(**changes: Any) -> Any:
@@ -120,7 +101,7 @@ def key(**changes: Any) -> Any:
     return declare(**{**entry, **changes})
 
 
-def test_a_key_by_its_name_and_its_place(keys: Any) -> None:
+def test_a_key_by_its_name_and_its_place() -> None:
     assert str(key()) == f"key 'signing' of vault '{VAULT}'"
     assert str(key(keyVersion="1")) == f"key 'signing' (version 1) of vault '{VAULT}'"
     assert key().key == key(name="other", keyName="SIGNING").key
@@ -143,7 +124,7 @@ def test_a_key_by_its_name_and_its_place(keys: Any) -> None:
     assert key(name="a b", type="KEYVAULTKEY")[0][0] == "keyVaultKey.name"
 
 
-def test_a_client_signs_until_there_is_a_new_version(keys: Any) -> None:
+def test_a_client_signs_until_there_is_a_new_version(held: Any) -> None:
     first, again = key().read(), key(name="other").read()
 
     assert isinstance(first.value, CryptographyClient)
@@ -153,17 +134,18 @@ def test_a_client_signs_until_there_is_a_new_version(keys: Any) -> None:
     assert first.value.verify(signed.algorithm, DIGEST, signed.signature).is_valid
     old = first.value.key_id.rpartition("/")[2]
 
-    version = keys.held.create("signing")
+    version = held.create("signing")
 
     assert key().read().value.key_id.endswith(f"/{version}")
     pinned = key(keyVersion=old).read()
     assert (pinned.value.key_id.rpartition("/")[2], pinned.pinned) == (old, True)
 
 
-def test_an_asynchronous_handler_gets_the_asynchronous_client(keys: Any) -> None:
+def test_an_asynchronous_handler_gets_the_asynchronous_client(held: Any) -> None:
     client = key().for_async().read().value
     assert isinstance(client, AsyncClient)
     assert isinstance(key().read().value, CryptographyClient)
+    assert key().for_async().read().value is client
 
     async def sign() -> bool:
         async with client:
@@ -172,11 +154,10 @@ def test_an_asynchronous_handler_gets_the_asynchronous_client(keys: Any) -> None
         return bool(verified.is_valid)
 
     assert asyncio.run(sign())
-    assert key().for_async().read().value is client
 
 
 def test_no_request_of_a_client_waits_for_long(
-    keys: Any, monkeypatch: pytest.MonkeyPatch, fake_key_vault: FakeKeyVault
+    held: Any, monkeypatch: pytest.MonkeyPatch, fake_key_vault: FakeKeyVault
 ) -> None:
     timeouts = []
     original = requests.Session.request
@@ -204,13 +185,13 @@ def test_no_request_of_a_client_waits_for_long(
     assert set(timeouts) == {(3.0, 9.0), 3.0}
 
 
-def test_a_refusal_names_the_key(keys: Any, fake_key_vault: FakeKeyVault) -> None:
-    missing = refusal(key(keyName="other").read)
+def test_a_refusal_names_the_key(held: Any, fake_key_vault: FakeKeyVault) -> None:
+    missing = outcome(key(keyName="other").read)
     assert missing.reason == "the vault has no such key or version (HTTP 404 KeyNotFound)"
     assert "`az keyvault key recover --vault-name contoso --name other`" in missing.repair
 
-    keys.held.permissions.clear()
-    denied = refusal(key().read)
+    held.permissions.clear()
+    denied = outcome(key().read)
     assert denied.kind == missing.kind == "denied"
     assert denied.reason.startswith(
         "no access policy of the vault allows the identity to read keys"
@@ -218,33 +199,26 @@ def test_a_refusal_names_the_key(keys: Any, fake_key_vault: FakeKeyVault) -> Non
     assert "permissions:{keys:['get','sign']}" in denied.repair
 
     fake_key_vault.vault("contoso").rbac, fake_key_vault.vault("contoso").readers = True, set()
-    assert '--role "Key Vault Crypto User"' in refusal(key().read).repair
+    assert '--role "Key Vault Crypto User"' in outcome(key().read).repair
 
 
-def test_a_function_gets_a_key_by_a_decorator(keys: Any, fake_key_vault: FakeKeyVault) -> None:
+def test_a_function_gets_a_key_by_a_decorator(held: Any, fake_key_vault: FakeKeyVault) -> None:
+    key_vault_key = importlib.import_module("identity_bindings.keys").key_vault_key
+    place = {"key_name": "signing", "vault_name": "contoso"}
+    version, newest = held.create("signing", "0a1"), held.create("signing")
     fake_key_vault.identities = {IDENTITY}
-    version = keys.held.create("signing", "0a1")
 
-    @keys.keys.key_vault_key(
-        "key",
-        key_name="signing",
-        vault_name="contoso",
-        identity="user",
-        identity_id=IDENTITY,
-        key_version=version,
-    )
-    def sign(key: Any) -> Any:
+    @key_vault_key("key", key_version=version, **place, **USER)
+    def pinned(key: Any) -> Any:
         return key
 
-    newest = keys.held.create("signing")
-    assert sign().key_id.endswith("/signing/0a1")
-    assert {identity for identity, *_ in fake_key_vault.tokens.values()} == {IDENTITY}
-    fake_key_vault.identities = {None}
-    place = {"key_name": "signing", "vault_name": "contoso", "identity": "system"}
-    assert keys.keys.key_vault_key("key", **place)(lambda key: key)().key_id.endswith(newest)
-
+    @key_vault_key("key", **place, **SYSTEM)
     async def later(key: Any) -> Any:
         return key
 
-    client = asyncio.run(keys.keys.key_vault_key("key", **place)(later)())
+    assert pinned().key_id.endswith("/signing/0a1")
+    assert {identity for identity, *_ in fake_key_vault.tokens.values()} == {IDENTITY}
+    fake_key_vault.identities = {None}
+    client = asyncio.run(later())
     assert isinstance(client, AsyncClient)
+    assert client.key_id.endswith(newest)

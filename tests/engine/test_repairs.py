@@ -6,7 +6,6 @@ import importlib
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -33,26 +32,30 @@ DENIALS = (
     *("401", "403", "404"),
 )
 
-# Answers each command as Azure would, and notes what it was given.
+# Notes what it is given, and answers as Azure would. With REAL_AZ, that program is asked too, and
+# its status and errors are noted beside.
 AZ = f"""#!{sys.executable} -IS
-import json, sys
+import json, os, subprocess, sys
 from pathlib import Path
 words = sys.argv[1:]
-body = sys.stdin.read() if "@-" in words else None
+call = [Path(__file__).name, *words, *([sys.stdin.read()] if "@-" in words else [])]
+if program := os.environ.get("REAL_AZ"):
+    done = subprocess.run([program, *words], capture_output=True, text=True)
+    call += [done.returncode, done.stderr]
 with Path(__file__).with_name("calls").open("a") as calls:
-    calls.write(json.dumps([Path(__file__).name, *words, *([body] if body else [])]) + "\\n")
+    calls.write(json.dumps(call) + "\\n")
 said = " ".join(words)
 if "--query id" in said and "keyvault" in said:
     print("{VAULT_ID}")
 elif "list --query [?name" in said:
     print("rg-found")
-elif "virtualNetworkSubnetId" in said:
-    print("/subnets/app")
 elif "--output json" in said:
     print(json.dumps({{"policy of": words[words.index("--query") + 1]}}))
 else:
     print("the-principal")
 """
+Run = Callable[[str], list[list[Any]]]
+RepairOf = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
@@ -62,17 +65,17 @@ def site(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[[str], list[list[str]]]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a repair's commands in a shell: what each program is given, in order."""
     for name in ("az", "python"):
         (tmp_path / name).write_text(AZ, "utf-8")
         (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
 
-    def run(repair: str) -> list[list[str]]:
+    def run(repair: str) -> list[list[Any]]:
         (tmp_path / "calls").write_text("", "utf-8")
         for command in commands(repair):
-            environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-            subprocess.run(["sh", "-euc", command], env=environment, check=True)
+            subprocess.run(["sh", "-euc", command], check=True)
         return [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
 
     return run
@@ -83,55 +86,32 @@ def commands(repair: str) -> list[str]:
     return [repair] if repair.startswith("az ") else re.findall("`([^`]+)`", repair)
 
 
-def identity(resource_id: str | None) -> Any:
-    return importlib.import_module("identity_bindings.credentials").Identity(resource_id)
+@pytest.fixture
+def repair_of(engine: Any) -> RepairOf:
+    """Return what says how a denial of `api-key` in the vault `kv-a` is repaired."""
+    makes = {"secret": engine.vaults.Vault}
+    makes["key"] = importlib.import_module("identity_bindings.keys").KeyVault
+
+    def repair_of(
+        denial: str,
+        noun: str = "secret",
+        version: str | None = None,
+        identity_id: str | None = None,
+        in_azure: bool = True,
+    ) -> str:
+        identity = engine.credentials.Identity(identity_id)
+        if denial == "not assigned":
+            return str(engine.credentials.not_assigned(identity).repair)
+        with mock.patch.dict(os.environ):
+            if not in_azure:
+                del os.environ["WEBSITE_SKU"]
+            vault = makes[noun]("https://kv-a.vault.azure.net", identity)
+            return str(vault.repairs("api-key", version, "203.0.113.7")[denial])
+
+    return repair_of
 
 
-def assign(resource_id: str | None) -> str:
-    module = importlib.import_module("identity_bindings.credentials")
-    return str(module.not_assigned(identity(resource_id)).repair)
-
-
-def repair_of(
-    denial: str,
-    noun: str = "secret",
-    version: str | None = None,
-    identity_id: str | None = None,
-    in_azure: bool = True,
-) -> str:
-    """What repairs a denial of `api-key` in the vault `kv-a`."""
-    room, kind = {"secret": ("vaults", "Vault"), "key": ("keys", "KeyVault")}[noun]
-    make = getattr(importlib.import_module(f"identity_bindings.{room}"), kind)
-    with mock.patch.dict(os.environ):
-        if not in_azure:
-            del os.environ["WEBSITE_SKU"]
-        vault = make("https://kv-a.vault.azure.net", identity(identity_id))
-        return str(vault.repairs("api-key", version, "203.0.113.7")[denial])
-
-
-def every_repair() -> dict[str, str]:
-    """Each repair of each kind of reader, by a name."""
-    readers: dict[str, dict[str, Any]] = {
-        "system": {},
-        "user": {"identity_id": IDENTITY},
-        "developer": {"in_azure": False},
-    }
-    found = {
-        f"{noun} {denial} {reader} {version or 'newest'}": repair_of(
-            denial, noun, version, **readers[reader]
-        )
-        for noun, denial, reader, version in product(
-            ("secret", "key"), DENIALS, readers, (None, "0123456789abcdef0123456789abcdef")
-        )
-        if version is None or denial in ("404", "Disabled")
-    }
-    silences = importlib.import_module("identity_bindings.vaults")._SILENCES
-    found["system not assigned"] = assign(None)
-    found["user not assigned"] = assign(IDENTITY)
-    found["no such host"] = silences["Failed to resolve"][1].format(vault="kv-a")
-    return found
-
-
+# Who reads, what looks up its object id, and what it is for a role assignment.
 READERS: dict[str, tuple[dict[str, Any], str, str]] = {
     "system": (
         *({}, "az functionapp identity show --name func-a --resource-group rg-(app)"),
@@ -140,6 +120,25 @@ READERS: dict[str, tuple[dict[str, Any], str, str]] = {
     "user": ({"identity_id": IDENTITY}, f"az identity show --ids {IDENTITY}", "ServicePrincipal"),
     "developer": ({"in_azure": False}, "az ad signed-in-user show", "User"),
 }
+
+
+@pytest.fixture
+def every_repair(engine: Any, repair_of: RepairOf) -> list[str]:
+    """Each repair of each kind of reader."""
+    version = "0123456789abcdef0123456789abcdef"
+    return [
+        *(
+            repair_of(denial, noun, pinned, **reader)
+            for noun, denial, (reader, *_), pinned in product(
+                ("secret", "key"), DENIALS, READERS.values(), (None, version)
+            )
+            if pinned is None or denial in ("404", "Disabled")
+        ),
+        *(repair_of("not assigned", identity_id=one) for one in (None, IDENTITY)),
+        engine.vaults._REPAIRS["Failed to resolve"].format(vault="kv-a"),
+    ]
+
+
 SECRET = "--vault-name kv-a --name api-key"
 # A denial, and how each command of its repair begins.
 CALLS: list[tuple[str, dict[str, Any], str]] = [
@@ -176,14 +175,16 @@ CALLS: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("denial", "reader", "commands"), CALLS)
-def test_what_a_repair_runs(run: Any, denial: str, reader: dict[str, Any], commands: str) -> None:
+def test_what_a_repair_runs(
+    run: Run, repair_of: RepairOf, denial: str, reader: dict[str, Any], commands: str
+) -> None:
     calls = run(repair_of(denial, **reader))
 
     for call, command in zip(calls, commands.splitlines(), strict=True):
         assert " ".join(call).startswith(command)
 
 
-def test_what_a_repair_says_beside_its_commands() -> None:
+def test_what_a_repair_says_beside_its_commands(repair_of: RepairOf) -> None:
     version = repair_of("404", version="abc")
     assert "correct the version in the declaration, or leave it out" in version
     firewall = repair_of("ForbiddenByFirewall")
@@ -192,11 +193,10 @@ def test_what_a_repair_says_beside_its_commands() -> None:
     assert "network-rule" not in firewall
 
 
-def test_an_access_policy_is_added_and_replaces_none(run: Any) -> None:
+def test_an_access_policy_is_added_and_replaces_none(run: Run, repair_of: RepairOf) -> None:
     for noun, permissions in (("secret", "secrets:['get']"), ("key", "keys:['get','sign']")):
-        calls = run(repair_of("403", noun))
+        (put,) = [call for call in run(repair_of("403", noun)) if call[1] == "rest"]
 
-        (put,) = [call for call in calls if call[1] == "rest"]
         query = (
             "{properties:{accessPolicies:[{tenantId:properties.tenantId,objectId:'the-principal',"
             f"permissions:{{{permissions}}}}}]}}}}"
@@ -208,68 +208,48 @@ def test_an_access_policy_is_added_and_replaces_none(run: Any) -> None:
         ]
 
 
-def test_an_unknown_resource_group_is_looked_up(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    (command,) = run(assign(IDENTITY))
-    assert command[-4:] == ["--resource-group", "rg-(app)", "--identities", IDENTITY]
+def test_an_unknown_resource_group_is_looked_up(
+    run: Run, repair_of: RepairOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assign = ["az", "functionapp", "identity", "assign", "--name", "func-a", "--resource-group"]
+    (command,) = run(repair_of("not assigned", identity_id=IDENTITY))
+    assert command == [*assign, "rg-(app)", "--identities", IDENTITY]
 
     monkeypatch.delenv("WEBSITE_RESOURCE_GROUP")
-    look_up, command = run(assign(None))
+    look_up, command = run(repair_of("not assigned"))
     assert look_up[4] == "[?name=='func-a'].resourceGroup"
-    assert command == shlex.split(
-        "az functionapp identity assign --name func-a --resource-group rg-found"
-    )
+    assert command == [*assign, "rg-found"]
 
 
-def test_every_repair_is_one_line_of_commands_that_a_shell_understands(run: Any) -> None:
-    every = every_repair()
-
-    assert not any("\n" in repair for repair in every.values())
-    assert all(commands(repair) for repair in every.values())
+def test_every_repair_is_one_line_of_commands_that_a_shell_understands(
+    run: Run, every_repair: list[str]
+) -> None:
+    assert not any("\n" in repair for repair in every_repair)
     # Those of a user-assigned identity differ in its id only, which other tests run.
-    unique = {repair for name, repair in every.items() if "user" not in name}
-    for repair in sorted(unique):
+    for repair in sorted({one for one in every_repair if IDENTITY not in one}):
         assert run(repair), repair
 
 
 @pytest.mark.slow
 def test_the_azure_cli_parses_every_command(
-    azure_cli: Path, tmp_path: Path, record_testsuite_property: Any
+    azure_cli: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Run,
+    every_repair: list[str],
+    record_testsuite_property: Any,
 ) -> None:
     """The Azure CLI that nobody has signed in to ends with 1 and asks for `az login`.
 
     A command that it does not understand ends with 2.
     """
-    (tmp_path / "az").write_text(
-        f"""#!{sys.executable} -IS
-import os, subprocess, sys
-from pathlib import Path
-words = sys.argv[1:]
-folder = Path(__file__).parent
-environment = {{**os.environ, "AZURE_CONFIG_DIR": str(folder / "azure")}}
-run = subprocess.run(["{azure_cli}", *words], env=environment, capture_output=True, text=True)
-with (folder / "parsed").open("a") as parsed:
-    parsed.write(" ".join(words) + "\\n")
-if run.returncode != 1 or "az login" not in run.stderr:
-    with (folder / "wrong").open("a") as wrong:
-        wrong.write(f"{{words}}: {{run.returncode}}: {{run.stderr}}\\n")
-print("/subscriptions/1/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv-a")
-""",
-        "utf-8",
-    )
-    (tmp_path / "az").chmod(0o755)
-    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    found = {
-        command
-        for repair in every_repair().values()
-        for command in commands(repair)
-        if command.startswith("az ")
-    }
+    monkeypatch.setenv("REAL_AZ", str(azure_cli))
+    monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path / "azure"))
+    found = {one for repair in every_repair for one in commands(repair) if one.startswith("az ")}
 
-    parsed, wrong = tmp_path / "parsed", tmp_path / "wrong"
-    for command in sorted(found):
-        parsed.unlink(missing_ok=True)
-        subprocess.run(["sh", "-uc", command], env=environment, check=False, capture_output=True)
-        assert len(parsed.read_text("utf-8").splitlines()) >= command.count("az "), command
+    calls = [call for command in sorted(found) for call in run(command)]
 
-    assert not wrong.exists(), wrong.read_text("utf-8")
+    for *words, status, errors in calls:
+        assert status == 1, (words, errors)
+        assert "az login" in errors, words
     record_testsuite_property("repairs.parsed", len(found))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import gc
-import importlib
 import io
 import json
 import logging
@@ -165,27 +164,21 @@ class _Json(logging.Formatter):
 
 
 @pytest.fixture
-def shown(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
     """Everything that leaves the process: two handlers, one behind a queue, stdout, stderr."""
-    stream = io.StringIO()
-    queue: SimpleQueue[logging.LogRecord] = SimpleQueue()
-    handlers: list[logging.Handler] = [logging.StreamHandler(stream), logging.StreamHandler(stream)]
-    handlers.append(QueueHandler(queue))
-    handlers[1].setFormatter(_Json())
+    stream, queue = io.StringIO(), SimpleQueue[logging.LogRecord]()
+    ships = logging.StreamHandler(stream)
+    ships.setFormatter(_Json())
+    handlers = (logging.StreamHandler(stream), ships, QueueHandler(queue))
     root = logging.getLogger()
-    level = root.level
-    root.setLevel(logging.DEBUG)
-    for handler in handlers:
-        root.addHandler(handler)
+    monkeypatch.setattr(root, "handlers", [*root.handlers, *handlers])
+    monkeypatch.setattr(root, "level", logging.DEBUG)
 
     def everything() -> str:
         queued = [repr(vars(queue.get())) for _ in range(queue.qsize())]
         return "".join([stream.getvalue(), *queued, *capsys.readouterr()])
 
-    yield everything
-    root.setLevel(level)
-    for handler in handlers:
-        root.removeHandler(handler)
+    return everything
 
 
 def leaks(text: str, values: list[str]) -> list[tuple[int, str]]:
@@ -226,9 +219,8 @@ def test_no_channel_carries_a_value(
     assert not any(token in text for token in fake_key_vault.tokens)
 
 
-def test_the_last_32_values_of_a_secret_are_masked() -> None:
-    from identity_bindings import masking
-
+def test_the_last_32_values_of_a_secret_are_masked(engine: Any) -> None:
+    masking = engine.masking
     values = [f"generation-{number:03}" for number in range(40)]
     masking.register("the-value-of-another", owner="another")
     for value in values:
@@ -304,9 +296,9 @@ def test_the_sdk_at_debug_logs_nothing_secret(
 
 
 def test_a_short_value_masks_nothing_and_is_reported_once(
-    fake_key_vault: FakeKeyVault, echo: Echo, caplog: pytest.LogCaptureFixture
+    engine: Any, fake_key_vault: FakeKeyVault, echo: Echo, caplog: pytest.LogCaptureFixture
 ) -> None:
-    masking = importlib.import_module("identity_bindings.masking")
+    masking = engine.masking
     handler = echo(0.05, value="  1234567  ")
 
     assert handler(req=None) == "  1234567  "

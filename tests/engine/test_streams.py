@@ -35,10 +35,8 @@ class Streams(Host):
     """The runtime, with the HTTP server that it starts for streams."""
 
     def load_app(self, project: Path) -> set[str]:
-        """Start the worker with an app, and return the functions that the host is given."""
-        answer = self.start(project)
-        assert answer.result.status == answer.result.Success, answer.result.exception
-        self._uri = dict(answer.capabilities).get("HttpUri", "")
+        """Start the worker with an app, and return the names of its functions."""
+        self._uri = dict(self.start(project).capabilities).get("HttpUri", "")
         self._functions = {name: one.function_id for name, one in self.index().items()}
         return {*self._functions}
 
@@ -56,24 +54,18 @@ class Streams(Host):
     async def _request(self, name: str) -> Answer:
         invocation = str(uuid.uuid4())
         called = self.calling(self._functions[name], "req", invocation=invocation)
-        call = asyncio.ensure_future(called)
-        if not self._uri:
-            answer = await asyncio.wait_for(call, 30)
-            http = answer.return_value.http
-            return Answer(int(http.status_code), http.body.bytes.decode(), False)
-        response = await self._by_http(name, invocation)
+        call, response = asyncio.ensure_future(called), None
+        if self._uri:
+            transport = httpx.AsyncHTTPTransport(retries=8)  # it is starting
+            async with httpx.AsyncClient(transport=transport, timeout=30) as client:
+                headers = {"x-ms-invocation-id": invocation}
+                response = await client.get(f"{self._uri}/api/{name}", headers=headers)
         answer = await asyncio.wait_for(call, 30)
         failed = answer.result.status != answer.result.Success
-        return Answer(response.status_code, response.text, failed)
-
-    async def _by_http(self, name: str, invocation: str) -> Any:
-        headers = {"x-ms-invocation-id": invocation}
-        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
-            while True:
-                try:
-                    return await client.get(f"{self._uri}/api/{name}", headers=headers)
-                except httpx.ConnectError:  # it is starting
-                    await asyncio.sleep(0.05)
+        if response is not None:
+            return Answer(response.status_code, response.text, failed)
+        http = answer.return_value.http
+        return Answer(int(http.status_code), http.body.bytes.decode(), failed)
 
 
 SETTING = "PYTHON_ENABLE_INIT_INDEXING"

@@ -122,12 +122,6 @@ def test_the_recipe_is_clean(tmp_path: Path, command: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.fixture
-def value(echo: Callable[..., Any]) -> Any:
-    """What a handler receives."""
-    return echo(value=VALUE)(req=None)
-
-
 def shown_by_sentry(**options: Any) -> str:
     """What Sentry sends of the exception that is handled."""
     sent: list[str] = []
@@ -159,24 +153,20 @@ def shown_by_rich(**options: Any) -> str:
     return str(console.file.getvalue())  # type: ignore[attr-defined]
 
 
-def records(show: Callable[..., str], value: str, **options: Any) -> bool:
-    """Say whether the value of a local variable is shown when an exception is."""
+@pytest.mark.parametrize(
+    ("show", "on", "off"),
+    [
+        (shown_by_sentry, {}, {"include_local_variables": False}),
+        (shown_by_loguru, {}, {"diagnose": False}),
+        (shown_by_rich, {"show_locals": True}, {}),
+    ],
+)
+def test_no_local_variables_are_recorded_if_configured(
+    echo: Callable[..., Any], show: Callable[..., str], on: Any, off: Any
+) -> None:
+    value = echo(value=VALUE)(req=None)
     try:
         raise ValueError(f"of {len(value)} characters")
     except ValueError:
-        return PART in show(**options)
-
-
-def test_sentry_records_no_local_variables_if_configured(value: str) -> None:
-    assert records(shown_by_sentry, value)
-    assert not records(shown_by_sentry, value, include_local_variables=False)
-
-
-def test_loguru_records_no_local_variables_if_configured(value: str) -> None:
-    assert records(shown_by_loguru, value)
-    assert not records(shown_by_loguru, value, diagnose=False)
-
-
-def test_rich_records_no_local_variables_by_default(value: str) -> None:
-    assert records(shown_by_rich, value, show_locals=True)
-    assert not records(shown_by_rich, value)
+        assert PART in show(**on)
+        assert PART not in show(**off)

@@ -22,8 +22,9 @@ import folders
 import pytest
 import urllib3.util.connection
 from apps import ECHO, VALUE, attempt, engine_threads, hasten, wait_for
+from faults import ROWS, Row
 from faulty_key_vault import FaultyKeyVault
-from folders import IDENTITY, call, declare, key_vault
+from folders import call, declare, key_vault
 from support import worker
 from support.fake_key_vault import TENANT
 
@@ -55,41 +56,40 @@ def _flood(head: bytes) -> Misbehave:
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-FAULTS: dict[str, Misbehave] = {
-    "hangs": _drip(b""),
-    "header-drips": _drip(HEAD),
-    "header-without-end": _flood(HEAD + b"X-Header: "),
-    "body-drips": _drip(HEAD + b"Content-Length: 10000\r\n\r\n" + b" " * 10_000),
-    "chunks-drip": _drip(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 1000),
-    "body-of-500-mb": _flood(HEAD + b"Content-Length: 500000000\r\n\r\n"),
-    "body-without-end": _flood(HEAD + b"\r\n"),
+LATE, LARGE = "it did not answer in time", "its answer is too large"
+# What a service does, and what the engine says of a vault that does so.
+FAULTS: dict[str, tuple[Misbehave, str]] = {
+    "silent": (_drip(b""), LATE),
+    "header-drips": (_drip(HEAD), LATE),
+    # http.client has a limit of its own.
+    "header-without-end": (_flood(HEAD + b"X-Header: "), "the connection failed"),
+    "body-drips": (_drip(HEAD + b"Content-Length: 10000\r\n\r\n" + b" " * 10_000), LATE),
+    "chunks-drip": (
+        _drip(HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 1000),
+        LATE,
+    ),
+    "body-of-500-mb": (_flood(HEAD + b"Content-Length: 500000000\r\n\r\n"), LARGE),
+    "body-without-end": (_flood(HEAD + b"\r\n"), LARGE),
 }
 # A TLS record that never ends. The identity endpoint has no TLS.
 HANDSHAKE, drip_handshake = (
     "handshake",
     _drip(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc" + b"a" * 1000),
 )
-SAYS = {
-    "header-without-end": "the connection failed",  # http.client has a limit of its own
-    "body-of-500-mb": "its answer is too large",
-    "body-without-end": "its answer is too large",
-}
-ROWS = [*((where, fault) for where in ("vault", "identity") for fault in FAULTS)]
-ROWS.append(("vault", HANDSHAKE))
-# 20 secrets in one vault, and what goes wrong there.
+SOCKETS = [
+    *(Row(name, False, says, fault={"raw": raw}) for name, (raw, says) in FAULTS.items()),
+    *(Row(f"of-{name}", False, "", "identity", {"raw": raw}) for name, (raw, _) in FAULTS.items()),
+    Row(HANDSHAKE, False, LATE),
+]
+# What goes wrong with 20 secrets of one vault.
 SECRETS, SECONDS, MOST_REQUESTS = 20, 10.0, 20
 MOST_OF_ONE = 5 * 3  # a cold read is three attempts, and is repeated after back-offs of 1, 2, 4 s
-IDENTITY_500 = "identity-500"
-CROWDED: dict[str, dict[str, Any]] = {
-    "v-429": {"status": 429},
-    "v-429-wait-0-s": {"status": 429, "headers": {"Retry-After": "0"}},
-    "v-429-wait-1-s": {"status": 429, "headers": {"Retry-After": "1"}},
-    "v-429-wait-a-day": {"status": 429, "headers": {"Retry-After": "86400"}},
-    "v-503": {"status": 503},
-    "v-reset": {"how": "reset"},
-    "v-hangs": {"how": "hang"},
-    IDENTITY_500: {"status": 500},
-}
+COMMON = ("identity-500", "throttled", "throttled-1-s", "vault-503", "reset", "hangs")
+CROWDED = [row for row in ROWS if row.name in COMMON]
+CROWDED += [
+    Row(f"throttled-{asked}", False, "", fault={"status": 429, "headers": {"Retry-After": asked}})
+    for asked in ("0", "86400")
+]
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -153,37 +153,29 @@ class Seen:
     def __init__(self, folder: Path) -> None:
         with _Diverted() as fake_key_vault, _Server().running() as port:
             fake_key_vault.misbehaving_port = port
-            for where, fault in ROWS:
-                vault = fault if where == "vault" else f"of-{fault}"
-                declare(folder, _name(where, fault), ECHO, _entry(vault))
-                fake_key_vault.vault(vault)
-                place = vault if where == "vault" else f"identity/id-{vault}"
-                fake_key_vault.fail(place, raw=FAULTS.get(fault))
-            for vault, fault in CROWDED.items():
-                for number in range(SECRETS):
-                    entry = _entry(vault, secretName=f"key-{number}")
-                    declare(folder, f"{_name('many', vault)}_{number}", ECHO, entry)
-                fake_key_vault.vault(vault)
-                place = f"identity/id-{vault}" if vault == IDENTITY_500 else vault
-                fake_key_vault.fail(place, **fault)
+            for row in [*SOCKETS, *CROWDED]:
+                fake_key_vault.vault(row.name)
+                row.strike(fake_key_vault)
+                reader = {"identity": "user", "identityId": row.identity}
+                for number in range(SECRETS if row in CROWDED else 1):
+                    entry = key_vault(vaultName=row.name, secretName=f"key-{number}", **reader)
+                    declare(folder, f"{row.function}_{number}", ECHO, entry)
             functions = folders.load_folder(folder)
             began = time.monotonic()
-            self.answers = at_once(functions)
+            self._answers = at_once(functions)
             time.sleep(max(0.0, began + SECONDS - time.monotonic()))
-            self.requests = Counter(
+            self._requests = Counter(
                 one.query.get("mi_res_id", one.endpoint).rpartition("/")[2].partition(".")[0]
                 for one in fake_key_vault.requests
             )
             self.threads = threads_end()
 
-
-def _entry(vault: str, **more: str) -> dict[str, Any]:
-    resource = IDENTITY.replace("id-tests", f"id-{vault}")
-    return key_vault(vaultName=vault, identity="user", identityId=resource, **more)
-
-
-def _name(where: str, fault: str) -> str:
-    return f"{where}_{fault}".replace("-", "_")
+    def of(self, row: Row) -> tuple[list[str], float, int]:
+        """The errors of a row's callers, how long the slowest waited, and the requests."""
+        names = [name for name in self._answers if name.rpartition("_")[0] == row.function]
+        _, failed, seconds = zip(*(self._answers[name] for name in names), strict=True)
+        asked = row.name if row.where == "vault" else f"id-{row.name}"
+        return [*failed], max(seconds), self._requests[asked]
 
 
 @pytest.fixture(scope="module")
@@ -194,28 +186,25 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     worker.restart()
 
 
-@pytest.mark.parametrize(("where", "fault"), ROWS)
-def test_a_socket_that_misbehaves(seen: Seen, where: str, fault: str) -> None:
+@pytest.mark.parametrize("row", SOCKETS, ids=lambda row: row.name)
+def test_a_socket_that_misbehaves(seen: Seen, row: Row) -> None:
     """The caller knows in time, and nothing is hammered."""
-    _, failed, seconds = seen.answers[_name(where, fault)]
-    requests = seen.requests[fault if where == "vault" else f"id-of-{fault}"]
+    (failed,), seconds, requests = seen.of(row)
 
     assert "cannot be read by" in failed
-    if where == "vault":
-        assert SAYS.get(fault, "it did not answer in time") in failed
+    assert row.says in failed
     assert seconds < IN_TIME
     assert requests <= MOST_OF_ONE
-    assert requests or fault == HANDSHAKE  # which is over before a request
+    assert requests or row.name == HANDSHAKE  # which is over before a request
 
 
-@pytest.mark.parametrize("vault", CROWDED)
-def test_a_vault_in_trouble_is_not_hammered(seen: Seen, vault: str) -> None:
-    names = [f"{_name('many', vault)}_{number}" for number in range(SECRETS)]
-    _, failed, seconds = zip(*(seen.answers[name] for name in names), strict=True)
-    requests = seen.requests[f"id-{vault}" if vault == IDENTITY_500 else vault]
+@pytest.mark.parametrize("row", CROWDED, ids=lambda row: row.name)
+def test_a_vault_in_trouble_is_not_hammered(seen: Seen, row: Row) -> None:
+    failed, seconds, requests = seen.of(row)
 
+    assert len(failed) == SECRETS
     assert all(failed)
-    assert max(seconds) < IN_TIME
+    assert seconds < IN_TIME
     assert 1 <= requests <= MOST_REQUESTS
 
 
@@ -446,8 +435,7 @@ def test_a_refresh_obeys_retry_after_for_one_interval(
     fake_key_vault: FaultyKeyVault, many: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A vault that asks for some seconds gets them, however short the interval is: not in this test.
-    timing: Any = importlib.import_module("identity_bindings.timing")
-    monkeypatch.setattr(timing, "_SHORTEST_CAP", 0.0)
+    monkeypatch.setattr("identity_bindings.timing._SHORTEST_CAP", 0.0)
     functions = many(0.5)
     assert texts(at_once(functions)) == RIGHT
 
@@ -468,14 +456,12 @@ def test_a_refresh_obeys_retry_after_for_one_interval(
     "expires", ["1", "100000000000000000000", str(int(time.time()) - 60)], ids=["1", "far", "over"]
 )
 def test_a_token_whose_end_cannot_be_true_is_used_for_5_minutes(
-    fake_key_vault: FaultyKeyVault, monkeypatch: pytest.MonkeyPatch, expires: str
+    engine: Any, fake_key_vault: FaultyKeyVault, monkeypatch: pytest.MonkeyPatch, expires: str
 ) -> None:
     fake_key_vault.vault("contoso").set("api-key", VALUE)
     accepted = (None, "https://vault.azure.net", time.time() + 3600)
     fake_key_vault.tokens["the-first-token"] = accepted
-    credentials = importlib.import_module("identity_bindings.credentials")
-    vaults = importlib.import_module("identity_bindings.vaults")
-    vault = vaults.Vault("https://contoso.vault.azure.net", credentials.Identity())
+    vault = engine.vaults.Vault("https://contoso.vault.azure.net", engine.credentials.Identity())
     body = {"access_token": "the-first-token", "expires_on": expires, "token_type": "Bearer"}
     body |= {"resource": "https://vault.azure.net", "client_id": TENANT}
     fake_key_vault.fail("identity", body=json.dumps(body).encode(), times=1)

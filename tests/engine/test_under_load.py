@@ -21,7 +21,8 @@ import time
 import traceback
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import accumulate, count, pairwise
 from math import inf
@@ -136,7 +137,7 @@ class World(FaultyKeyVault):
         self._numbers = count(1)
         self._shelf: dict[str, Secret] = {}
         self._struck: dict[str, Row] = {}
-        self.identities = {_identity(vault) for vault in VAULT_OF.values()}
+        self.identities.update(map(_identity, VAULT_OF.values()))
         for name in VAULT_OF:
             self.rotate(name)
 
@@ -159,24 +160,16 @@ class World(FaultyKeyVault):
     def strike(self, vault: str, row: Row) -> None:
         self.heal(vault)
         self._note(vault, "denied" if row.denied else "down")  # from before it is so
-        self._struck[vault] = row
-        fault = dict(row.fault)
-        if "body" in fault and row.where == "vault":  # a part of a value, which nobody may show
-            fault["body"] = f'{{"value": "{self.vault(vault).secrets[-1].value}'.encode()[:30]
-        if fault:
-            self.fail(vault if row.where == "vault" else f"identity/id-{vault}", **fault)
-        elif row.where == "identity":
-            self.identities = self.identities - {_identity(vault)}
-        vars(self.vault(vault)).update(row.vault)
-        self._show(vault)
+        row = self._struck[vault] = replace(row, name=vault)
+        with self.lock:
+            row.strike(self)
+            self._show(vault)
 
     def heal(self, vault: str) -> None:
-        if self._struck.pop(vault, None):
-            for place in (vault, f"identity/id-{vault}"):
-                self.faults.pop(place, None)
-            self.identities = self.identities | {_identity(vault)}
-            vars(self.vault(vault)).update(readers=None, firewall=False, rbac=False)
-            self._show(vault)
+        if row := self._struck.pop(vault, None):
+            with self.lock:
+                row.heal(self, "")
+                self._show(vault)
             self._note(vault, "up")  # from after it is so
 
     def _show(self, vault: str) -> None:
@@ -256,18 +249,33 @@ class Callers(logging.Handler):
         if MARK in text:
             self.wrong.append(f"a value was shown: {text}")
 
-    def note(self, names: tuple[str, ...], began: float, got: Any, error: Any) -> None:
-        """Note a call that is over: its values, or which secret it failed for."""
-        if error is not None:
-            self.look("".join(traceback.format_exception(error)) + repr(error))
+    @contextmanager
+    def call(self, names: tuple[str, ...]) -> Iterator[list[Any]]:
+        """Note a call: when the handler received which values, or which secret it failed for."""
+        began, error, got = time.monotonic(), "", list[Any]()
+        try:
+            yield got
+        except (TimeoutError, asyncio.CancelledError):
+            error = "it left"
+        except Exception as raised:
+            error = repr(raised)
+            self.look("".join(traceback.format_exception(raised)) + error)
         if got:
-            ended, values = got
+            ended, *values = got
             calls = (Call(began, ended, value, len(names)) for value in values)
             self.calls += zip(names, calls, strict=True)
-        elif found := re.search(r", binding '(\w+)': ", str(error)):
+        elif found := re.search(r", binding '(\w+)': ", error):
             self.calls.append((found[1], Call(began, time.monotonic(), None, len(names))))
-        elif not isinstance(error, TimeoutError | asyncio.CancelledError):
-            self.wrong.append(f"nobody caught: {error!r}")
+        elif error != "it left":
+            self.wrong.append(f"nobody caught: {error}")
+
+    def receive(self, rng: random.Random, got: list[Any], *values: str) -> None:
+        got += [time.monotonic(), *values]
+        self.show(rng, values[0])
+
+    async def receive_later(self, rng: random.Random, got: list[Any], *values: str) -> None:
+        await asyncio.sleep(rng.choice([0, 0.01]))
+        self.receive(rng, got, *values)
 
     def show(self, rng: random.Random, value: str) -> None:
         """Do what a handler should not do."""
@@ -282,35 +290,17 @@ class Callers(logging.Handler):
     def in_thread(self, number: int) -> None:
         rng = random.Random(f"{self.seed} thread {number}")
         while not self.stop.wait(rng.uniform(0.01, 0.06)):
-            names, got, caught = rng.choice(FUNCTIONS), [], None
-
-            def receive(*values: str, got: list[Any] = got) -> None:
-                got.extend((time.monotonic(), values))
-                self.show(rng, values[0])
-
-            began = time.monotonic()
-            try:
-                self.handlers["_".join(names)](req=receive)
-            except Exception as error:
-                caught = error
-            self.note(names, began, got, caught)
+            names = rng.choice(FUNCTIONS)
+            with self.call(names) as got:
+                self.handlers["_".join(names)](req=partial(self.receive, rng, got))
 
     async def in_task(self, rng: random.Random) -> None:
         """Call once, and perhaps leave before there is an answer."""
-        names, got, caught = rng.choice(FUNCTIONS), list[Any](), None
-
-        async def receive(*values: str) -> None:
-            got.extend((time.monotonic(), values))
-            await asyncio.sleep(rng.choice([0, 0.01]))
-            self.show(rng, values[0])
-
-        began = time.monotonic()
-        try:
+        names = rng.choice(FUNCTIONS)
+        with self.call(names) as got:
             async with asyncio.timeout(rng.choice([None, None, 0.05, 1.0])):
-                await self.handlers["async_" + "_".join(names)](req=receive)
-        except BaseException as error:
-            caught = error
-        self.note(names, began, got, caught)
+                handler = self.handlers["async_" + "_".join(names)]
+                await handler(req=partial(self.receive_later, rng, got))
 
     def in_one_loop(self) -> None:
         async def run(number: int) -> None:
@@ -378,7 +368,7 @@ def run(folder: Path, patch: pytest.MonkeyPatch, load: Load, seed: int) -> tuple
     """Load the app, let everything happen; return the number of calls, and what was wrong."""
     write(folder)
     limits = hasten(patch, load.times, back_off=load.refresh)
-    load = Load(**vars(load) | {name: limits[name] for name in ("wait", "late")})
+    load = replace(load, wait=limits["wait"], late=limits["late"])
     patch.setenv("SECRET_REFRESH_SECONDS", str(load.refresh))
     patch.setenv("SECRET_GRACE_SECONDS", str(load.grace))
     pulse, events = Pulse(), plan(seed, load)

@@ -2,46 +2,30 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
 import time
 from collections.abc import Callable
 from email.utils import formatdate
+from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
-from apps import VALUE
+from apps import VALUE, leave_azure, outcome
+from faulty_key_vault import FaultyKeyVault
 from folders import IDENTITY
-from support.fake_key_vault import TENANT, FakeKeyVault
+from support.fake_key_vault import TENANT
 
+Read = Callable[[], Any]
 LONGEST = 6 * 3600.0
 
 
 @pytest.fixture
-def vaults() -> Any:
-    return importlib.import_module("identity_bindings.vaults")
-
-
-@pytest.fixture
-def read(fake_key_vault: FakeKeyVault, vaults: Any) -> Callable[..., Any]:
+def read(fake_key_vault: FaultyKeyVault, engine: Any) -> Callable[[], Any]:
     """Read a secret of the vault `contoso`: what was read, or why it was not."""
     fake_key_vault.vault("contoso").set("api-key", VALUE)
-    credentials = importlib.import_module("identity_bindings.credentials")
-    errors = importlib.import_module("identity_bindings.errors")
-    vault = vaults.Vault("https://contoso.vault.azure.net", credentials.Identity())
-
-    def read(name: str = "api-key", version: str | None = None) -> Any:
-        try:
-            return vault.read_secret(name, version)
-        except errors.ReadError as error:
-            assert error.__cause__ is error.__context__ is None  # the SDK's hold what was sent
-            assert str(error) == error.failure.reason
-            return error.failure
-
-    return read
+    vault = engine.vaults.Vault("https://contoso.vault.azure.net", engine.credentials.Identity())
+    return partial(outcome, vault.read_secret, "api-key", None)
 
 
 PUBLIC = "vault.azure.net"
@@ -56,39 +40,36 @@ ADDRESSES = {
 }
 
 
-def test_a_vault_by_name_and_by_address(vaults: Any) -> None:
+def test_a_vault_by_name_and_by_address(engine: Any) -> None:
     for given, address in ADDRESSES.items():
-        assert vaults.vault_url(given) == address
-        assert vaults.vault_name(address) == address[8:].split(".")[0]
+        assert engine.vaults.vault_url(given, {}) == address
+        assert engine.vaults.vault_name(address) == address[8:].split(".")[0]
 
 
 @pytest.mark.parametrize("suffix", ["vault.azure.cn", " .Vault.Azure.CN. "])
-def test_a_bare_name_is_of_the_apps_own_cloud(
-    vaults: Any, monkeypatch: pytest.MonkeyPatch, suffix: str
-) -> None:
-    monkeypatch.setenv("KEY_VAULT_DNS_SUFFIX", suffix)
+def test_a_bare_name_is_of_the_apps_own_cloud(engine: Any, suffix: str) -> None:
+    vault_url, settings = engine.vaults.vault_url, {"KEY_VAULT_DNS_SUFFIX": suffix}
 
-    assert vaults.vault_url("my-vault") == "https://my-vault.vault.azure.cn"
-    assert vaults.vault_url("https://my-vault.vault.azure.net").endswith(PUBLIC)
+    assert vault_url("my-vault", settings) == "https://my-vault.vault.azure.cn"
+    assert vault_url("https://my-vault.vault.azure.net", settings).endswith(PUBLIC)
 
 
 @pytest.mark.parametrize("suffix", [".example.com", "vault.azure.net.example.com", "azure.net"])
-def test_a_suffix_of_no_cloud_is_an_error(
-    vaults: Any, monkeypatch: pytest.MonkeyPatch, suffix: str
-) -> None:
+def test_a_suffix_of_no_cloud_is_an_error(engine: Any, suffix: str) -> None:
     """Else the identity's token would go to whoever owns that name."""
-    monkeypatch.setenv("KEY_VAULT_DNS_SUFFIX", suffix)
+    vault_url, settings = engine.vaults.vault_url, {"KEY_VAULT_DNS_SUFFIX": suffix}
 
     with pytest.raises(ValueError, match="KEY_VAULT_DNS_SUFFIX") as caught:
-        vaults.vault_url("my-vault")
+        vault_url("my-vault", settings)
 
     assert suffix.strip(".") in str(caught.value)
     assert "vault.azure.net, vault.azure.cn" in str(caught.value)
     with pytest.raises(ValueError, match="its URI"):
-        vaults.vault_url(f"https://my-vault.{suffix.strip('.')}/")
-    assert vaults.vault_url("https://my-vault.vault.azure.net/").endswith(PUBLIC)
+        vault_url(f"https://my-vault.{suffix.strip('.')}/", settings)
+    assert vault_url("https://my-vault.vault.azure.net/", settings).endswith(PUBLIC)
 
 
+NO_ANSWER = "the vault gave no answer that can be used"
 UNREADABLE = {
     "no value": b'{"id": "https://contoso.vault.azure.net/secrets/a/1"}',
     "empty": b"",
@@ -104,7 +85,7 @@ UNREADABLE = {
 @pytest.mark.parametrize("answer", UNREADABLE)
 @pytest.mark.parametrize("status", [200, 204])
 def test_an_answer_that_cannot_be_read_is_no_fault_of_the_connection(
-    read: Any, fake_key_vault: FakeKeyVault, answer: str, status: int
+    read: Read, fake_key_vault: FaultyKeyVault, answer: str, status: int
 ) -> None:
     fake_key_vault.fail("contoso/api-key", status=status, body=UNREADABLE[answer])
 
@@ -112,9 +93,7 @@ def test_an_answer_that_cannot_be_read_is_no_fault_of_the_connection(
 
     assert (failure.kind, failure.shared) == ("transient", False)
     said = "held no value" if (answer, status) == ("no value", 200) else "cannot be read: "
-    assert failure.reason.startswith(
-        f"the vault gave no answer that can be used: its answer {said}"
-    )
+    assert failure.reason.startswith(f"{NO_ANSWER}: its answer {said}")
     assert "of-the-answer" not in failure.reason
 
 
@@ -130,7 +109,7 @@ CHALLENGE = 'Bearer authorization="https://login.microsoftonline.com/{}", {}'
     ],
 )
 def test_a_wrong_challenge_is_no_refusal_of_a_token(
-    read: Any, fake_key_vault: FakeKeyVault, said: str, reason: str
+    read: Read, fake_key_vault: FaultyKeyVault, said: str, reason: str
 ) -> None:
     header = CHALLENGE.format(TENANT, said)
     fake_key_vault.fail("contoso", status=401, headers={"WWW-Authenticate": header})
@@ -138,12 +117,12 @@ def test_a_wrong_challenge_is_no_refusal_of_a_token(
     failure = read()
 
     assert failure.kind == "transient"
-    assert failure.reason == f"the vault gave no answer that can be used: {reason}"
+    assert failure.reason == f"{NO_ANSWER}: {reason}"
     assert "identity" not in [request.endpoint for request in fake_key_vault.requests]
 
 
 def test_a_token_that_is_not_accepted_is_replaced_once(
-    read: Any, fake_key_vault: FakeKeyVault
+    read: Read, fake_key_vault: FaultyKeyVault
 ) -> None:
     assert read().value == VALUE
     fake_key_vault.tokens.clear()  # revoked
@@ -176,7 +155,7 @@ def test_a_token_that_is_not_accepted_is_replaced_once(
     ],
 )
 def test_a_throttled_read_is_transient(
-    read: Any, fake_key_vault: FakeKeyVault, header: str, seconds: float
+    read: Read, fake_key_vault: FaultyKeyVault, header: str, seconds: float
 ) -> None:
     if header == "a date in an hour":
         header = formatdate(time.time() + 3600, usegmt=True)
@@ -206,7 +185,7 @@ def test_a_throttled_read_is_transient(
     ],
 )
 def test_of_an_answer_only_the_code_is_shown(
-    read: Any, fake_key_vault: FakeKeyVault, body: bytes, code: str
+    read: Read, fake_key_vault: FaultyKeyVault, body: bytes, code: str
 ) -> None:
     fake_key_vault.fail("contoso", status=400, body=body)
     assert read().reason == f"the vault answered HTTP 400{code}"
@@ -218,21 +197,7 @@ ENDPOINT = {"IDENTITY_ENDPOINT": "http://127.0.0.1/", "IDENTITY_HEADER": "a-head
 SCOPE = "https://vault.azure.net/.default"
 
 
-@pytest.fixture
-def credentials() -> Any:
-    return importlib.import_module("identity_bindings.credentials")
-
-
-def refusal(credential: Any) -> Any:
-    """Why there is no token."""
-    errors = importlib.import_module("identity_bindings.errors")
-    with pytest.raises(errors.ReadError) as caught:
-        credential.get_token_info(SCOPE)
-    assert caught.value.__cause__ is caught.value.__context__ is None
-    return caught.value.failure
-
-
-def test_azure_or_a_developers_machine(credentials: Any) -> None:
+def test_azure_or_a_developers_machine(engine: Any) -> None:
     for environment, endpoint, azure in (
         ({}, False, False),
         (ENDPOINT, True, True),
@@ -245,9 +210,8 @@ def test_azure_or_a_developers_machine(credentials: Any) -> None:
         ({"WEBSITE_SKU": "FlexConsumption"}, False, False),
         ({"WEBSITE_POD_NAME": "a-pod", "CONTAINER_NAME": "a-container"}, False, False),
     ):
-        with mock.patch.dict(os.environ, environment, clear=True):
-            assert credentials.has_endpoint() is endpoint, environment
-            assert credentials.in_azure() is azure, environment
+        assert engine.credentials.has_endpoint(environment) is endpoint, environment
+        assert engine.credentials.in_azure(environment) is azure, environment
 
 
 def body(message: str) -> bytes:
@@ -275,16 +239,16 @@ def token(text: Any) -> bytes:
     ],
 )
 def test_each_answer_of_the_endpoint_has_its_reason(
-    credentials: Any, fake_key_vault: FakeKeyVault, fault: dict[str, Any], denied: bool, said: str
+    engine: Any, fake_key_vault: FaultyKeyVault, fault: dict[str, Any], denied: bool, said: str
 ) -> None:
-    credential = credentials.Credential(credentials.Identity())
+    identity = engine.credentials.Identity()
     fake_key_vault.fail("identity", **fault)
 
-    failure = refusal(credential)
+    failure = outcome(engine.credentials.Credential(identity).get_token_info, SCOPE)
 
     assert len(fake_key_vault.requests) <= 1  # sources repeat a read, the SDK does not
     if denied:
-        assert failure == credentials.not_assigned(credential.identity)
+        assert failure == engine.credentials.not_assigned(identity)
         assert failure.reason.endswith("the app does not have the system-assigned identity")
     else:
         assert failure.kind == "transient"
@@ -295,12 +259,11 @@ def test_each_answer_of_the_endpoint_has_its_reason(
 
 @pytest.mark.parametrize("program", ["az", "azd"])
 def test_on_a_developers_machine_it_is_the_developers_own_login(
-    credentials: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
+    engine: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str
 ) -> None:
-    for name in (*ENDPOINT, "WEBSITE_SITE_NAME", "WEBSITE_POD_NAME", "CONTAINER_NAME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    credential = credentials.Credential(credentials.Identity(IDENTITY))
+    leave_azure(monkeypatch)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    credential = engine.credentials.Credential(engine.credentials.Identity(IDENTITY))
     expires = time.time() + 3600
     answer = {
         "az": {"accessToken": "the-token-of-az", "expires_on": int(expires)},

@@ -34,7 +34,7 @@ def test_its_place_is_relative_to_the_folder_of_host_json(
     monkeypatch.delenv("LOCAL_SECRETS_FILE", raising=False)
     if setting is not None:
         monkeypatch.setenv("LOCAL_SECRETS_FILE", setting)
-    binding, _ = engine.grammar.declare(key_vault(), {})
+    binding, _ = engine.declarations.declare(key_vault())
 
     assert binding._local_value() == value
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 
 import database
 import pytest
-from apps import HTTP, RES, Project, logged, reads, storm, wait_for
+from apps import HTTP, RES, VALUE, Project, logged, reads, storm, wait_for
 from faulty_key_vault import FaultyKeyVault
 from folders import declare, key_vault
+from support import worker
 
 App = Callable[..., dict[str, Any]]
 SECRET_ID = "https://contoso.vault.azure.net/secrets/api-key/0123456789abcdef"
@@ -220,3 +222,17 @@ def test_a_secret_made_by_a_test_keeps_its_value(engine: Any) -> None:
 
     assert secret.newest() == asyncio.run(secret.newest_async()) == secret.value == "of-a-test"
     assert repr(secret) == "Secret()"
+
+
+def test_a_secret_that_is_sent_to_another_process_is_read_there(
+    app: App, fake_key_vault: FaultyKeyVault, tmp_path: Path
+) -> None:
+    source = f"{IMPORT}def main(req, mySecret: Secret):\n    return mySecret\n"
+    declare(tmp_path, "echo", source, key_vault())
+    sent = pickle.dumps(app()["echo"].get_user_function()(req=None))
+    fake_key_vault.vault("contoso").set("api-key", "second-value")
+
+    worker.restart()
+
+    secret = pickle.loads(sent)
+    assert (secret.value, secret.newest()) == (VALUE, "second-value")

@@ -135,7 +135,7 @@ def every_repair(engine: Any, repair_of: RepairOf) -> list[str]:
             if pinned is None or denial in ("404", "Disabled")
         ),
         *(repair_of("not assigned", identity_id=one) for one in (None, IDENTITY)),
-        engine.vaults._REPAIRS["Failed to resolve"].format(vault="kv-a"),
+        engine.vaults._SILENCES["Failed to resolve"][1].format(vault="kv-a"),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import logging
+import os
 import pickle
 import random
 import threading
@@ -12,6 +13,7 @@ from concurrent import futures
 from math import inf
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 from apps import logged, wait_for
@@ -333,7 +335,7 @@ def test_without_a_refreshing_thread_a_call_begins_a_read_and_does_not_wait(
 
 
 def test_a_secret_can_be_copied(engine: Any) -> None:
-    injection, (binding, _) = engine.injection, engine.grammar.declare(key_vault("key"), {})
+    injection, (binding, _) = engine.injection, engine.declarations.declare(key_vault("key"))
     (injected,) = injection.injections_for("f", [binding], len)
     secret = injection.Secret("a-value", injected)
 
@@ -376,15 +378,20 @@ NO_NUMBERS = ("soon", "-1", "1e3", "nan", "1.", ".5", "1_0", "٣", "1" * 10)
 def test_what_a_setting_means(engine: Any, caplog: pytest.LogCaptureFixture) -> None:
     timing = engine.timing.Timing
     refresh, grace = names = ("SECRET_REFRESH_SECONDS", "SECRET_GRACE_SECONDS")
+
+    def read(settings: dict[str, str]) -> Any:
+        with mock.patch.dict(os.environ, settings):
+            return timing.of_app()
+
     for text, seconds in NUMBERS.items():
-        assert timing.of({refresh: text, grace: ""}) == timing(seconds, 900.0)
-        assert timing.of({grace: text}) == timing(300.0, seconds)
-    assert timing.of({grace: "0"}) == timing(300.0, 0.0)  # a refresh may not be nothing
+        assert read({refresh: text, grace: ""}) == timing(seconds, 900.0)
+        assert read({grace: text}) == timing(300.0, seconds)
+    assert read({grace: "0"}) == timing(300.0, 0.0)  # a refresh may not be nothing
     assert logged(caplog) == []
 
     for text in NO_NUMBERS:
-        assert timing.of(dict.fromkeys(names, text)) == timing(300.0, 900.0)
-    assert timing.of({refresh: "0"}) == timing(300.0, 900.0)
+        assert read(dict.fromkeys(names, text)) == timing(300.0, 900.0)
+    assert read({refresh: "0"}) == timing(300.0, 900.0)
 
     lines = logged(caplog)
     assert len(lines) == 2 * len(NO_NUMBERS) + 1

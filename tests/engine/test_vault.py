@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from email.utils import formatdate
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from apps import VALUE, leave_azure, outcome
@@ -42,31 +44,36 @@ ADDRESSES = {
 
 def test_a_vault_by_name_and_by_address(engine: Any) -> None:
     for given, address in ADDRESSES.items():
-        assert engine.vaults.vault_url(given, {}) == address
+        assert engine.vaults.vault_url(given) == address
         assert engine.vaults.vault_name(address) == address[8:].split(".")[0]
 
 
 @pytest.mark.parametrize("suffix", ["vault.azure.cn", " .Vault.Azure.CN. "])
-def test_a_bare_name_is_of_the_apps_own_cloud(engine: Any, suffix: str) -> None:
-    vault_url, settings = engine.vaults.vault_url, {"KEY_VAULT_DNS_SUFFIX": suffix}
+def test_a_bare_name_is_of_the_apps_own_cloud(
+    engine: Any, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setenv("KEY_VAULT_DNS_SUFFIX", suffix)
 
-    assert vault_url("my-vault", settings) == "https://my-vault.vault.azure.cn"
-    assert vault_url("https://my-vault.vault.azure.net", settings).endswith(PUBLIC)
+    assert engine.vaults.vault_url("my-vault") == "https://my-vault.vault.azure.cn"
+    assert engine.vaults.vault_url("https://my-vault.vault.azure.net").endswith(PUBLIC)
 
 
 @pytest.mark.parametrize("suffix", [".example.com", "vault.azure.net.example.com", "azure.net"])
-def test_a_suffix_of_no_cloud_is_an_error(engine: Any, suffix: str) -> None:
+def test_a_suffix_of_no_cloud_is_an_error(
+    engine: Any, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
     """Else the identity's token would go to whoever owns that name."""
-    vault_url, settings = engine.vaults.vault_url, {"KEY_VAULT_DNS_SUFFIX": suffix}
+    monkeypatch.setenv("KEY_VAULT_DNS_SUFFIX", suffix)
+    vault_url = engine.vaults.vault_url
 
     with pytest.raises(ValueError, match="KEY_VAULT_DNS_SUFFIX") as caught:
-        vault_url("my-vault", settings)
+        vault_url("my-vault")
 
     assert suffix.strip(".") in str(caught.value)
     assert "vault.azure.net, vault.azure.cn" in str(caught.value)
     with pytest.raises(ValueError, match="its URI"):
-        vault_url(f"https://my-vault.{suffix.strip('.')}/", settings)
-    assert vault_url("https://my-vault.vault.azure.net/", settings).endswith(PUBLIC)
+        vault_url(f"https://my-vault.{suffix.strip('.')}/")
+    assert vault_url("https://my-vault.vault.azure.net/").endswith(PUBLIC)
 
 
 NO_ANSWER = "the vault gave no answer that can be used"
@@ -210,8 +217,9 @@ def test_azure_or_a_developers_machine(engine: Any) -> None:
         ({"WEBSITE_SKU": "FlexConsumption"}, False, False),
         ({"WEBSITE_POD_NAME": "a-pod", "CONTAINER_NAME": "a-container"}, False, False),
     ):
-        assert engine.credentials.has_endpoint(environment) is endpoint, environment
-        assert engine.credentials.in_azure(environment) is azure, environment
+        with mock.patch.dict(os.environ, environment, clear=True):
+            assert engine.credentials.has_endpoint() is endpoint, environment
+            assert engine.credentials.in_azure() is azure, environment
 
 
 def body(message: str) -> bytes:

@@ -11,7 +11,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from apps import FUNCTION_APP, HTTP, RES, VALUE, Project, body, logged, needs_runtime
+from apps import HTTP, RES, VALUE, Project, body, logged, needs_runtime
 from folders import call, key_vault
 from runtime import http_request
 from support import worker
@@ -222,8 +222,7 @@ def write_all(project: Project) -> list[str]:
         for file, content in files.items():
             project.write(f"functions/{name}/{file}", content)
     decorated = [name for name in HANDLERS if not name.startswith("res_")]
-    texts = [DECORATED.format(name) for name in decorated]
-    project.write("function_app.py", "\n".join([FUNCTION_APP, *texts]))
+    project.app(*(DECORATED.format(name) for name in decorated))
     return [*written, *(f"decorated_{name}" for name in decorated)]
 
 
@@ -261,8 +260,7 @@ def test_the_context_is_that_of_the_function(project: Project) -> None:
         project.function(f"own{number}", HTTP, RES, key_vault(), source=source)
         project.function(f"far{number}", HTTP, RES, key_vault(), source=None, scriptFile=script)
     project.function("without", HTTP, RES, source=source.replace(", mySecret", ""))
-    texts = [DECORATED.format(f"own{number}") for number in range(8)]
-    project.write("function_app.py", "\n".join([FUNCTION_APP, *texts]))
+    project.app(*(DECORATED.format(f"own{number}") for number in range(8)))
 
     with project.host() as host:
         assert len(host.index()) == 25

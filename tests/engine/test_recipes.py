@@ -11,7 +11,7 @@ from typing import Any
 import database
 import pytest
 import recipes
-from apps import HTTP, RES, Project, needs_runtime, reads, wait_for
+from apps import HTTP, RES, Project, decorated, needs_runtime, reads, secret, wait_for
 from folders import key_vault
 from runtime import Host
 from support.fake_key_vault import FakeKeyVault
@@ -37,25 +37,9 @@ EVENT: dict[str, Any] = {
     "dataVersion": "1",
     "metadataVersion": "1",
 }
-PLAIN = """
-from database import connect
-
-def main(req, password: str) -> str:
-    return connect(password)
-"""
-DECORATED = """
-import azure.functions as func
-from identity_bindings import key_vault_secret, refresh_secret
-from database import connect
-
-app = func.FunctionApp()
-
-@app.route("plain")
-@key_vault_secret("password", secret_name="api-key", vault_name="contoso", identity="system")
-def plain(req: func.HttpRequest, password: str) -> str:
-    return connect(password)
-
-"""
+DATABASE = "from database import connect\n"
+PLAIN = f"{DATABASE}def main(req, password: str) -> str:\n    return connect(password)\n"
+DECORATED = decorated("plain", "return connect(password)", secret("password"), "password: str")
 
 
 class Rotating:
@@ -96,7 +80,7 @@ def rotating(
     if request.param == "decorators":
         text = recipes.PAGE.read_text("utf-8")
         (event,) = re.findall(r"^In the v2 model:\n\n```python\n(.*?)^```", text, re.M | re.S)
-        project.write("function_app.py", DECORATED + event)
+        project.app(DATABASE, DECORATED, "from identity_bindings import refresh_secret", event)
     else:
         files = recipes.files("Refresh a secret when Key Vault has a new version")
         for path, text in files.items():

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from apps import HTTP, RES, VALUE, Project, logged, needs_runtime
+from apps import HTTP, RES, VALUE, Project, logged, needs_runtime, secret
 from folders import key_vault
 from runtime import Host
 
@@ -69,56 +69,49 @@ class Streams(Host):
 
 
 SETTING = "PYTHON_ENABLE_INIT_INDEXING"
+HEAD = "import azure.functions as func\nfrom identity_bindings import key_vault_secret\n"
 IMPORT = (
     "from azurefunctions.extensions.http.fastapi import JSONResponse, Request, StreamingResponse\n"
+    "from fastapi import HTTPException\n"
 )
-CLASSIC = "import azure.functions as func\n"
-HANDLERS = {
-    "stream": IMPORT
-    + """
+STREAMS = {
+    "stream": """
 async def main(req: Request, api_key: str) -> StreamingResponse:
     async def parts():
         for number in range(3):
             yield f"{number}:{len(api_key)} "
     return StreamingResponse(parts(), media_type="text/plain")
 """,
-    "plain": IMPORT
-    + """
+    "plain": """
 def main(req: Request, api_key: str) -> JSONResponse:
     return JSONResponse({"length": len(api_key)}, 201)
 """,
-    "refuses": IMPORT
-    + """
-from fastapi import HTTPException
+    "refuses": """
 async def main(req: Request, api_key: str):
     raise HTTPException(403, "not with " + api_key)
 """,
-    "fails": IMPORT
-    + "\nasync def main(req: Request, api_key: str):\n    raise KeyError(api_key)\n",
-    "classic": CLASSIC
-    + """
+    "fails": "\nasync def main(req: Request, api_key: str):\n    raise KeyError(api_key)\n",
+    "wrong": "\nasync def main(req: Request, api_key: str) -> StreamingResponse: ...\n",
+}
+CLASSIC = {
+    "classic": """
 def main(req: func.HttpRequest, api_key: str) -> func.HttpResponse:
     return func.HttpResponse("no", status_code=403)
 """,
-    "classic_return": CLASSIC
-    + "\ndef main(req, api_key) -> func.HttpResponse:\n    return func.HttpResponse('', status_code=403)\n",
-    "bare": CLASSIC
-    + "\ndef main(req, api_key):\n    return func.HttpResponse('no', status_code=403)\n",
-    "wrong": IMPORT + "\nasync def main(req: Request, api_key: str) -> StreamingResponse: ...\n",
-    "wrong_classic": CLASSIC + "\ndef main(req: func.HttpRequest, api_key: str): ...\n",
+    "classic_return": """
+def main(req, api_key) -> func.HttpResponse:
+    return func.HttpResponse('', status_code=403)
+""",
+    "bare": "\ndef main(req, api_key):\n    return func.HttpResponse('no', status_code=403)\n",
+    "wrong_classic": "\ndef main(req: func.HttpRequest, api_key: str): ...\n",
 }
-STREAMING = ("stream", "plain", "refuses", "fails", "wrong")
 ERROR = "This function is in error. Its log says why."
 ON: dict[str, Answer] = {
     "stream": Answer(200, "0:15 1:15 2:15 ", False),
     "plain": Answer(201, '{"length":15}', False),
     "refuses": Answer(403, '{"detail":"not with ***"}', True),
     "fails": Answer(500, "Internal Server Error", True),
-    "classic": Answer(500, ERROR, False),
-    "classic_return": Answer(500, ERROR, False),
-    "bare": Answer(500, ERROR, False),
-    "wrong": Answer(500, ERROR, False),
-    "wrong_classic": Answer(500, ERROR, False),
+    **dict.fromkeys(("wrong", *CLASSIC), Answer(500, ERROR, False)),
 }
 OFF = {
     "classic": Answer(403, "no", False),
@@ -127,11 +120,6 @@ OFF = {
     "wrong_classic": Answer(500, ERROR, False),
 }
 MODELS = ["function.json", "decorators"]
-V2 = """
-import azure.functions as func
-from identity_bindings import isolated, key_vault_secret
-app = func.FunctionApp()
-"""
 
 
 @pytest.fixture
@@ -157,33 +145,30 @@ def host() -> Iterator[Streams]:
 
 def write(project: Project, model: str, names: list[str]) -> None:
     """Write an app of these handlers, registered in this order, in one of the models."""
-    text = V2
+    texts = []
     for number, name in enumerate(names):
-        source, vault = HANDLERS[name], "no vault" if name.startswith("wrong") else "contoso"
-        place = f"f{number}_{name}"
+        source = HEAD + (IMPORT + STREAMS[name] if name in STREAMS else CLASSIC[name])
+        place, vault = f"f{number}_{name}", "no vault" if name.startswith("wrong") else "contoso"
         if model == "function.json":
             entry = key_vault("api_key", vaultName=vault)
             project.function(place, HTTP, RES, entry, source=source)
             continue
-        decorators = (
-            f'@blueprint.function_name("{place}")\n@blueprint.route("{place}")\n'
-            f'@key_vault_secret("api_key", secret_name="api-key", vault_name="{vault}",'
-            ' identity="system")\n'
-        )
+        decorators = f'@blueprint.function_name("{place}")\n@blueprint.route("{place}")\n'
+        decorators += f"{secret(vault_name=vault)}\n"
         module = re.sub(r"^(async )?def main", rf"{decorators}\g<0>", source, flags=re.M)
-        head = "import azure.functions as func\nfrom identity_bindings import key_vault_secret\n"
-        project.write(f"{place}_module.py", f"{head}blueprint = func.Blueprint()\n{module}")
-        text += f"with isolated('{place}_module.py'):\n    from {place}_module import blueprint\n"
-        text += "    app.register_functions(blueprint)\n"
-    if model == "decorators":
-        project.write("function_app.py", text)
+        project.write(f"{place}_module.py", f"{HEAD}blueprint = func.Blueprint()\n{module}")
+        texts.append(
+            f"with isolated('{place}_module.py'):\n    from {place}_module import blueprint\n"
+            "    app.register_functions(blueprint)\n"
+        )
+    project.app(*texts)
 
 
 ORDERS = {
-    "streaming only": [*STREAMING],
-    "classic only": [name for name in HANDLERS if name not in STREAMING],
-    "streaming first": [*STREAMING, *(name for name in HANDLERS if name not in STREAMING)],
-    "classic first": [*(name for name in HANDLERS if name not in STREAMING), *STREAMING],
+    "streaming only": [*STREAMS],
+    "classic only": [*CLASSIC],
+    "streaming first": [*STREAMS, *CLASSIC],
+    "classic first": [*CLASSIC, *STREAMS],
 }
 
 
@@ -232,7 +217,7 @@ def test_what_the_engine_decides(
 
     functions = project.load()
 
-    assert len(functions) == len(HANDLERS)
+    assert len(functions) == len(ON)
     lines = logged(caplog)
     hangs = [line for line in lines if SETTING in line]
     assert len(hangs) == int(sys.version_info < (3, 13))

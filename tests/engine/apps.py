@@ -160,6 +160,27 @@ def _get(function: Any) -> tuple[str, str]:
     return str(getattr(answer, "status_code", 200)), body(answer)
 
 
+class App:
+    """The functions of a folder, loaded with the refresh and grace that a test needs."""
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.folder, self._patch = folder, patch
+
+    def declare(self, name: str, source: str, *entries: dict[str, Any]) -> None:
+        """Write an HTTP function with further bindings."""
+        folders.declare(self.folder, name, source, *entries)
+
+    def __call__(self, refresh: float = 300, grace: float = 900) -> dict[str, Any]:
+        """Load the functions, and return them by name."""
+        self._patch.setenv("SECRET_REFRESH_SECONDS", str(refresh))
+        self._patch.setenv("SECRET_GRACE_SECONDS", str(grace))
+        return folders.load_folder(self.folder)
+
+    def handlers(self) -> dict[str, Callable[..., Any]]:
+        """Load the functions, and return what the worker calls of each."""
+        return {name: function.get_user_function() for name, function in self().items()}
+
+
 def leave_azure(patch: pytest.MonkeyPatch) -> None:
     """Leave Azure: no identity endpoint, no site, and no CLI with a login."""
     for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", *AZURE):

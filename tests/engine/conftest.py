@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,7 +21,7 @@ sys.pycache_prefix = str(Path(tempfile.gettempdir(), "identity-bindings-pycache"
 sys.path[:0] = [str(PROJECT / "src"), str(PROJECT / "tests")]
 
 import folders  # noqa: E402
-from apps import ECHO, VALUE, Project, engine_threads  # noqa: E402
+from apps import ECHO, VALUE, App, Project, engine_threads  # noqa: E402
 from faulty_key_vault import FaultyKeyVault  # noqa: E402
 from support import worker  # noqa: E402
 
@@ -86,32 +86,21 @@ def project(fake_key_vault: FaultyKeyVault, tmp_path: Path) -> Iterator[Project]
 
 
 @pytest.fixture
-def app(
-    fake_key_vault: FaultyKeyVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., dict[str, Any]]:
-    """Return a loader of tmp_path's functions, with the refresh and grace that a test needs.
-
-    The secret that they declare has a value.
-    """
+def app(fake_key_vault: FaultyKeyVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
+    """An app in tmp_path; the secret that its functions declare has a value."""
     fake_key_vault.vault("contoso").set("api-key", VALUE)
-
-    def load(refresh: float = 300, grace: float = 900) -> dict[str, Any]:
-        monkeypatch.setenv("SECRET_REFRESH_SECONDS", str(refresh))
-        monkeypatch.setenv("SECRET_GRACE_SECONDS", str(grace))
-        return folders.load_folder(tmp_path)
-
-    return load
+    return App(tmp_path, monkeypatch)
 
 
 @pytest.fixture
-def echo(fake_key_vault: FaultyKeyVault, app: Callable[..., Any], tmp_path: Path) -> Any:
+def echo(fake_key_vault: FaultyKeyVault, app: App) -> Any:
     """Return a loader of the handler of a function that returns its secret."""
 
     def load(refresh: float = 300, grace: float = 900, value: str = VALUE, **entry: Any) -> Any:
         vault = fake_key_vault.vault("contoso")
         if value not in [one.value for one in vault.secrets]:
             vault.set("api-key", value)
-        folders.declare(tmp_path, "echo", ECHO, folders.key_vault(**entry))
+        app.declare("echo", ECHO, folders.key_vault(**entry))
         return app(refresh, grace)["echo"].get_user_function()
 
     return load

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import ECHO, VALUE, reads, wait_for
-from folders import call, declare, key_vault
+from apps import ECHO, VALUE, App, reads, wait_for
+from folders import call, key_vault
 from support.fake_key_vault import FakeKeyVault
 
-App = Callable[..., dict[str, Any]]
 USER, PASSWORD = (
     key_vault("user", jsonField="username"),
     key_vault("password", jsonField="password"),
@@ -27,12 +24,10 @@ def pair(number: int) -> str:
 
 
 @pytest.mark.parametrize("prefix", ["", "async "])
-def test_several_fields_cost_one_read(
-    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path, prefix: str
-) -> None:
+def test_several_fields_cost_one_read(fake_key_vault: FakeKeyVault, app: App, prefix: str) -> None:
     fake_key_vault.vault("contoso").set("api-key", pair(1))
     source = f"{prefix}def main(req, user, password, whole):\n    return [user, password, whole]\n"
-    declare(tmp_path, "pair", source, USER, PASSWORD, key_vault("whole"))
+    app.declare("pair", source, USER, PASSWORD, key_vault("whole"))
 
     answer = call(app()["pair"])
 
@@ -67,14 +62,14 @@ WRONG = {
 
 
 def test_a_field_is_handed_out_as_it_is_written_or_is_an_error(
-    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
+    fake_key_vault: FakeKeyVault, app: App
 ) -> None:
     """An error names secret and field, and never shows the value."""
     for number, value in enumerate((*SCALARS, *WRONG)):
         fake_key_vault.vault("contoso").set(f"key-{number}", value)
         entry = key_vault(secretName=f"key-{number}", jsonField="password")
-        declare(tmp_path, f"f{number}", ECHO, entry)
-        declare(tmp_path, f"a{number}", f"async {ECHO}", entry)
+        app.declare(f"f{number}", ECHO, entry)
+        app.declare(f"a{number}", f"async {ECHO}", entry)
     functions = app()
 
     for number, (value, text) in enumerate(SCALARS.items()):
@@ -93,12 +88,12 @@ def test_a_field_is_handed_out_as_it_is_written_or_is_an_error(
 
 
 def test_fields_of_one_secret_are_always_of_one_version(
-    engine: Any, fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
+    engine: Any, fake_key_vault: FakeKeyVault, app: App
 ) -> None:
     vault = fake_key_vault.vault("contoso")
     vault.set("api-key", pair(0))
     source = "def main(req, user, password):\n    return user, password\n"
-    declare(tmp_path, "pair", source, USER, PASSWORD)
+    app.declare("pair", source, USER, PASSWORD)
     function = app(refresh=0.02)["pair"]
     seen, done = set(), threading.Event()
 
@@ -130,13 +125,11 @@ def main(req, user: Secret, password: Secret):
 """
 
 
-def test_a_refused_field_is_the_newest_one(
-    fake_key_vault: FakeKeyVault, app: App, tmp_path: Path
-) -> None:
+def test_a_refused_field_is_the_newest_one(fake_key_vault: FakeKeyVault, app: App) -> None:
     vault = fake_key_vault.vault("contoso")
     vault.set("api-key", pair(1))
-    declare(tmp_path, "old", NEWEST.replace("newest()", "value"), USER, PASSWORD)
-    declare(tmp_path, "new", NEWEST, USER, PASSWORD)
+    app.declare("old", NEWEST.replace("newest()", "value"), USER, PASSWORD)
+    app.declare("new", NEWEST, USER, PASSWORD)
     functions = app()
     assert call(functions["old"]) == ["user-1", "password-1"]
 

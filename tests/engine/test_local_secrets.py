@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import recipes
-from apps import ECHO, VALUE, leave_azure
+from apps import ECHO, VALUE, App, leave_azure
 from folders import call, declare, key_vault, load_folder
 from support.fake_key_vault import FakeKeyVault, Request
 
@@ -87,7 +87,7 @@ def test_in_azure_it_is_never_read(
         echo()(req=None)
 
 
-App = Callable[..., dict[str, Any]]
+Load = Callable[..., dict[str, Any]]
 ADDRESS = "https://localhost:4997"
 
 
@@ -125,10 +125,10 @@ def emulator(fake_key_vault: FakeKeyVault) -> Emulator:
 
 
 @pytest.fixture
-def functions(app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
+def functions(app: App, monkeypatch: pytest.MonkeyPatch) -> Load:
     def load(address: str = ADDRESS, **entry: Any) -> dict[str, Any]:
         monkeypatch.setenv("KEY_VAULT_NAME", address)
-        declare(tmp_path, "echo", ECHO, key_vault(vaultName="%KEY_VAULT_NAME%", **entry))
+        app.declare("echo", ECHO, key_vault(vaultName="%KEY_VAULT_NAME%", **entry))
         return app()
 
     return load
@@ -137,7 +137,7 @@ def functions(app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> App:
 @pytest.mark.parametrize("address", [ADDRESS, f"{ADDRESS}/", "HTTPS://LocalHost:4997"])
 def test_a_secret_is_read_from_it_without_a_login(
     emulator: Emulator,
-    functions: App,
+    functions: Load,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -158,7 +158,7 @@ def test_a_secret_is_read_from_it_without_a_login(
 
 
 def test_a_missing_secret_is_created_in_the_emulator(
-    emulator: Emulator, functions: App, monkeypatch: pytest.MonkeyPatch
+    emulator: Emulator, functions: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     leave_azure(monkeypatch)
 
@@ -177,7 +177,7 @@ def test_a_missing_secret_is_created_in_the_emulator(
 @pytest.mark.parametrize("endpoint", [True, False])
 def test_in_azure_it_is_refused(
     emulator: Emulator,
-    functions: App,
+    functions: Load,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     endpoint: bool,
@@ -199,7 +199,7 @@ def test_in_azure_it_is_refused(
     ],
 )
 def test_nothing_else_is_an_emulator(
-    functions: App, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str
+    functions: Load, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, address: str
 ) -> None:
     leave_azure(monkeypatch)
 

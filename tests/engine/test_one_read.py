@@ -14,27 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import ECHO, VALUE, hasten, leave_azure, storm, wait_for
+from apps import ECHO, VALUE, App, hasten, leave_azure, storm, wait_for
 from faulty_key_vault import FaultyKeyVault
-from folders import IDENTITY, declare, key_vault
+from folders import IDENTITY, key_vault
 from support import worker
 
 ASYNC_ECHO = f"async {ECHO}"
-App = Callable[..., dict[str, Any]]
 Handlers = dict[str, Callable[..., Any]]
 
 
-def handlers(functions: dict[str, Any]) -> Handlers:
-    return {name: function.get_user_function() for name, function in functions.items()}
-
-
 @pytest.fixture
-def both(fake_key_vault: FaultyKeyVault, app: App, tmp_path: Path) -> Handlers:
+def both(fake_key_vault: FaultyKeyVault, app: App) -> Handlers:
     """A function for threads and one for coroutines, of the same secret, which takes a while."""
     fake_key_vault.latency = 0.3
-    declare(tmp_path, "sync", ECHO, key_vault())
-    declare(tmp_path, "other", ASYNC_ECHO, key_vault(vaultName="https://Contoso.vault.azure.net/"))
-    return handlers(app())
+    app.declare("sync", ECHO, key_vault())
+    app.declare("other", ASYNC_ECHO, key_vault(vaultName="https://Contoso.vault.azure.net/"))
+    return app.handlers()
 
 
 def test_a_thousand_cold_callers_make_three_requests(
@@ -70,9 +65,9 @@ def test_one_secret_in_every_spelling_is_read_once(
     for number, vault in enumerate(SPELLINGS):
         secret = "api-key" if number % 2 else "API-Key"
         entry = key_vault(secretName=secret, vaultName=vault, identity="user", identityId=next(ids))
-        declare(tmp_path, f"f{number}", ECHO, entry)
+        app.declare(f"f{number}", ECHO, entry)
 
-    answers = [handler(req=None) for handler in handlers(app()).values()]
+    answers = [handler(req=None) for handler in app.handlers().values()]
 
     assert answers == [VALUE] * len(SPELLINGS)
     assert len(fake_key_vault.requests) == 3
@@ -86,7 +81,7 @@ def test_one_secret_in_every_spelling_is_read_once(
     (tmp_path / "local.json").write_text('{"Contoso/Api-Key": "of-the-file"}')
     monkeypatch.setenv("LOCAL_SECRETS_FILE", str(tmp_path / "local.json"))
     worker.restart()
-    answers = [handler(req=None) for handler in handlers(app()).values()]
+    answers = [handler(req=None) for handler in app.handlers().values()]
     assert answers == ["of-the-file"] * len(SPELLINGS)
 
 
@@ -109,7 +104,7 @@ def test_a_cold_read_never_blocks_the_event_loop(both: Handlers) -> None:
 
 
 def test_a_vault_that_hangs_delays_no_other(
-    fake_key_vault: FaultyKeyVault, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake_key_vault: FaultyKeyVault, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor do secrets that hang hold up another one of their vault."""
     hasten(monkeypatch, 4, back_off=5.0)
@@ -120,10 +115,10 @@ def test_a_vault_that_hangs_delays_no_other(
         vault = "broken" if number % 2 else "contoso"
         fake_key_vault.fail(f"contoso/key-{number}", how="hang")
         entry = key_vault(vaultName=vault, secretName=f"key-{number}")
-        declare(tmp_path, f"f{number}", ECHO, entry)
+        app.declare(f"f{number}", ECHO, entry)
     for name, secret in {"echo": "api-key", "last": "last-key"}.items():
-        declare(tmp_path, name, ECHO, key_vault(secretName=secret))
-    functions = handlers(app())
+        app.declare(name, ECHO, key_vault(secretName=secret))
+    functions = app.handlers()
     order = []
 
     def wait(name: str) -> None:
@@ -159,7 +154,6 @@ ASYNC_NEWEST = NEWEST.replace("def main", "async def main").replace(
 def test_one_deadline_is_for_all_that_a_call_waits_for(
     fake_key_vault: FaultyKeyVault,
     app: App,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     source: str,
     hangs: str,
@@ -175,11 +169,11 @@ def test_one_deadline_is_for_all_that_a_call_waits_for(
     for name in ("one", "two"):
         fake_key_vault.vault(name).set("api-key", name)
     secrets = [key_vault(name, vaultName=name) for name in ("one", "two")]
-    declare(tmp_path, "newest", source, *secrets)
+    app.declare("newest", source, *secrets)
     fake_key_vault.latency = 0.1  # of each of the three requests of a first read
     if hangs == "from the start":
         hang()
-    handler = handlers(app())["newest"]
+    handler = app.handlers()["newest"]
     began = time.monotonic()
 
     try:

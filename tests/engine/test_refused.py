@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import database
 import pytest
-from apps import HTTP, RES, VALUE, Project, logged, reads, storm, wait_for
+from apps import HTTP, RES, VALUE, App, Project, logged, reads, storm, wait_for
 from faulty_key_vault import FaultyKeyVault
-from folders import declare, key_vault
+from folders import key_vault
 from support import worker
 
-App = Callable[..., dict[str, Any]]
 SECRET_ID = "https://contoso.vault.azure.net/secrets/api-key/0123456789abcdef"
 SYNC = """
 from database import AccessDenied, connect
@@ -55,10 +52,10 @@ class Rotating:
 
 
 @pytest.fixture
-def rotating(fake_key_vault: FaultyKeyVault, app: App, tmp_path: Path) -> Rotating:
+def rotating(fake_key_vault: FaultyKeyVault, app: App) -> Rotating:
     database.rotate(fake_key_vault, "first-value")
     for name, source in {"sync": SYNC, "other": ASYNC}.items():
-        declare(tmp_path, name, source, key_vault())
+        app.declare(name, source, key_vault())
     return Rotating(fake_key_vault, app())
 
 
@@ -167,13 +164,13 @@ def main(*args, **kwargs):
 
 
 def test_each_annotation_gets_its_kind_of_value_or_is_an_error(
-    app: App, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    app: App, caplog: pytest.LogCaptureFixture
 ) -> None:
     cases = [("Secret", OBJECT), ("Secret", PARTIAL)]
     for kind, ways in ANNOTATIONS.items():
         cases += [(kind, HANDLER.format(annotation=one, above=above)) for one, above in ways]
     for number, (_, source) in enumerate(cases):
-        declare(tmp_path, f"f{number}", source, key_vault("key"))
+        app.declare(f"f{number}", source, key_vault("key"))
 
     functions = app()
 
@@ -225,10 +222,10 @@ def test_a_secret_made_by_a_test_keeps_its_value(engine: Any) -> None:
 
 
 def test_a_secret_that_is_sent_to_another_process_is_read_there(
-    app: App, fake_key_vault: FaultyKeyVault, tmp_path: Path
+    app: App, fake_key_vault: FaultyKeyVault
 ) -> None:
     source = f"{IMPORT}def main(req, mySecret: Secret):\n    return mySecret\n"
-    declare(tmp_path, "echo", source, key_vault())
+    app.declare("echo", source, key_vault())
     sent = pickle.dumps(app()["echo"].get_user_function()(req=None))
     fake_key_vault.vault("contoso").set("api-key", "second-value")
 

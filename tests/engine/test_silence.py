@@ -21,11 +21,10 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from apps import wait_for
-from folders import declare, key_vault
+from apps import App, wait_for
+from folders import key_vault
 from support.fake_key_vault import FakeKeyVault
 
-App = Callable[..., dict[str, Any]]
 Echo = Callable[..., Callable[..., Any]]
 BATCHES, BATCH = 20, 50  # a thousand
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -205,7 +204,7 @@ def test_no_channel_carries_a_value(
     for name, value in zip(names, values, strict=True):
         fake_key_vault.vault("contoso").set(name, value)
     entries = [key_vault(name, secretName=name) for name in names]
-    declare(tmp_path, "echo", HANDLER.format(", ".join(names)), *entries)
+    app.declare("echo", HANDLER.format(", ".join(names)), *entries)
     (tmp_path / "leaking.py").write_text(LEAK)
     handler = app()["echo"].get_user_function()
 

@@ -21,7 +21,7 @@ from typing import Any
 import folders
 import pytest
 import urllib3.util.connection
-from apps import ECHO, VALUE, attempt, engine_threads, hasten, wait_for
+from apps import ECHO, VALUE, App, attempt, engine_threads, hasten, wait_for
 from faults import ROWS, Row
 from faulty_key_vault import FaultyKeyVault
 from folders import call, declare, key_vault
@@ -30,7 +30,6 @@ from support.fake_key_vault import TENANT
 
 IN_TIME = 15.0
 """A caller has its error within 10 s; a busy machine may add some. Without a limit it is a minute."""
-App = Callable[..., dict[str, Any]]
 # What a server does on a connection that has asked it something, until the event is set.
 Misbehave = Callable[[socket.socket, threading.Event], None]
 
@@ -394,11 +393,11 @@ def test_a_name_that_the_certificate_does_not_have_is_refused(
 
 
 @pytest.fixture
-def many(fake_key_vault: FaultyKeyVault, app: App, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+def many(fake_key_vault: FaultyKeyVault, app: App) -> Callable[..., dict[str, Any]]:
     """Return the loader of an app with 20 secrets of one vault."""
     for number in range(SECRETS):
         fake_key_vault.vault("contoso").set(f"key-{number}", f"value-number-{number}")
-        declare(tmp_path, f"f{number}", ECHO, key_vault(secretName=f"key-{number}"))
+        app.declare(f"f{number}", ECHO, key_vault(secretName=f"key-{number}"))
     return app
 
 
@@ -480,13 +479,13 @@ def test_a_token_whose_end_cannot_be_true_is_used_for_5_minutes(
 
 
 def test_a_token_that_comes_late_is_in_time_for_all_vaults(
-    fake_key_vault: FaultyKeyVault, app: App, tmp_path: Path
+    fake_key_vault: FaultyKeyVault, app: App
 ) -> None:
     """All wait for one request, even longer than a request keeps its place at the gate."""
     names = [f"vault{number}" for number in range(6)]
     for name in names:
         fake_key_vault.vault(name).set("api-key", VALUE)
-        declare(tmp_path, name, ECHO, key_vault(vaultName=name))
+        app.declare(name, ECHO, key_vault(vaultName=name))
     fake_key_vault.fail("identity", delay=6.0, times=1)
 
     assert texts(at_once(app())) == dict.fromkeys(names, VALUE)

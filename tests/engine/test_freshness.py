@@ -128,6 +128,16 @@ def test_an_expired_secret_is_served_with_one_warning(
     assert words in warning
 
 
+def test_without_a_grace_a_denial_fails_the_next_call(
+    fake_key_vault: FaultyKeyVault, echo: Echo
+) -> None:
+    handler = echo(0.2, grace=0)
+    fake_key_vault.vault("contoso").readers = set()
+
+    with pytest.raises(Exception, match="accessPolicies/add"):
+        wait_for(lambda: handler(req=None) != "first-value")
+
+
 def test_after_a_freeze_a_call_waits_for_a_new_value(
     fake_key_vault: FaultyKeyVault, echo: Echo, monkeypatch: pytest.MonkeyPatch
 ) -> None:

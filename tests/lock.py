@@ -13,15 +13,7 @@ from pathlib import Path
 
 TEMPLATE = Path(__file__).parent.parent
 PROJECT = next(TEMPLATE.glob("*cookiecutter.project_slug*"))
-EXPORT = [
-    "export",
-    "--quiet",
-    "--frozen",
-    "--no-dev",
-    "--no-annotate",
-    "--output-file",
-    "src/requirements.txt",
-]
+EXPORT = ("export", "--quiet", "--frozen", "--no-dev", "--no-annotate")
 
 # Which answer adds which package to the dependencies in pyproject.toml.
 CONDITIONS = {
@@ -82,7 +74,7 @@ def main() -> None:
         project = render(Path(folder), EVERY_PACKAGE)
         (project / "uv.lock").unlink(missing_ok=True)
         uv(project, "lock")
-        uv(project, *EXPORT)
+        uv(project, *EXPORT, "--output-file", "src/requirements.txt")
         lock = lock_template((project / "uv.lock").read_text("utf-8"))
         requirements = requirements_template((project / "src/requirements.txt").read_text("utf-8"))
     (PROJECT / "uv.lock").write_text(lock, "utf-8")

@@ -99,15 +99,7 @@ class Azure:
 
     def is_as_before(self) -> bool:
         """Whether the vault has the network and the tags that it had."""
-        now, before = self.now["vault"], self.state["vault"]
-        network = {"ipRules": [], **now["properties"].get("networkAcls", {})}
-        was = {"ipRules": [], **before["properties"].get("networkAcls", {})}
-        access = now["properties"].get("publicNetworkAccess")
-        return (
-            network == was
-            and access == before["properties"].get("publicNetworkAccess")
-            and now["tags"] == before["tags"]
-        )
+        return _network(self.now["vault"]) == _network(self.state["vault"])
 
     @property
     def environment(self) -> dict[str, str]:
@@ -141,6 +133,12 @@ class Azure:
                 return script
             time.sleep(0.01)
         pytest.fail("it took too long")
+
+
+def _network(vault: dict[str, Any]) -> list[Any]:
+    properties = vault["properties"]
+    rules = {"ipRules": [], **properties.get("networkAcls", {})}
+    return [vault["tags"], properties.get("publicNetworkAccess"), rules]
 
 
 @pytest.fixture

@@ -189,24 +189,6 @@ def ask(host: str, names: list[str]) -> dict[str, str]:
     return {name: value for name, value in answers.items() if value}
 
 
-def run(vault: str, names: list[str], file: str) -> None:
-    """Find what has no value, take the values, and set them."""
-{%- if firewall %}
-    {%- if facts.vault_setting %}
-    own = deployed_vault()
-    {%- else %}
-    own = "{{ facts.vault_name }}"
-    {%- endif %}
-    for host, secrets in wanted(vault, names).items():
-        name = host.partition(".")[0]
-        with Firewall(name, name == own.lower(), az) as firewall:
-            set_all(host, secrets, names, file, firewall)
-{%- else %}
-    for host, secrets in wanted(vault, names).items():
-        set_all(host, secrets, names, file)
-{%- endif %}
-
-
 def set_all(host: str, secrets: list[str], names: list[str], file: str{{ ", firewall: Firewall" if firewall }}) -> None:
     """Set what has no value in a vault, or was named."""
     known = existing(host.partition(".")[0])
@@ -214,9 +196,9 @@ def set_all(host: str, secrets: list[str], names: list[str], file: str{{ ", fire
     for name in secrets:
         state = "has a value" if name.lower() in (known or ()) else "has no value"
         print(f"{host}  {name}  {'may have a value' if known is None else state}", flush=True)
-    values = {}
-    if missing:
-        values = {missing[0]: value_of_file(file)} if file else ask(host, missing)
+    if not missing:
+        return
+    values = {missing[0]: value_of_file(file)} if file else ask(host, missing)
     for name, value in values.items():
         set_secret(host, name, value{{ ", firewall" if firewall }})
         print(f"{host}  {name}  is set", flush=True)
@@ -236,7 +218,16 @@ def main() -> None:
     if given.file and len(given.names) != 1:
         parser.error("--file needs exactly one NAME")
     try:
-        run(given.vault, given.names, given.file)
+{%- if firewall %}
+        own = {{ 'deployed_vault()' if facts.vault_setting else '"' ~ facts.vault_name ~ '"' }}
+        for host, secrets in wanted(given.vault, given.names).items():
+            name = host.partition(".")[0]
+            with Firewall(name, name == own.lower(), az) as firewall:
+                set_all(host, secrets, given.names, given.file, firewall)
+{%- else %}
+        for host, secrets in wanted(given.vault, given.names).items():
+            set_all(host, secrets, given.names, given.file)
+{%- endif %}
     except (RuntimeError, OSError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

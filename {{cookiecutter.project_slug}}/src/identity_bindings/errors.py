@@ -7,6 +7,7 @@ import json
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from math import inf
 from reprlib import Repr
@@ -76,7 +77,7 @@ class Reading:
 
     value: Any = field(repr=False)
     note: str = ""  # what the log says about it once, such as that it has expired
-    expires: float | None = None  # in seconds since 1970
+    expires: datetime | None = None
     pinned: bool = False  # it cannot change, and is never read again
     lifetime: float = inf  # how many seconds it may be used, whatever fails
     origin: str = ""  # where it was read from, if not from the vault

@@ -2,10 +2,10 @@
 
 import logging
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from textwrap import wrap
+from datetime import UTC, datetime, timedelta
+from textwrap import TextWrapper
 from threading import Thread
 from typing import Any, NamedTuple
 
@@ -16,8 +16,8 @@ from .injection import Injection
 from .signatures import Handler, attribute
 from .sources import NO_ANSWER, Patience, pool
 
-EXPIRES_SOON_DAYS = 30
-WIDTH = 100
+_EXPIRES_SOON = timedelta(days=30)
+_wrap = TextWrapper(100, subsequent_indent="    ", break_on_hyphens=False).wrap
 _WIDEST = (30, 24, 34, 8)  # of the columns: with two blanks between them, 102 - 2
 
 
@@ -61,8 +61,8 @@ def _row(injection: Injection) -> Row:
         failure = failure or NO_ANSWER
         return Row(*names, failure.reason, None, failure.repair)
     note, expires = reading.note, reading.expires
-    if not note and expires is not None and expires - time.time() < EXPIRES_SOON_DAYS * 86400:
-        note = f"expires on {time.strftime('%Y-%m-%d', time.gmtime(expires))}"
+    if not note and expires and expires < datetime.now(UTC) + _EXPIRES_SOON:
+        note = f"expires on {expires:%Y-%m-%d}"
     return Row(*names, f"ok, but it {note}" if note else "ok", round(source.took * 1000))
 
 
@@ -72,16 +72,12 @@ def as_table(rows: Sequence[Row]) -> str:
     lines += [(row.function, row.binding, row.result, row.took) for row in rows]
     longest = [max(map(len, column)) for column in zip(*lines, strict=True)]
     widths = [*map(min, longest, _WIDEST)]
-    shown = [_wrapped("  ".join(map(str.ljust, line, widths))) for line in lines]
+    shown = [_wrap("  ".join(map(str.ljust, line, widths))) for line in lines]
     for row, text in zip(rows, shown[1:], strict=True):
         by = "" if row.identity == "-" else f", read by {row.identity}"
-        text += _wrapped(f"  {row.what}{by}")
-        text += _wrapped(f"  Repair: {row.repair}" if row.repair else "")
+        text += _wrap(f"  {row.what}{by}")
+        text += _wrap(f"  Repair: {row.repair}" if row.repair else "")
     return "\n".join(line for text in shown for line in text)
-
-
-def _wrapped(line: str) -> list[str]:
-    return wrap(line, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -224,12 +223,12 @@ def _read_secret(client: Any, name: str, version: str | None) -> Reading:
     if secret.value is None:
         raise ReadError(_no_answer("its answer held no value"))
     expires, starts = secret.properties.expires_on, secret.properties.not_before
-    now, note = datetime.fromtimestamp(time.time(), UTC), ""
+    now, note = datetime.now(UTC), ""
     if expires and expires <= now:
         note = f"expired on {expires:%Y-%m-%d}"
     elif starts and starts > now:
         note = f"is not valid before {starts:%Y-%m-%d}"
-    return Reading(secret.value, note, expires and expires.timestamp(), version is not None)
+    return Reading(secret.value, note, expires, version is not None)
 
 
 def _no_answer(reason: str, repair: str = _TRY_AGAIN) -> Failure:

@@ -203,43 +203,6 @@ def test_a_settlement_client(base: Any, blob_extension: Any) -> None:
     assert word(one=Client, two=Client) == word(client=EMPTY) == word(client=str) == "mismatch"
 
 
-class Request:
-    """What an extension for streams hands over instead of the library's request."""
-
-
-class Response:
-    """And what it takes."""
-
-
-@pytest.fixture
-def streams(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an extension for HTTP streams leaves in the base."""
-    monkeypatch.setattr(base.ModuleTrackerMeta, "_module", "an_extension")
-    monkeypatch.setattr(base.RequestTrackerMeta, "_request_type", Request)
-    monkeypatch.setattr(base.ResponseTrackerMeta, "_response_types", {"standard": Response})
-    runtime: Any = importlib.import_module("azure_functions_runtime.http_v2").HttpV2Registry
-    monkeypatch.setattr(runtime, "_http_v2_enabled_checked", False)
-    monkeypatch.setattr(runtime, "_http_v2_enabled", False)
-    monkeypatch.setattr(runtime, "_ext_base", None)
-
-
-@pytest.mark.usefixtures("streams")
-def test_with_streams_requests_and_responses_are_the_extensions() -> None:
-    words: dict[Any, str] = {}
-    req = {"name": "req", "type": "httpTrigger", "direction": "in"}
-    res = {"name": "res", "type": "http", "direction": "out"}
-    for hint in (Request, Response, func.HttpRequest, func.HttpResponse):
-        it, plain = parameter("req", hint), parameter("req")
-        for place, signature, binding in (
-            ("in", Signature([it]), {**res, "name": "$return"}),
-            ("out", Signature([plain, parameter("res", func.Out[hint])]), res),
-            ("return", Signature([plain], return_annotation=hint), {**res, "name": "$return"}),
-        ):
-            words[hint, place] = agree(signature, [req, binding])
-    kept = [place for place, word in words.items() if word == "as it is"]
-    assert kept == [(Request, "in"), (Response, "out"), (Response, "return")]
-
-
 @pytest.mark.parametrize("kind", ["blob", "blobTrigger", "queue", "queueTrigger", "httpTrigger"])
 def test_types_of_an_sdk(blob_extension: Any, kind: str) -> None:
     for annotation in (

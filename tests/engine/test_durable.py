@@ -14,7 +14,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import azure.functions as func
 import pytest
@@ -92,22 +92,21 @@ def batch(*operations: str) -> str:
     return json.dumps(entity | {"batch": sent})
 
 
-# Kind, source, and the vault of the secret that it declares.
-Function = tuple[str, str, str | None]
-FUNCTIONS: list[Function] = [
-    (
-        "activity",
-        "def give(order, api_key):\n    return 'token ' + str(len(api_key))\n",
-        "contoso",
-    ),
-    (
+class Function(NamedTuple):
+    kind: str
+    source: str
+    vault: str | None = "contoso"  # of the secret that it declares
+
+
+FUNCTIONS = [
+    Function("activity", "def give(order, api_key):\n    return 'token ' + str(len(api_key))\n"),
+    Function(
         "activity",
         "def result(order, api_key):\n    import datetime\n"
         "    return {'header': 'Bearer ' + api_key, 'at': datetime.datetime.now()}\n",
-        "contoso",
     ),
-    ("activity", "async def fails(order, api_key):\n    raise KeyError(api_key)\n", "contoso"),
-    (
+    Function("activity", "async def fails(order, api_key):\n    raise KeyError(api_key)\n"),
+    Function(
         "entity",  # the context need not be the first parameter
         """
 def counter(api_key, context):
@@ -116,10 +115,9 @@ def counter(api_key, context):
     context.set_result(len(api_key))
     context.set_state(context.get_state(lambda: 0) + 1)
 """,
-        "contoso",
     ),
-    (
-        "orchestrator",
+    Function(
+        "orchestration",
         """
 def orchestrator(context):
     token = yield context.call_activity("give", None)
@@ -134,36 +132,30 @@ def orchestrator(context):
         None,
     ),
 ]
-# Of each kind: the trigger's type and name, the decorator, and the handler of function.json.
-KINDS = {
-    "activity": ("activityTrigger", "order", "activity_trigger(input_name='order')", "{}"),
-    "entity": (
-        *("entityTrigger", "context", "entity_trigger(context_name='context')"),
-        "df.Entity.create({})",
-    ),
-    "orchestrator": (
-        *("orchestrationTrigger", "context", "orchestration_trigger(context_name='context')"),
-        "df.Orchestrator.create({})",
-    ),
-}
+CREATE = {"entity": "df.Entity.create", "orchestration": "df.Orchestrator.create"}
 MODELS = ["function.json", "decorators"]
+
+
+def decorator(kind: str) -> str:
+    parameter = "input_name='order'" if kind == "activity" else "context_name='context'"
+    return f"@app.{kind}_trigger({parameter})"
 
 
 def write(project: Project, model: str, *functions: Function, more: str = "") -> None:
     """Write an app of these functions and the common ones, in one of the models."""
-    app = FUNCTION_APP.replace("func.FunctionApp", "df.DFApp")
-    texts = ["import azure.durable_functions as df", app]
+    texts = ["import azure.durable_functions as df"]
+    texts.append(FUNCTION_APP.replace("func.FunctionApp", "df.DFApp"))
     for kind, source, vault in (*FUNCTIONS, *functions):
-        type_, name, decorator, main = KINDS[kind]
-        function = re.findall(r"def (\w+)", source)[0]
+        name = re.findall(r"def (\w+)", source)[0]
         if model == "decorators":
             declared = secret(vault_name=vault) if vault else ""
-            texts.append(f"@app.{decorator}\n{declared}\n{source.strip()}")
+            texts.append(f"{decorator(kind)}\n{declared}\n{source.strip()}")
             continue
-        trigger = {"type": type_, "name": name, "direction": "in"}
-        declared = [key_vault("api_key", vaultName=vault)] if vault else []
-        module = f"{texts[0]}\n{source}\nmain = {main.format(function)}\n"
-        project.function(function, trigger, *declared, source=module)
+        parameter = "order" if kind == "activity" else "context"
+        bindings = [{"type": f"{kind}Trigger", "name": parameter, "direction": "in"}]
+        bindings += [key_vault("api_key", vaultName=vault)] if vault else []
+        module = f"{texts[0]}\n{source}\nmain = {CREATE.get(kind, '')}({name})\n"
+        project.function(name, *bindings, source=module)
     project.write("function_app.py", "\n\n".join([*texts, more]))
 
 
@@ -213,29 +205,27 @@ def test_no_exception_shows_the_value(
     assert (state["isDone"], state["error"]) == (False, "refused: bad but harmless")
 
 
-WRONG = {
-    "activity": "def wrong_activity(order, api_key): return 1",
-    "entity": "def wrong_entity(context, api_key): pass",
-    "orchestrator": "def wrong_orchestrator(context, api_key):\n"
-    "    yield context.call_activity('give', api_key)",
-}
-REPLAYS = WRONG["orchestrator"].replace("wrong_orchestrator", "replays")
+STARTS = "def {}(context, api_key):\n    yield context.call_activity('give', api_key)\n"
+WRONG = [
+    Function("activity", "def wrong_activity(order, api_key): return 1", "no vault"),
+    Function("entity", "def wrong_entity(context, api_key): pass", "no vault"),
+    Function("orchestration", STARTS.format("wrong_orchestration"), "no vault"),
+    Function("orchestration", STARTS.format("replays")),  # it cannot have a secret
+]
 # An orchestrator that the decorator is above of.
-ABOVE = f"{secret()}\n@app.{KINDS['orchestrator'][2]}\n{REPLAYS.replace('replays', 'above')}\n"
+ABOVE = f"{secret()}\n{decorator('orchestration')}\n{STARTS.format('above')}"
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_wrong_declaration_is_logged_with_its_reason(
     project: Project, running: Callable[[], Call], caplog: pytest.LogCaptureFixture, model: str
 ) -> None:
-    wrong = [(kind, source, "no vault") for kind, source in WRONG.items()]
-    # An orchestrator cannot have a secret.
-    write(project, model, *wrong, ("orchestrator", REPLAYS, "contoso"), more=ABOVE)
+    write(project, model, *WRONG, more=ABOVE)
 
     call = running()
 
     lines = logged(caplog)
-    for kind in WRONG:
+    for kind in ("activity", *CREATE):
         own = [line for line in lines if f"wrong_{kind}" in line]
         assert "api_key.vaultName: 'no vault'" in own[0]
         assert ("not registered" in own[-1]) is (kind != "activity"), own
@@ -248,7 +238,7 @@ def test_a_wrong_declaration_is_logged_with_its_reason(
     assert "declare it in an activity" in line
     assert len([one for one in lines if "above" in one]) == 2, lines  # the order; not registered
     assert call("give", order="1")[0]
-    for name in ("wrong_entity", "wrong_orchestrator", "replays", "above"):
+    for name in ("wrong_entity", "wrong_orchestration", "replays", "above"):
         with pytest.raises(KeyError):
             call(name, context=batch("adds"))
     rows = importlib.import_module("identity_bindings.report").report.rows()

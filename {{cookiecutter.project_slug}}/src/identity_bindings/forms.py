@@ -90,8 +90,8 @@ def _parts(value: str) -> set[str]:
         with suppress(ValueError, RecursionError):
             texts += _strings(json.loads(value, parse_int=str, parse_float=str))
     texts += [part for text in texts for part in _url_parts(text)]
-    parts = {part for text in texts for part in (text, *text.splitlines())}
-    return {part for one in parts for part in (one, one.strip()) if len(part) >= SHORTEST}
+    lines = {line.strip() for text in texts for line in (text, *text.splitlines())}
+    return {part for part in lines.union(texts) if len(part) >= SHORTEST}
 
 
 def _url_parts(text: str) -> Iterator[str]:

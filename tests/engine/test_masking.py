@@ -201,7 +201,8 @@ def test_an_argument_keeps_its_type_where_it_can(record: Log, value: Any, masked
     found = record("it is", extra={"mine": value}).mine  # type: ignore[attr-defined]
 
     assert (type(found), found) == (type(masked), masked)
-    for clean in (7, None, "a", Text("a"), ["a", {"b": ("c",)}], {"a": [1]}, {1}, Breaks()):
+    broken = Breaks()
+    for clean in (7, None, "a", Text("a"), ["a", {"b": ("c",)}], {"a": [1]}, {1}, broken, [broken]):
         assert record("it is", extra={"mine": clean}).mine is clean  # type: ignore[attr-defined]
 
 

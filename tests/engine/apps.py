@@ -176,9 +176,9 @@ class App:
         self._patch.setenv("SECRET_GRACE_SECONDS", str(grace))
         return folders.load_folder(self.folder)
 
-    def handlers(self) -> dict[str, Callable[..., Any]]:
+    def handlers(self, *timing: float) -> dict[str, Callable[..., Any]]:
         """Load the functions, and return what the worker calls of each."""
-        return {name: function.get_user_function() for name, function in self().items()}
+        return {name: function.get_user_function() for name, function in self(*timing).items()}
 
 
 def leave_azure(patch: pytest.MonkeyPatch) -> None:

@@ -63,21 +63,6 @@ def log_formatter_adds_for_later_handlers(value: str) -> None:
     log.error("failed", exc_info=ValueError("no"))
 
 
-def log_formatter_unpacks(value: str) -> None:
-    class Unpacks(logging.Formatter):
-        def format(self, record: logging.LogRecord) -> str:
-            first, number, last = record.args  # type: ignore[misc]
-            return f"{first} {int(number)} {last}"  # type: ignore[call-overload]
-
-    _handler().setFormatter(Unpacks())
-    log.error("%s %d %s", "GET", 200, value)
-
-
-def log_format_does_not_fit(value: str) -> None:
-    _handler()
-    log.error(f"{value} %d", value)
-
-
 def thread_dies(value: str) -> None:
     def run() -> None:
         raise ValueError(value)

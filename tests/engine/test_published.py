@@ -99,14 +99,9 @@ SCRIPTS: dict[str, tuple[dict[str, Any], Files]] = {
     ),
     "shared_script": ({"scriptFile": "../shared/x.py"}, {"../shared/x.py": PLAIN}),
     "init_named": ({"scriptFile": "__init__.py"}, {"__init__.py": PLAIN}),
-    "entry": ({"entryPoint": "run_it"}, {"__init__.py": PLAIN.replace("main", "run_it")}),
     "entry_in_file": (
         {"scriptFile": "main.py", "entryPoint": "run_it"},
         {"main.py": PLAIN.replace("main", "run_it")},
-    ),
-    "retried": (
-        {"retry": {"strategy": "fixedDelay", "maxRetryCount": 4, "delayInterval": "00:00:10"}},
-        {"__init__.py": PLAIN},
     ),
     "empty_entry": ({"entryPoint": "", "scriptFile": ""}, {"__init__.py": PLAIN}),
     "run_file": ({}, {"run.py": PLAIN, "__init__.py": ""}),

@@ -6,11 +6,8 @@ import importlib
 import io
 import json
 import logging
-import subprocess
-import sys
 import types
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import loguru
@@ -19,7 +16,6 @@ import recipes
 import rich.console
 import sentry_sdk
 import sentry_sdk.transport
-from support.worker import SRC
 
 pytest.importorskip("opentelemetry.sdk")
 pytest.importorskip("azure.monitor.opentelemetry.exporter")
@@ -96,30 +92,6 @@ def test_nothing_of_a_span_shows_a_value(telemetry: Any, monkeypatch: pytest.Mon
     assert text.count("refused: ") == len(FORMS)
     assert "it failed with ***" in text
     assert PART not in text
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "ruff check --no-cache --isolated --line-length 100 --select E,F,B,UP,SIM,S,RUF",
-        "ruff format --no-cache --isolated --line-length 100 --check",
-        pytest.param("mypy --strict --no-incremental", marks=pytest.mark.slow),
-    ],
-)
-def test_the_recipe_is_clean(tmp_path: Path, command: str) -> None:
-    """It passes the linter and the type checker of a rendered project."""
-    (source,) = recipes.files("Send telemetry with OpenTelemetry").values()
-    file = tmp_path / "telemetry.py"
-    file.write_text(source)
-
-    done = subprocess.run(
-        [sys.executable, "-m", *command.split(), str(file)],
-        env={"MYPYPATH": str(SRC), "PATH": "", "MYPY_CACHE_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
-
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def shown_by_sentry(**options: Any) -> str:

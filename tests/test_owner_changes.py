@@ -390,6 +390,14 @@ def parameter_for_a_setting(owner: Owner) -> None:
     owner.add("nightly", TIMER | {"schedule": "%location%"})  # of main.bicep, and no app setting
 
 
+def setting_that_only_this_machine_has(owner: Owner) -> None:
+    owner.edit(owner.infra / "main.bicep", "KEY_VAULT_NAME:", "KEYVAULT_NAME:")
+
+
+def connection_string_of_the_host(owner: Owner) -> None:
+    owner.setting("AzureWebJobsStorage", "'AccountKey=…'")
+
+
 RED_INFRA: dict[Change, tuple[str, ...]] = {
     vault_without_a_grant: (
         r"a function \(elsewhere, extra\) needs 'secrets: get' in the vault"
@@ -405,6 +413,10 @@ RED_INFRA: dict[Change, tuple[str, ...]] = {
         r"on_order: queueTrigger needs queues and tables of the host: set"
         r" `param storageQueuesAndTables = true` in infra/main.bicepparam",
     ),
+    setting_that_only_this_machine_has: (
+        r"vaultName: '%KEY_VAULT_NAME%': the app setting 'KEY_VAULT_NAME' is not set",
+    ),
+    connection_string_of_the_host: (r"AzureWebJobsStorage is a connection string: use an",),
     parameter_for_a_setting: (r"nightly, timer: infra/ has no app setting \{'location'\}",),
     blob_without_event_grid: (
         r"on_upload: on Flex Consumption a blobTrigger needs source EventGrid",

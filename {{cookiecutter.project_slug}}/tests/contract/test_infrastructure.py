@@ -1,6 +1,7 @@
 {%- set facts = cookiecutter | facts -%}
 """infra/ is clean Bicep, and gives the app exactly what its functions and bindings need."""
 
+import os
 import re
 {%- if facts.ci == 'github' %}
 import subprocess
@@ -60,8 +61,11 @@ def test_it_compiles_without_a_warning() -> None:
 @pytest.fixture
 def declared(snapshot: Snapshot) -> dict[Right, str]:
     """Who needs what in which vault, and the first binding that declares it."""
+    deployed = bicep.app_settings(snapshot)
+    for name in worker.declared_settings().keys() - deployed.keys():
+        os.environ.pop(name, None)  # a setting of this machine
     # What only Azure knows is an expression: here the suffix of the cloud, which has a default.
-    settings = {k: v for k, v in bicep.app_settings(snapshot).items() if not v.startswith("[")}
+    settings = {k: v for k, v in deployed.items() if not v.startswith("[")}
     declarations = worker.declarations(settings)
     assert [str(problem) for problem in declarations.problems] == []
     found: dict[Right, str] = {}
@@ -166,6 +170,7 @@ def test_every_connection_is_by_the_identity_of_the_app(
     snapshot: Snapshot, bindings: Bindings
 ) -> None:
     settings = bicep.app_settings(snapshot)
+    assert HOST not in settings, f"{HOST} is a connection string: use an identity, {HOST}__…"
     by_user = set() if "system" in assigned(snapshot) else {"credential", "clientId"}
     queues = "Storage Queue Data Contributor" in {what for _, what, _ in bicep.grants(snapshot)}
 

@@ -6,12 +6,11 @@ import asyncio
 import importlib
 import logging
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import AZURE, HTTP, RES, VALUE, Project, decorated, logged, secret
-from folders import IDENTITY, call, declare, key_vault, load_folder
+from apps import HTTP, RES, VALUE, App, Project, decorated, leave_azure, logged, secret
+from folders import IDENTITY, call, key_vault
 from support.fake_key_vault import FakeKeyVault
 
 MAPPED = """
@@ -141,8 +140,8 @@ def test_what_is_logged_while_the_app_loads_reaches_the_host(
     variable: str,
 ) -> None:
     """The host keeps what is on stderr, and the records of a call: each line is in one of them."""
-    for name in (*AZURE, *HOSTS, "IDENTITY_ENDPOINT"):
-        monkeypatch.delenv(name, raising=False)
+    leave_azure(monkeypatch)
+    monkeypatch.delenv("AZURE_FUNCTIONS_ENVIRONMENT", raising=False)
     if variable:
         monkeypatch.setenv(variable, "Development")
         monkeypatch.setenv("WEBSITE_SKU", "FlexConsumption")
@@ -187,18 +186,15 @@ def test_the_package_is_these_names_and_a_version() -> None:
 
 
 @each_way
-def test_values_that_the_caller_passes_are_used_and_nothing_is_read(
-    fresh_worker: None, tmp_path: Path, way: str
-) -> None:
+def test_values_that_the_caller_passes_are_used_and_nothing_is_read(app: App, way: str) -> None:
     """As a unit test does: the worker passes none of these parameters."""
     names = ("one", "two", "three", "four")
     source = "from identity_bindings import Secret\n"
     source += f"{way} main(req, one: str, two: str, three: Secret, four: str):\n"
     source += "    return f'{one} {two} {three} {four}'\n"
-    declare(tmp_path, "echo", source, *(key_vault(name, secretName=name) for name in names))
-    function = load_folder(tmp_path)["echo"]
+    app.declare("echo", source, *(key_vault(name, secretName=name) for name in names))
 
-    assert call(function, one="1", two="2", three="3", four="") == "1 2 3 "
+    assert call(app()["echo"], one="1", two="2", three="3", four="") == "1 2 3 "
 
 
 @each_way
@@ -213,7 +209,7 @@ def test_a_caller_may_pass_the_other_parameters_by_position(project: Project, wa
 
 
 def test_a_user_assigned_identity_reads_by_its_resource_id(
-    fake_key_vault: FakeKeyVault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake_key_vault: FakeKeyVault, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a function of several secrets, vaults, clouds and identities."""
     monkeypatch.setenv("IDENTITY", IDENTITY)
@@ -228,8 +224,6 @@ def test_a_user_assigned_identity_reads_by_its_resource_id(
         fake_key_vault.vault(vault).readers = {IDENTITY if who else None}
         fake_key_vault.vault(vault).set(key, f"the-value-of-{name}")
         entries.append(key_vault(name, vaultName=f"https://{vault}", secretName=key, **who))
-    declare(tmp_path, "three", "def main(req, a, b, c): return [a, b, c]\n", *entries)
+    app.declare("three", "def main(req, a, b, c): return [a, b, c]\n", *entries)
 
-    answer = call(load_folder(tmp_path)["three"])
-
-    assert answer == ["the-value-of-a", "the-value-of-b", "the-value-of-c"]
+    assert call(app()["three"]) == ["the-value-of-a", "the-value-of-b", "the-value-of-c"]

@@ -16,13 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps import ECHO, engine_threads, hasten, reads, wait_for
+from apps import ECHO, App, engine_threads, hasten, leave_azure, reads, wait_for
 from faulty_key_vault import FaultyKeyVault
 from folders import declare, key_vault
 from support import worker
 from support.fake_key_vault import Reply, Request
 
-App = Callable[..., dict[str, Any]]
 Handler = Callable[..., Any]
 Echo = Callable[..., Handler]
 
@@ -44,11 +43,11 @@ class Inside(threading.Event):
 
 
 @pytest.fixture
-def many(fake_key_vault: FaultyKeyVault, app: App, tmp_path: Path) -> App:
-    """Return the loader of an app with 24 secrets of one vault, each in a function of its own."""
+def many(fake_key_vault: FaultyKeyVault, app: App) -> App:
+    """An app with 24 secrets of one vault, each in a function of its own."""
     for number in range(24):
         fake_key_vault.vault("contoso").set(f"key-{number}", "a-value")
-        declare(tmp_path, f"f{number}", ECHO, key_vault(secretName=f"key-{number}"))
+        app.declare(f"f{number}", ECHO, key_vault(secretName=f"key-{number}"))
     return app
 
 
@@ -180,11 +179,10 @@ def test_eight_secrets_of_a_vault_are_read_at_once(
 
 
 def test_loading_starts_nothing_where_there_is_no_identity(
-    fake_key_vault: FaultyKeyVault, app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fake_key_vault: FaultyKeyVault, app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("IDENTITY_ENDPOINT", "IDENTITY_HEADER", "WEBSITE_SITE_NAME"):
-        monkeypatch.delenv(name)
-    declare(tmp_path, "echo", ECHO, key_vault())
+    leave_azure(monkeypatch)
+    app.declare("echo", ECHO, key_vault())
 
     app()
 
@@ -197,7 +195,7 @@ def test_threads_do_not_accumulate_in_an_outage(
     """The secrets of a vault that hangs are called all the time: the threads stay as many."""
     hasten(monkeypatch, 10, back_off=0.5)
     fake_key_vault.fail("contoso", how="hang")
-    functions = [function.get_user_function() for function in many().values()]
+    handlers = many.handlers().values()
     most, ends = 0, time.monotonic() + 3
 
     def run(handler: Handler) -> None:
@@ -207,7 +205,7 @@ def test_threads_do_not_accumulate_in_an_outage(
             time.sleep(0.02)
 
     with ThreadPoolExecutor(24) as threads:
-        runs = [threads.submit(run, handler) for handler in functions]
+        runs = [threads.submit(run, handler) for handler in handlers]
         while time.monotonic() < ends:
             most = max(most, len(engine_threads()))
             time.sleep(0.05)

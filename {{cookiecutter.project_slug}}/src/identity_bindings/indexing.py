@@ -35,7 +35,7 @@ def watch() -> None:
 
 
 def _leave_out(function: Function, prop: str, allowed: str) -> None:
-    name, place = function.get_function_name(), _known(function).place
+    name, place = function.get_function_name(), _place(function)
     report.add_problems(str(name), [Problem(place, prop, name, allowed)])
     logger.error("%s: the function is not registered.", printable(place))
 
@@ -63,7 +63,7 @@ def _named(functions: list[Function]) -> list[Function]:
             continue
         earlier = first.setdefault(name.lower(), function)
         if earlier is not function:
-            allowed = f"another name: {_known(earlier).place} has it, in upper or lower case"
+            allowed = f"another name: {_place(earlier)} has it, in upper or lower case"
             _leave_out(function, "function name", allowed)
     return [*first.values()]
 
@@ -71,7 +71,13 @@ def _named(functions: list[Function]) -> list[Function]:
 def _known(function: Function) -> Declared:
     """What is known of a function. One that declares nothing is not `wrapped`."""
     handler = durable_function(handler_of(function))
-    return declared_of(handler) or Declared(handler, place=place_of(handler))
+    return declared_of(handler) or Declared(handler)
+
+
+def _place(function: Function) -> str:
+    """Where a function is declared, as messages show it."""
+    declared = _known(function)
+    return declared.place or place_of(declared.handler)
 
 
 def _is_fit(function: Function) -> bool:

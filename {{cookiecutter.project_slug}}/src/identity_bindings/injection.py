@@ -254,8 +254,7 @@ def filled(
         first = [named.pop(name) for name in nameless if name in named]
         return [*first, *args[len(names) :]], named
 
-    def leave(result: Any) -> Any:
-        return change(result) if change else result
+    leave: Callable[[Any], Any] = change or (lambda result: result)
 
     @functools.wraps(handler)
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -32,7 +32,7 @@ def globals_of(handler: Handler) -> dict[str, Any]:
     """The names of the module that a handler is from, as far as Python knows them."""
     inner = innermost(handler)
     own: dict[str, Any] = attribute(inner, "__globals__")
-    return own or attribute(type(inner).__call__, "__globals__", {})
+    return own or attribute(attribute(type(inner), "__call__"), "__globals__", {})
 
 
 def is_async(handler: Handler) -> bool:
@@ -44,7 +44,7 @@ def is_async(handler: Handler) -> bool:
 def name_of(handler: Handler) -> str:
     """The name of a function, or of what a ``partial`` or another callable object calls."""
     named = handler.func if isinstance(handler, functools.partial) else handler
-    return str(attribute(named, "__name__", type(named).__name__))
+    return str(attribute(named, "__name__") or attribute(type(named), "__name__", "?"))
 
 
 def place_of(handler: Handler) -> str:

@@ -191,7 +191,9 @@ class Meta(type):
             raise RuntimeError(name)
         return type.__getattribute__(cls, name)
 
-class Nameless(metaclass=Meta): ...
+class Nameless(metaclass=Meta):
+    def __call__(self, req, api_key):
+        return api_key
 
 class Closed:
     def __getattr__(self, name):
@@ -214,6 +216,7 @@ def annotation(req: "exit()", context: Nameless, api_key: str):
     return api_key
 
 app.route("closed")({SECRET[1:]}(Closed()))
+app.function_name("nameless")(app.route("nameless")({SECRET[1:]}(Nameless())))
 """
 
 
@@ -223,9 +226,9 @@ def test_a_handler_that_raises_during_indexing_harms_no_other(project: Project) 
     functions = project.load()
 
     hostile = {"signature", "cycle", "Closed"}
-    assert functions.keys() == {*hostile, "annotation", "good", "declared"}
+    assert functions.keys() == {*hostile, "annotation", "nameless", "good", "declared"}
     assert {call(functions[name]).status_code for name in hostile} == {500}
-    assert call(functions["good"]) == VALUE
+    assert call(functions["good"]) == call(functions["nameless"]) == VALUE
     assert call(functions["annotation"], context=None) == VALUE
 
 

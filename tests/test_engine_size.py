@@ -17,7 +17,7 @@ MOST_LINES_OF_A_FILE = 300
 MOST_FILES_OF_A_PROJECT = 64
 MOST_LINES_OF_A_PROJECT = 1_952  # without the engine and infra/
 MOST_LINES_OF_TESTS = 1_000
-MOST_LINES_OF_A_README = 579
+MOST_LINES_OF_A_README = 578
 NOT_COUNTED = {"README.md", "functions.schema.json", "requirements.txt", "uv.lock"}
 
 _NO_CODE = {

@@ -391,7 +391,7 @@ def parameter_for_a_setting(owner: Owner) -> None:
 
 
 def setting_that_only_this_machine_has(owner: Owner) -> None:
-    owner.edit(owner.infra / "main.bicep", "KEY_VAULT_NAME:", "KEYVAULT_NAME:")
+    change(owner.infra / "main.bicep", "KEY_VAULT_NAME:", "KEYVAULT_NAME:")
 
 
 def connection_string_of_the_host(owner: Owner) -> None:

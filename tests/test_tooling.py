@@ -83,9 +83,7 @@ def test_local_settings_hold_no_secret(project: Path) -> None:
         assert value in ("", "UseDevelopmentStorage=true") or not name.startswith("AzureWebJobs")
 
 
-def test_the_example_is_committed_and_what_is_local_is_not(
-    project: Path, tmp_path: Path
-) -> None:
+def test_the_example_is_committed_and_what_is_local_is_not(project: Path, tmp_path: Path) -> None:
     clone = Path(shutil.copytree(project, tmp_path / "app"))
     for name in ("secrets.local.json", ".azurite/db.json"):
         (clone / name).parent.mkdir(exist_ok=True)

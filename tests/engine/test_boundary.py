@@ -116,7 +116,7 @@ sys.stdout = open(1, "w", closefd=False)
 def test_an_app_that_a_tracer_indexes_and_that_replaces_its_streams(
     project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """As a tracer does that is imported before the engine."""
+    """The tracer is imported before the engine, and the stream is made after it."""
     monkeypatch.setattr("sys.stdout", None)
     project.app(decorated("it", "print('it is', api_key); raise LookupError(api_key)"), UNUSUAL)
 

@@ -24,7 +24,6 @@ Bindings = Sequence[Mapping[str, Any]]
 
 STREAMS_SETTING = "PYTHON_ENABLE_INIT_INDEXING"  # without it streams hang on Python 3.12 and older
 
-NO_PARAMETER = "the handler has no such parameter; add it, or remove the binding"
 NOT_BY_NAME = "the worker passes every parameter by its own name"
 _BY_NAME = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 _registry: Any = func.get_binding_registry
@@ -34,7 +33,7 @@ def unfillable(signature: Signature, names: Collection[str]) -> Iterator[Propert
     """Each of the parameters `names` that a value cannot be passed to."""
     for name in sorted(names):
         if name not in signature.parameters:
-            yield "name", name, NO_PARAMETER
+            yield "name", name, "the handler has no such parameter; add it, or remove the binding"
         elif signature.parameters[name].kind not in _BY_NAME:
             yield "name", name, NOT_BY_NAME
 

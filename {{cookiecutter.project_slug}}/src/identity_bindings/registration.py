@@ -170,14 +170,14 @@ def _known(handler: Handler) -> tuple[Declared, list[PropertyProblem]]:
     known = declared_of(handler)
     if known is not None and known.wrapped is handler:
         return known, []
+    # The owner's own decorator is between, or there is none.
     place, problems = place_of(handler), known.problems if known else ()
-    try:  # the owner's own decorator is between, or there is none
+    unreadable: list[PropertyProblem] = []
+    try:
         signature_of(handler)
-        return Declared(handler, problems=problems, place=place), []
     except Exception as error:
-        stand_in = refusal(place, problems)  # the handler may let nobody read it
-        known = Declared(stand_in, problems=problems, place=place)
-        return known, [("signature", "", described(error))]
+        handler, unreadable = refusal(place, problems), [("signature", "", described(error))]
+    return Declared(handler, problems=problems, place=place), unreadable
 
 
 def _decorate(

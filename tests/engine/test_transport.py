@@ -387,7 +387,8 @@ def test_a_name_that_the_certificate_does_not_have_is_refused(
 
     host = "a.b.vault.azure.net"  # the certificate is for one label
     fake_key_vault.vault(host)
-    session = importlib.import_module("identity_bindings.transport").new_session(proxied=True)
+    transport: Any = importlib.import_module("identity_bindings.transport")
+    session = transport.client_options(proxied=True)["transport"].session
     with pytest.raises(Exception, match=r"CERTIFICATE_VERIFY_FAILED|Hostname mismatch"):
         session.get(f"https://{host}/", timeout=5)
 

@@ -114,17 +114,6 @@ class _Adapter(HTTPAdapter):
         return response
 
 
-def new_session(proxied: bool) -> requests.Session:
-    """Make a session that follows this policy; with `proxied`, HTTPS_PROXY and NO_PROXY too."""
-    session = requests.Session()
-    session.trust_env = proxied  # these, and REQUESTS_CA_BUNDLE
-    session.auth = lambda request: request  # the SDK has set the token: not what .netrc names
-    session.headers["Accept-Encoding"] = "identity"
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, _Adapter())
-    return session
-
-
 def retry_after(response: requests.Response) -> float:
     """Return the seconds that a service asks to wait, as a number or an HTTP date, or 0."""
     asked = response.headers.get("Retry-After", "")
@@ -140,7 +129,13 @@ def quiet() -> None:
 
 
 def client_options(proxied: bool, transport: Any = RequestsTransport) -> dict[str, Any]:
-    """Return the options of an Azure SDK client. It never retries: sources do."""
+    """Return the options of an Azure SDK client by this policy. It never retries: sources do."""
     quiet()
+    session = requests.Session()
+    session.trust_env = proxied  # HTTPS_PROXY, NO_PROXY and REQUESTS_CA_BUNDLE
+    session.auth = lambda request: request  # the SDK has set the token: not what .netrc names
+    session.headers["Accept-Encoding"] = "identity"
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _Adapter())
     timeouts = {"connection_timeout": _CONNECT, "read_timeout": READ}
-    return {"transport": transport(session=new_session(proxied), **timeouts), "retry_total": 0}
+    return {"transport": transport(session=session, **timeouts), "retry_total": 0}

@@ -44,8 +44,8 @@ lock: $(VENV)/installed  ## Lock the newest dependencies of the projects
 benchmarks: $(VENV)/installed  ## Measure against the peers, and write docs/benchmarks.md
 	$(RUN) -m benchmarks
 
-quality: $(VENV)/installed  ## Run every test, and write docs/quality.md
-	$(RUN) -m benchmarks.quality -m ""
+quality: $(VENV)/installed  ## Run every test, and write its figures into build/quality.xml
+	$(RUN) -m pytest -m "" --junit-xml build/quality.xml
 
 # One environment for the template and the projects that it renders.
 $(VENV)/renders: pyproject.toml

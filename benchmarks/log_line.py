@@ -14,7 +14,7 @@ from typing import Any
 
 from support import worker
 
-from .page import Section, microseconds, ratio
+from .page import Section, duration, ratio
 
 LINES, ROUNDS = 500, 200
 # Secrets, and how many values each has had.
@@ -54,7 +54,7 @@ def _cells(masking: Any, log: Callable[[int], None], lines: int) -> list[str]:
         masking.install()
         masked = min(masked, _seconds(log, lines))
     gc.enable()
-    return [microseconds(bare), microseconds(masked), ratio(masked / bare)]
+    return [duration(bare), duration(masked), ratio(masked / bare)]
 
 
 def _known(count: int, values: int) -> tuple[Any, float]:
@@ -83,7 +83,7 @@ def measure() -> Section:
         masking, registered = _known(count, values)
         name = f"{count} secret{'s' if count > 1 else ''}"
         name += f", each rotated {values} times" if values > 1 else ""
-        rows.append([name, *_cells(masking, plain, LINES), microseconds(registered)])
+        rows.append([name, *_cells(masking, plain, LINES), duration(registered)])
     for name, (argument, extra) in LARGE.items():
         masking, _ = _known(10, 1)
         log = partial(logger.info, "line %d: %s", extra=extra)

@@ -18,7 +18,7 @@ from azure.keyvault.secrets import SecretClient
 from faulty_key_vault import FaultyKeyVault
 from support import worker
 
-from .page import Section, milliseconds
+from .page import Section, duration
 from .warm import OURS, Kept, least
 
 REFRESH, LASTS, WATCHED = 1.0, 5.0, 8.0
@@ -55,7 +55,7 @@ class Watch:
         """The longest wait, also where it has not ended; how many calls were answered, and not."""
         now = time.monotonic()
         still = max((now - began for began in list(self.waiting.values())), default=0.0)
-        longest = milliseconds(max(self.longest, still))
+        longest = duration(max(self.longest, still))
         return [f"> {longest}" if still > 1 else longest, f"{self.calls:,}", f"{self.failed:,}"]
 
 

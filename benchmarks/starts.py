@@ -8,14 +8,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from subprocess import PIPE
 
 import recipes
 from faulty_key_vault import FaultyKeyVault
 
-from .page import Section, microseconds, milliseconds, ratio
+from .page import Section, duration, ratio
 
 CHILD = Path(__file__).with_name("child.py")
 LATENCY = 0.020
@@ -97,16 +96,14 @@ def _in_turns(apps: dict[str, Path], *how: object, times: int = STARTS) -> Numbe
     return numbers
 
 
-def _row(
-    what: str, numbers: Numbers, which: int, show: Callable[[float], str] = milliseconds
-) -> list[str]:
+def _row(what: str, numbers: Numbers, which: int) -> list[str]:
     """The medians of one of the numbers, and the medians of its ratios to those of other apps."""
     first, *others = ([one[which] for one in found] for found in numbers.values())
     ratios = [
         statistics.median(a / b for a, b in zip(first, other, strict=True)) for other in others
     ]
     medians = map(statistics.median, (first, *others))
-    return [what, *map(show, medians), *map(ratio, ratios)]
+    return [what, *map(duration, medians), *map(ratio, ratios)]
 
 
 def measure(project: Path, scratch: Path) -> Section:
@@ -115,8 +112,6 @@ def measure(project: Path, scratch: Path) -> Section:
     later = f"first answer, asked for {HOST_SECONDS:g} s later"
     rows = []
     for way, prefix in (("direct", ""), ("runtime", "Microsoft's runtime: ")):
-        if way == "runtime" and sys.version_info < (3, 13):
-            continue
         at_once = _in_turns(apps, "start", way, 0)
         rows.append(_row(f"{prefix}functions are indexed", at_once, 0))
         rows.append(_row(f"{prefix}first answer, asked for at once", at_once, 1))
@@ -146,8 +141,8 @@ def measure_telemetry(project: Path, scratch: Path) -> Section:
     rows = [
         _row("a start, until functions are indexed", started, 0),
         _row(f"a start, until the first answer, asked for {HOST_SECONDS:g} s later", started, 1),
-        _row("a warm call", warm, 0, microseconds),
-        _row("a log line, masked", warm, 1, microseconds),
+        _row("a warm call", warm, 0),
+        _row("a log line, masked", warm, 1),
     ]
     text = (
         "The recipe of [docs/recipes.md](recipes.md) in the rendered app, against the same app without"

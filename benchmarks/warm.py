@@ -22,7 +22,7 @@ from aws_secretsmanager_caching import (  # type: ignore[import-untyped]
 from support import worker
 from support.fake_key_vault import FakeKeyVault
 
-from .page import Section, nanoseconds, ratio
+from .page import Section, duration, ratio
 
 CALLS, ROUNDS = 4_000, 60
 NAME, VALUE = "my-secret", "the-value-of-it"
@@ -150,7 +150,7 @@ def _rows(sync: dict[str, float], awaited: dict[str, float]) -> Iterator[list[st
         cells = [name]
         for added in (sync, awaited):
             known = name in added
-            cells.append(nanoseconds(added[name]) if known else "")
+            cells.append(duration(added[name]) if known else "")
             cells.append(ratio(added[OURS] / added[name]) if known and name != OURS else "")
         yield cells
 

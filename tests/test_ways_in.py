@@ -84,7 +84,7 @@ ARRIVES: dict[str, list[tuple[Any, Answers]]] = {
     "argument": [
         ("secrets=one, two", {"secrets": "one, two"}),
         ("services=Blob-Storage", {"services": "blob-storage"}),
-        ("network=private", {"network": "private"}),
+        (("network=private", "secrets=a", "secrets=b"), {"network": "private", "secrets": "b"}),
         *(
             (f"project_name={as_argument(name)}", {"project_name": name, "project_slug": slug})
             for name, slug in SLUGS.items()

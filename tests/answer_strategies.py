@@ -107,12 +107,6 @@ PAYLOADS: dict[str, list[str]] = {
     "order": [*"\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"],
     "invisible": [*"\u00a0\u00ad\u200b\u200d\u2060\u3000\ufeff\U000e0041"],
     "windows": [*"con PRN aux NUL com1 LPT9 nul.txt con. CONIN$ x:y".split(), "x "],
-    "words": [
-        *"import None async match main app func host admin json azure tests blueprints".split(),
-        *"requests identity_bindings key_vault_secret str login microsoft windows".split(),
-        *"sign_document Call_API read_order ship_order summarize_blob".split(),
-        *"%PATH% %KEY_VAULT_IDENTITY_ID% %AzureWebJobsX% %GROUP%".split(),
-    ],
     "long": ["x" * n for n in (25, 33, 65, 101, 128, 257, 1001, 5000, 100_000)],
 }
 LOOK_ALIKES = dict(

@@ -10,8 +10,7 @@ import sys
 sys.dont_write_bytecode = True
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -87,15 +86,6 @@ def azure_cli(pytestconfig: pytest.Config) -> Path:
         subprocess.run([*pip, f"azure-cli=={AZURE_CLI}"], check=True)
         (folder / "installed").touch()
     return command
-
-
-@pytest.fixture(scope="session")
-def figures(record_testsuite_property: Callable[[str, object], None]) -> Iterator[Counter[str]]:
-    """What was counted of combinations of answers, for the report of `pytest --junit-xml`."""
-    figures: Counter[str] = Counter()
-    yield figures
-    for name, number in figures.items():
-        record_testsuite_property(f"combinations.{name}", number)
 
 
 @pytest.fixture(scope="session")

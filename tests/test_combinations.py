@@ -6,7 +6,6 @@ app is loaded beside it. tests/test_generated_suites.py runs the suites of the s
 
 import itertools
 import random
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -35,14 +34,13 @@ WrongOf = Callable[[dict[str, str]], list[str]]
 
 
 @pytest.fixture
-def wrong_of(bake: Bake, compiler: Any, loader: Loader, figures: Counter[str]) -> WrongOf:
+def wrong_of(bake: Bake, compiler: Any, loader: Loader) -> WrongOf:
     """Say everything that does not hold for the project of a set of answers."""
 
     def wrong_of(answers: dict[str, str]) -> list[str]:
         project = bake(**answers)
         infra = project / "infra"
         warnings, template = compiled(compiler, infra)
-        figures["warnings"] += len(warnings)
         what_if = compiler.snapshot(infra / "main.bicepparam")
         app = loader.load(project, bicep.app_settings(what_if))
         want = expected(answers, what_if)
@@ -58,22 +56,16 @@ def wrong_of(bake: Bake, compiler: Any, loader: Loader, figures: Counter[str]) -
 
 
 @pytest.mark.parametrize("answers", PAIRS.values(), ids=PAIRS)
-def test_every_pair(wrong_of: WrongOf, figures: Counter[str], answers: dict[str, str]) -> None:
-    figures["pairs.rows"] = len(PAIRS)
-
+def test_every_pair(wrong_of: WrongOf, answers: dict[str, str]) -> None:
     assert wrong_of(answers) == []
-    figures["pairs.compiled"] += 1
 
 
 @pytest.mark.slow
-def test_every_triple(wrong_of: WrongOf, figures: Counter[str]) -> None:
+def test_every_triple(wrong_of: WrongOf) -> None:
     """Those that test_every_pair has not shown already."""
     triples = choices.triples()
-    figures["triples.rows"] = len(triples)
-
     found = {name: wrong_of(answers) for name, answers in triples.items() if name not in PAIRS}
     assert {name: what for name, what in found.items() if what} == {}
-    figures["triples.compiled"] = len(PAIRS) + len(found)
 
 
 def test_every_prompt_has_its_choices() -> None:

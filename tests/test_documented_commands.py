@@ -90,19 +90,8 @@ def stub(folder: Path, *names: str, script: str) -> dict[str, str]:
 
 @pytest.fixture
 def app(bake: Bake, tmp_path: Path) -> Callable[..., Path]:
-    """Copy a project, with an environment in which what its tests need is installed."""
-
-    def copy(**answers: str) -> Path:
-        project = Path(shutil.copytree(bake(**answers), tmp_path / "app"))
-        scripts = project / ".venv" / "bin"
-        scripts.mkdir(parents=True)
-        (scripts / "activate").write_text("", "utf-8")
-        (scripts / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n', "utf-8")
-        (scripts / "python").chmod(stat.S_IRWXU)
-        (project / ".venv" / "installed").touch()
-        return project
-
-    return copy
+    """Copy a project."""
+    return lambda **answers: Path(shutil.copytree(bake(**answers), tmp_path / "app"))
 
 
 FUNC = """
@@ -120,6 +109,9 @@ def test_make_start_in_a_clone(app: Callable[..., Path], tmp_path: Path, shell: 
     rendered = json.loads(settings.read_text("utf-8"))
     settings.unlink()
     stubs = stub(tmp_path / "stubs", "func", script=FUNC)
+    # What the tests need is installed.
+    stub(project / ".venv", "installed", script="")
+    stub(project / ".venv/bin", "activate", script="")
     start = following(project / "README.md", "## Run locally", "sh")
 
     def make_start() -> str:

@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,6 @@ from slugify import slugify
 from local_extensions.answers import QUESTIONS, problems
 
 REFUSED = "Some answers are not valid:\n"
-# Of a pair that cannot go together, only one answer is named.
-RELATED = (
-    {"identity", "identity_id", "vault", "vault_source", "vault_resource_group", "vault_access"},
-    {"function_name", "programming_model", "key", "services", "api_scope", "network"},
-    {"project_name", "project_slug"},
-)
 # Sets are drawn in small batches, each by a seed of its own: in a long run most would be variations
 # of a few. The same seeds draw the same sets each time.
 BATCH = settings(
@@ -175,8 +169,7 @@ def check_ending(desk: Desk, given: AnswerSet, result: Result) -> Path | None:
     named_prompts = check_refusal(result.output)
     # An answer that Jinja cannot render is named alone: the others are not rendered yet.
     assert wrong <= named_prompts or "cannot be rendered by Jinja" in result.output
-    for prompt in named_prompts - given.hostile:
-        assert any(prompt in group and group & given.hostile for group in RELATED), prompt
+    assert given.hostile, "right answers are accepted"
     assert desk.made() == []
     return None
 
@@ -212,9 +205,7 @@ def test_what_is_surely_wrong_is_refused(prompt: str) -> None:
 
 
 @pytest.mark.parametrize("number", [30, pytest.param(1000, marks=pytest.mark.slow)])
-def test_every_set_is_refused_or_rendered(
-    desks: Iterator[Desk], record_testsuite_property: Callable[[str, object], None], number: int
-) -> None:
+def test_every_set_is_refused_or_rendered(desks: Iterator[Desk], number: int) -> None:
     counted: Counter[str] = Counter()
     seen: set[str] = set()
 
@@ -235,7 +226,5 @@ def test_every_set_is_refused_or_rendered(
     while len(seen) < number:
         seed(next(batches))(batch)()
 
-    for name, count in counted.items():
-        record_testsuite_property(f"answers.{name}", count)
     assert counted["rendered"] >= 0.3 * len(seen)
     assert counted["refused"] >= 0.2 * len(seen)

@@ -58,7 +58,6 @@ OPTIONAL: dict[str, Callable[[Any], object]] = {
     "tests/test_grant_api_role.py": lambda facts: facts.api_scope,
     # vault_access
     "infra/modules/vault-access.bicep": lambda facts: not facts.granted,
-    "infra/modules/vault-mode.bicep": lambda facts: not facts.granted,
     # vault_source, network
     "infra/modules/existing-network.bicep": lambda facts: facts.private,
     "infra/modules/network.bicep": lambda facts: facts.private,
@@ -70,8 +69,7 @@ OPTIONAL: dict[str, Callable[[Any], object]] = {
     "infra/github.bicep": lambda facts: facts.ci == "github",
     "infra/github.bicepparam": lambda facts: facts.ci == "github",
     "infra/modules/github-access.bicep": lambda facts: facts.ci == "github",
-    "infra/modules/github-elsewhere.bicep": lambda facts: facts.ci == "github",
-    "infra/modules/github-identities.bicep": lambda facts: facts.ci == "github",
+    "infra/modules/github-identity.bicep": lambda facts: facts.ci == "github",
     "scripts/connect-github.sh": lambda facts: facts.ci == "github",
 }
 

@@ -148,6 +148,7 @@ def condition_of(compiler: Any, project: Path, folder: Path, **parameters: Any) 
     """The condition with these principals, which a deployment only learns as it runs."""
     infra = Path(shutil.copytree(project / "infra", folder / "infra"))
     given = {"planPrincipalId": PLAN, "deployPrincipalId": DEPLOY, **parameters}
+    given["resourceId"] = bicep.GROUP_ID
     lines = [f"param {name} = {json.dumps(value)}" for name, value in given.items()]
     text = "using './modules/github-access.bicep'\n" + "\n".join(lines).replace('"', "'")
     (infra / "access.bicepparam").write_text(text + "\n", "utf-8")

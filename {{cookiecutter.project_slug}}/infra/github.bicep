@@ -1,11 +1,14 @@
 {%- set facts = cookiecutter | facts -%}
 {%- set vaults = not facts.granted or facts.private -%}
-{%- set plans_elsewhere = not facts.granted or facts.identity_exists -%}
 // Connects this repository's workflow to Azure without a stored credential: two identities that trust GitHub's tokens,
 // and their roles. scripts/connect-github.sh deploys it, and again when infra/ assigns another role.
 targetScope = 'subscription'
-
-import * as check from 'checks.bicep'
+{# A blank line. #}
+{%- if vaults %}
+import { idProblem, otherVault, vaultProblems } from 'main.bicep'
+{%- else %}
+import { idProblem } from 'main.bicep'
+{%- endif %}
 
 @description('Resource group of the app.')
 param appGroup string
@@ -21,7 +24,7 @@ param appPrincipalIds string[] = []
 {%- if vaults %}
 
 @description('The same vaults as in main.bicepparam.')
-param otherVaults check.otherVault[] = []
+param otherVaults otherVault[] = []
 {%- endif %}
 
 @description('The same action group as in main.bicepparam.')
@@ -59,46 +62,33 @@ var subject = map(
   key =>
     claims[?key] ?? fail('The OIDC subject of this repository has the claim ${key}, which is not the same in each run: take it out of include_claim_keys.')
 )
-var planSubject = replace(join(subject, ':'), 'environment:ENVIRONMENT', 'environment:plan')
-var deploySubject = replace(join(subject, ':'), 'environment:ENVIRONMENT', 'environment:production')
-
 // A group of their own: whoever may write in the app's group could change whom the identities trust.
 resource identityGroup 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: empty(problems) ? '${appGroup}-github' : fail(join(problems, '; '))
   location: deployment().location
 }
 
-module identities 'modules/github-identities.bicep' = {
-  name: 'github-identities'
-  scope: identityGroup
-  params: {
-    location: deployment().location
-    trusted: [{ name: 'plan', subject: planSubject }, { name: 'deploy', subject: deploySubject }]
+module identities 'modules/github-identity.bicep' = [
+  for one in [{ name: 'plan', environment: 'plan' }, { name: 'deploy', environment: 'production' }]: {
+    name: 'github-${one.name}'
+    scope: identityGroup
+    params: {
+      name: 'id-{{ facts.project_slug }}-github-${one.name}'
+      location: deployment().location
+      subject: replace(join(subject, ':'), 'environment:ENVIRONMENT', 'environment:${one.environment}')
+    }
   }
-}
-
-module access 'modules/github-access.bicep' = {
-  name: 'github-access'
-  scope: resourceGroup(appGroup)
-  params: {
-    planPrincipalId: identities.outputs.planPrincipalId
-    deployPrincipalId: identities.outputs.deployPrincipalId
-    appPrincipalIds: appPrincipalIds
-    {%- if facts.new_vault and facts.vault_access == 'rbac' %}
-    setterObjectId: setterObjectId
-    {%- endif %}
-  }
-}
+]
 
 // Parameters that cannot work end the deployment with their names, before any resource is created.
 var problems = filter(
   [
-    check.id('alertActionGroupId', alertActionGroupId, 'Microsoft.Insights/actionGroups')
+    idProblem('alertActionGroupId', alertActionGroupId, 'Microsoft.Insights/actionGroups')
     {%- if facts.identity_by_setting %}
-    check.id('identityId', empty(identityId) ? '/' : identityId, 'Microsoft.ManagedIdentity/userAssignedIdentities')
+    idProblem('identityId', empty(identityId) ? '/' : identityId, 'Microsoft.ManagedIdentity/userAssignedIdentities')
     {%- endif %}
     {%- if vaults %}
-    ...flatten(map(otherVaults, one => check.vault(one)))
+    ...flatten(map(otherVaults, one => vaultProblems(one)))
     {%- endif %}
   ],
   problem => !empty(problem)
@@ -117,12 +107,7 @@ var elsewhere = [
   ...map(
     filter(otherVaults, one => one.?resourceGroup != null),
     one =>
-      resourceId(
-        one.?subscription ?? subscription().subscriptionId,
-        one.?resourceGroup ?? '',
-        'Microsoft.KeyVault/vaults',
-        one.name
-      )
+      '/subscriptions/${one.?subscription ?? subscription().subscriptionId}/resourceGroups/${one.?resourceGroup}/providers/Microsoft.KeyVault/vaults/${one.name}'
   )
   {%- endif %}
   ...(empty(alertActionGroupId) ? [] : [alertActionGroupId])
@@ -133,25 +118,24 @@ var elsewhere = empty(alertActionGroupId) ? [] : [alertActionGroupId]
 
 // One after the other: several may be in the same group, and write the same role definitions.
 @batchSize(1)
-module rolesElsewhere 'modules/github-elsewhere.bicep' = [
-  for (id, index) in elsewhere: if (assignElsewhere) {
-    name: 'github-elsewhere-${index}'
+module access 'modules/github-access.bicep' = [
+  for (id, index) in ['${subscription().id}/resourceGroups/${appGroup}', ...(assignElsewhere ? elsewhere : [])]: {
+    name: 'github-access-${index}'
     scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
     params: {
-      {%- if plans_elsewhere %}
-      planPrincipalId: identities.outputs.planPrincipalId
-      {%- endif %}
-      deployPrincipalId: identities.outputs.deployPrincipalId
-      {%- if facts.vault_access == 'rbac' %}
+      planPrincipalId: identities[0].outputs.principalId
+      deployPrincipalId: identities[1].outputs.principalId
       appPrincipalIds: appPrincipalIds
+      {%- if facts.new_vault and facts.vault_access == 'rbac' %}
+      setterObjectId: setterObjectId
       {%- endif %}
       resourceId: id
     }
   }
 ]
 
-output planClientId string = identities.outputs.planClientId
-output deployClientId string = identities.outputs.deployClientId
+output planClientId string = identities[0].outputs.clientId
+output deployClientId string = identities[1].outputs.clientId
 output tenantId string = tenant().tenantId
 output subscriptionId string = subscription().subscriptionId
 output notes string[] = [
@@ -163,6 +147,6 @@ output notes string[] = [
   ...map(
     assignElsewhere ? [] : elsewhere,
     id =>
-      'The owner of ${split(id, '/')[4]} must run: az deployment group create --subscription ${split(id, '/')[2]} --resource-group ${split(id, '/')[4]} --name github --template-file infra/modules/github-elsewhere.bicep --parameters {{ 'planPrincipalId=${identities.outputs.planPrincipalId} ' if plans_elsewhere }}deployPrincipalId=${identities.outputs.deployPrincipalId} resourceId=${id}'
+      'The owner of ${split(id, '/')[4]} must run: az deployment group create --subscription ${split(id, '/')[2]} --resource-group ${split(id, '/')[4]} --name github --template-file infra/modules/github-access.bicep --parameters planPrincipalId=${identities[0].outputs.principalId} deployPrincipalId=${identities[1].outputs.principalId} resourceId=${id}'
   )
 ]

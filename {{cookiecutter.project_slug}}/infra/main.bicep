@@ -4,8 +4,9 @@
 // projects leave out. Names and ids are computed here and passed to modules, never read from their outputs, so that
 // what-if knows them.
 targetScope = 'resourceGroup'
-
-import * as check from 'checks.bicep'
+{%- if (facts.new_vault and facts.vault_access == 'rbac') or facts.private %}
+{# A blank line. #}
+{%- endif %}
 {%- if facts.new_vault and facts.vault_access == 'rbac' %}
 import { roles } from 'modules/access.bicep'
 {%- endif %}
@@ -13,14 +14,12 @@ import { roles } from 'modules/access.bicep'
 import * as given from 'modules/existing-network.bicep'
 {%- endif %}
 
-@description('The region. Default: that of the resource group.')
 param location string = resourceGroup().location
 
 @description('The azd environment that this deployment belongs to.')
 @maxLength(256)
 param environmentName string
 
-@description('Tags for every resource.')
 param tags { *: string } = {}
 
 @description('Part of the resources\' names. Two apps in one resource group need two.')
@@ -45,11 +44,9 @@ param storageAccountName string = '${toLower(replace(prefix, '-', ''))}st${uniqu
 @description('The cloud. Outside of the public one, the host needs the addresses of its storage.')
 param cloud string = environment().name
 
-@description('Memory of one instance, in MB.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 
-@description('The maximum number of instances that run at the same time.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 100
@@ -116,7 +113,7 @@ param authAllowedApplications string[] = []
 {%- if other_vaults %}
 
 @description('Other vaults that the app reads. Default place: this resource group and subscription.')
-param otherVaults check.otherVault[] = []
+param otherVaults otherVault[] = []
 {%- endif %}
 {%- if facts.new_vault %}
 
@@ -210,53 +207,53 @@ var groups = [
 // Parameters that cannot work end the deployment with their names, before any resource is created.
 var problems = filter(
   [
-    check.name('project', project)
-    check.name('appName', appName)
-    check.storageName('storageAccountName', storageAccountName)
-    empty(prefix) ? '' : check.strictName('prefix', endsWith(prefix, '-') ? take(prefix, length(prefix) - 1) : prefix)
-    check.id('alertActionGroupId', alertActionGroupId, 'Microsoft.Insights/actionGroups')
-    check.id('logWorkspaceId', logWorkspaceId, 'Microsoft.OperationalInsights/workspaces')
+    nameProblem('project', project)
+    nameProblem('appName', appName)
+    storageNameProblem('storageAccountName', storageAccountName)
+    empty(prefix) ? '' : strictNameProblem('prefix', endsWith(prefix, '-') ? take(prefix, length(prefix) - 1) : prefix)
+    idProblem('alertActionGroupId', alertActionGroupId, 'Microsoft.Insights/actionGroups')
+    idProblem('logWorkspaceId', logWorkspaceId, 'Microsoft.OperationalInsights/workspaces')
     empty(logWorkspaceId) || logRetentionDays == null && logDailyCapGB == null
       ? ''
       : 'logWorkspaceId: an existing workspace has its own retention and cap: remove logRetentionDays and logDailyCapGB'
-    ...map(items(alwaysReady), one => check.alwaysReady(one.key, one.value, maximumInstanceCount))
-    ...map(allowedAddresses, one => check.network('allowedAddresses', one, 1, 32))
-    ...map(authAllowedApplications, one => check.guid('authAllowedApplications', one))
+    ...map(items(alwaysReady), one => alwaysReadyProblem(one.key, one.value, maximumInstanceCount))
+    ...map(allowedAddresses, one => networkProblem('allowedAddresses', one, 1, 32))
+    ...map(authAllowedApplications, one => guidProblem('authAllowedApplications', one))
     contains(authAudiences, '') ? 'authAudiences: \'\': an audience is expected, such as api://orders' : ''
-    empty(authClientId) ? '' : check.guid('authClientId', authClientId)
+    empty(authClientId) ? '' : guidProblem('authClientId', authClientId)
     empty(authClientId) == empty(authAllowedApplications) && !(empty(authClientId) && !empty(authAudiences))
       ? ''
       : 'authClientId: it is expected together with authAllowedApplications, and authAudiences only with both'
     {%- if facts.identity_by_setting %}
-    empty(identityId) || !empty(check.id('identityId', identityId, 'Microsoft.ManagedIdentity/userAssignedIdentities'))
+    empty(identityId) || !empty(idProblem('identityId', identityId, 'Microsoft.ManagedIdentity/userAssignedIdentities'))
       ? 'identityId: \'${identityId}\': set {{ facts.identity_setting }} to /subscriptions/…/Microsoft.ManagedIdentity/userAssignedIdentities/…'
       : ''
     {%- endif %}
     {%- if facts.new_vault %}
-    empty(setterObjectId) ? '' : check.guid('setterObjectId', setterObjectId)
+    empty(setterObjectId) ? '' : guidProblem('setterObjectId', setterObjectId)
     {%- endif %}
     {%- if facts.vault_setting %}
-    check.strictName('vaultName', vaultName)
+    strictNameProblem('vaultName', vaultName)
     {%- endif %}
     {%- if other_vaults %}
-    ...flatten(map(otherVaults, one => check.vault(one)))
+    ...flatten(map(otherVaults, one => vaultProblems(one)))
     length(vaultNames) == length(union(vaultNames, [])) ? '' : 'otherVaults: each vault is expected once, the app\'s own in vaultName only'
     {%- endif %}
     {%- if facts.blob_storage %}
-    check.storageName('documentsAccountName', documentsAccountName)
+    storageNameProblem('documentsAccountName', documentsAccountName)
     documentsAccountName != storageAccountName
       ? ''
       : 'documentsAccountName: ${documentsAccountName}: a name that differs from storageAccountName is expected'
     {%- endif %}
     {%- if facts.cosmos_db %}
-    check.cosmosName('cosmosAccountName', cosmosAccountName)
+    cosmosNameProblem('cosmosAccountName', cosmosAccountName)
     {%- endif %}
     {%- if facts.service_bus %}
-    check.strictName('serviceBusName', serviceBusName)
+    strictNameProblem('serviceBusName', serviceBusName)
     {%- endif %}
     {%- if facts.private %}
-    check.network('networkAddresses', networkAddresses, 8, 25)
-    ...given.problems(existingNetwork, groups)
+    networkProblem('networkAddresses', networkAddresses, 8, 25)
+    ...(existingNetwork == null ? [] : existingNetworkProblems(existingNetwork!, groups))
     existingNetwork == null || networkAddresses == '10.0.0.0/24'
       ? ''
       : 'existingNetwork: an existing network has its own addresses: remove networkAddresses'
@@ -645,8 +642,11 @@ var principalId = {{ 'app.identity' if facts.identity == 'system' else 'identity
 
 module access 'modules/access.bicep' = {
   name: '${project}-access'
-  {%- if facts.private or facts.blob_storage or facts.cosmos_db or facts.service_bus %}
+  {%- if facts.new_vault or facts.private or facts.blob_storage or facts.cosmos_db or facts.service_bus %}
   dependsOn: [
+    {%- if facts.new_vault %}
+    vault
+    {%- endif %}
     {%- if facts.private %}
     existingNetworkCheck
     {%- endif %}
@@ -666,6 +666,9 @@ module access 'modules/access.bicep' = {
     storageAccountName: account.name
     insightsName: insights.name
     queuesAndTables: storageQueuesAndTables
+    {%- if not facts.granted %}
+    vaults: vaults
+    {%- endif %}
     {%- if facts.blob_storage %}
     documentsAccountName: documentsAccountName
     {%- endif %}
@@ -684,11 +687,7 @@ module vaultAccess 'modules/vault-access.bicep' = [
     // In the group of a vault there may be deployments of other apps.
     name: 'vault-${index}-${project}-${uniqueString(resourceGroup().id)}'
     scope: resourceGroup(one.subscription, one.group)
-    {%- if facts.new_vault %}
-    dependsOn: [vault]
-    {%- elif facts.private %}
-    dependsOn: [existingNetworkCheck]
-    {%- endif %}
+    dependsOn: [access]
     params: { principalId: principalId, vaultName: one.name }
   }
 ]
@@ -886,3 +885,114 @@ output appUrl string = 'https://${app.properties.defaultHostName}'
 output identityPrincipalId string = principalId
 output vaultName string = vaultName
 output vaultUri string = 'https://${vaultName}${environment().suffixes.keyvaultDns}/'
+
+// Checks that a type cannot express. Each returns what is wrong with a parameter, or nothing. Names have the characters of
+// https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules
+
+func problem(parameter string, value string, expected string) string => '${parameter}: \'${value}\': ${expected}'
+
+func madeOf(text string, characters string) bool =>
+  empty(filter(range(0, length(text)), index => !contains(characters, substring(text, index, 1))))
+
+func isName(text string) bool =>
+  madeOf(toLower(text), 'abcdefghijklmnopqrstuvwxyz0123456789-') && !startsWith(text, '-') && !endsWith(text, '-')
+
+func nameProblem(parameter string, value string) string =>
+  isName(value) ? '' : problem(parameter, value, 'letters, digits and hyphens are expected')
+
+func strictNameProblem(parameter string, value string) string =>
+  isName(value) && !contains(value, '--') && !contains('0123456789', first(value))
+    ? ''
+    : problem(parameter, value, 'a letter is expected first, then letters, digits and single hyphens')
+
+func storageNameProblem(parameter string, value string) string =>
+  madeOf(value, 'abcdefghijklmnopqrstuvwxyz0123456789')
+    ? ''
+    : problem(parameter, value, 'lower-case letters and digits are expected')
+{%- if facts.cosmos_db %}
+
+func cosmosNameProblem(parameter string, value string) string =>
+  isName(value) && !contains(value, '--') && toLower(value) == value
+    ? ''
+    : problem(parameter, value, 'lower-case letters, digits and single hyphens are expected')
+{%- endif %}
+
+func isGuid(text string) bool =>
+  madeOf(toLower(text), '0123456789abcdef-') && join(map(split(text, '-'), part => string(length(part))), ' ') == '8 4 4 4 12'
+
+func guidProblem(parameter string, value string) string =>
+  isGuid(value) ? '' : problem(parameter, value, 'a GUID is expected')
+
+// The parts of an id that are not names. At 6 is the namespace of the type.
+func withoutNames(path string[]) string => join(filter(path, (part, index) => index == 6 || index % 2 == 1), '/')
+
+func isId(path string[], type string) bool =>
+  isGuid(path[?2] ?? '') && length(path) % 2 == 1 && !contains(skip(path, 1), '') && toLower(withoutNames(path)) == toLower('subscriptions/resourceGroups/providers/${type}')
+
+@export()
+func idProblem(parameter string, value string, type string) string =>
+  empty(value) || isId(split(value, '/'), type)
+    ? ''
+    : problem(parameter, value, '/subscriptions/…/${type}/… is expected')
+
+func isNumber(text string, from int, to int) bool =>
+  contains(map(range(from, to - from + 1), number => string(number)), text)
+
+func isNetwork(octets string[], prefix string, from int, to int) bool =>
+  length(octets) == 4 && empty(filter(octets, octet => !isNumber(octet, 0, 255))) && isNumber(prefix, from, to)
+    ? parseCidr('${join(octets, '.')}/${prefix}').network == join(octets, '.')
+    : false
+
+func networkProblem(parameter string, value string, from int, to int) string =>
+  isNetwork(split(split(value, '/')[0], '.'), split(value, '/')[?1] ?? '', from, to)
+    ? ''
+    : problem(parameter, value, 'a network from /${from} to /${to} is expected, such as 10.0.0.0/24')
+
+@description('https://learn.microsoft.com/azure/azure-functions/flex-consumption-plan#always-ready-instances')
+func alwaysReadyProblem(group string, count int, maximum int) string =>
+  count >= 1 && count <= maximum && (contains(['http', 'blob', 'durable'], group) || startsWith(group, 'function:'))
+    ? ''
+    : 'alwaysReady: ${group} ${count}: http, blob, durable or function:NAME is expected, and 1 to maximumInstanceCount'
+{%- if other_vaults %}
+
+@export()
+@sealed()
+type otherVault = {
+  @minLength(3)
+  @maxLength(24)
+  name: string
+  @minLength(1)
+  resourceGroup: string?
+  subscription: string?
+}
+
+@export()
+func vaultProblems(vault otherVault) string[] => [
+  strictNameProblem('otherVaults', vault.name)
+  vault.?subscription == null ? '' : guidProblem('otherVaults', vault.?subscription ?? '')
+  vault.?subscription == null || vault.?resourceGroup != null
+    ? ''
+    : 'otherVaults: ${vault.name}: a subscription is expected together with a resourceGroup'
+]
+{%- endif %}
+{%- if facts.private %}
+
+func existingNetworkProblems(existing given.network, groups string[]) string[] => [
+  idProblem('existingNetwork.appSubnetId', existing.appSubnetId, 'Microsoft.Network/virtualNetworks/subnets')
+  idProblem('existingNetwork.endpointSubnetId', existing.endpointSubnetId, 'Microsoft.Network/virtualNetworks/subnets')
+  contains(last(split(existing.appSubnetId, '/')), '_')
+    ? 'existingNetwork.appSubnetId: Flex Consumption accepts no underscore in the name of its subnet'
+    : ''
+  toLower(existing.appSubnetId) == toLower(existing.endpointSubnetId)
+    ? 'existingNetwork.endpointSubnetId: another subnet than appSubnetId is expected'
+    : ''
+  ...map(
+    items(existing.?zoneIds ?? {}),
+    zone => idProblem('existingNetwork.zoneIds.${zone.key}', zone.value, 'Microsoft.Network/privateDnsZones')
+  )
+  ...map(
+    filter(existing.?zoneIds == null ? [] : groups, group => !contains(existing.?zoneIds ?? {}, group)),
+    group => 'existingNetwork.zoneIds.${group}: the id of each zone that has a private endpoint is expected'
+  )
+]
+{%- endif %}

@@ -1,5 +1,5 @@
 {%- set facts = cookiecutter | facts -%}
-// What the app's identity may do outside of vaults. Its modules have no principal id, so that what-if shows them.
+// What the app's identity may do outside of vaults{{ ', after a look at the vaults' if not facts.granted }}.
 @export()
 @description('The Azure roles that this infrastructure assigns, each by the id that it has in every tenant.')
 var roles = {
@@ -46,6 +46,11 @@ param insightsName string
 
 @description('Whether the app uses queues and tables of its host\'s storage account.')
 param queuesAndTables bool
+{%- if not facts.granted %}
+
+@description('The vaults that the app reads.')
+param vaults { name: string, subscription: string, group: string }[]
+{%- endif %}
 {%- if facts.blob_storage %}
 param documentsAccountName string
 {%- endif %}
@@ -54,6 +59,28 @@ param cosmosAccountName string
 {%- endif %}
 {%- if facts.service_bus %}
 param serviceBusName string
+{%- endif %}
+{%- if not facts.granted %}
+
+resource existingVaults 'Microsoft.KeyVault/vaults@2026-02-01' existing = [
+  for vault in vaults: {
+    name: vault.name
+    scope: resourceGroup(vault.subscription, vault.group)
+  }
+]
+
+// Stops the deployment where a vault uses the other access model: it would ignore what is granted to the app.
+output vaultModes string[] = [
+  {%- if facts.vault_access == 'rbac' %}
+  for (vault, index) in vaults: existingVaults[index].properties.?enableRbacAuthorization == true
+    ? 'rbac'
+    : fail('The vault ${vault.name} uses access policies, not Azure RBAC: render the project with vault_access=access-policy.')
+  {%- else %}
+  for (vault, index) in vaults: existingVaults[index].properties.?enableRbacAuthorization == true
+    ? fail('The vault ${vault.name} uses Azure RBAC, not access policies: render the project with vault_access=rbac.')
+    : 'access-policy'
+  {%- endif %}
+]
 {%- endif %}
 
 resource account 'Microsoft.Storage/storageAccounts@2026-04-01' existing = {

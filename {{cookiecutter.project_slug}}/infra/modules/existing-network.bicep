@@ -1,6 +1,5 @@
 {%- set facts = cookiecutter | facts -%}
 // Stops the deployment where the app or its private endpoints cannot use a subnet of others.
-import * as check from '../checks.bicep'
 
 @export()
 @sealed()
@@ -61,28 +60,6 @@ var found = filter(
 )
 
 output checked string = empty(found) ? 'existingNetwork' : fail(join(found, '; '))
-
-@export()
-func problems(given network?, groups string[]) string[] => given == null ? [] : problemsOf(given!, groups)
-
-func problemsOf(given network, groups string[]) string[] => [
-  check.id('existingNetwork.appSubnetId', given.appSubnetId, 'Microsoft.Network/virtualNetworks/subnets')
-  check.id('existingNetwork.endpointSubnetId', given.endpointSubnetId, 'Microsoft.Network/virtualNetworks/subnets')
-  contains(last(split(given.appSubnetId, '/')), '_')
-    ? 'existingNetwork.appSubnetId: Flex Consumption accepts no underscore in the name of its subnet'
-    : ''
-  toLower(given.appSubnetId) == toLower(given.endpointSubnetId)
-    ? 'existingNetwork.endpointSubnetId: another subnet than appSubnetId is expected'
-    : ''
-  ...map(
-    items(given.?zoneIds ?? {}),
-    zone => check.id('existingNetwork.zoneIds.${zone.key}', zone.value, 'Microsoft.Network/privateDnsZones')
-  )
-  ...map(
-    filter(given.?zoneIds == null ? [] : groups, group => !contains(given.?zoneIds ?? {}, group)),
-    group => 'existingNetwork.zoneIds.${group}: the id of each zone that has a private endpoint is expected'
-  )
-]
 
 @export()
 @description('https://learn.microsoft.com/azure/azure-functions/flex-consumption-how-to#enable-virtual-network-integration')

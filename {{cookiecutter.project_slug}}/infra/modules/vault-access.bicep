@@ -9,18 +9,12 @@ param vaultName string
 resource vault 'Microsoft.KeyVault/vaults@2026-02-01' existing = {
   name: vaultName
 }
-
-module mode 'vault-mode.bicep' = {
-  name: '${deployment().name}-mode'
-  params: { vaultName: vaultName }
-}
 {%- if facts.vault_access == 'access-policy' %}
 
 // 'add' merges into the vault's access policies and replaces none.
 resource policy 'Microsoft.KeyVault/vaults/accessPolicies@2026-02-01' = {
   parent: vault
   name: 'add'
-  dependsOn: [mode]
   properties: {
     accessPolicies: [
       {
@@ -43,7 +37,6 @@ resource reads 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for role in [roles.keyVaultSecretsUser{{ ', roles.keyVaultCryptoUser' if facts.key }}]: {
     name: guid(vault.id, principalId, role)
     scope: vault
-    dependsOn: [mode]
     properties: assigned(principalId, role)
   }
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import pickle
 from collections import Counter
 from typing import Any
@@ -221,12 +222,14 @@ def test_a_secret_made_by_a_test_keeps_its_value(engine: Any) -> None:
     assert repr(secret) == "Secret()"
 
 
-def test_a_secret_that_is_sent_to_another_process_is_read_there(
+def test_a_secret_can_be_copied_and_sent_to_another_process_which_reads_it_there(
     app: App, fake_key_vault: FaultyKeyVault
 ) -> None:
     source = f"{IMPORT}def main(req, mySecret: Secret):\n    return mySecret\n"
     app.declare("echo", source, key_vault())
-    sent = pickle.dumps(app()["echo"].get_user_function()(req=None))
+    secret = app.handlers()["echo"](req=None)
+    copied, sent = copy.deepcopy(secret), pickle.dumps(secret)
+    assert (copied, copied._injection.source) == (secret, secret._injection.source)
     fake_key_vault.vault("contoso").set("api-key", "second-value")
 
     worker.restart()

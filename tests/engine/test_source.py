@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import logging
 import os
-import pickle
 import random
 import threading
 from concurrent import futures
@@ -17,7 +14,6 @@ from unittest import mock
 
 import pytest
 from apps import logged, wait_for
-from folders import key_vault
 
 REFRESH, GRACE, LATE, WAIT = 300.0, 900.0, 10.0, 9.5
 DENIED = ("denied", "the vault says no", "let it in")
@@ -332,17 +328,6 @@ def test_without_a_refreshing_thread_a_call_begins_a_read_and_does_not_wait(
     vault.held.set()
     finish(flight)
     assert vault.call() == "second-value"
-
-
-def test_a_secret_can_be_copied(engine: Any) -> None:
-    injection, (binding, _) = engine.injection, engine.declarations.declare(key_vault("key"))
-    (injected,) = injection.injections_for("f", [binding], len)
-    secret = injection.Secret("a-value", injected)
-
-    for copied in (copy.copy(secret), copy.deepcopy(secret), pickle.loads(pickle.dumps(secret))):
-        assert copied == secret
-        assert copied._injection.source is injected.source
-    assert dataclasses.asdict(secret)["value"] == "a-value"
 
 
 def test_a_fault_of_one_source_does_not_stop_the_others(

@@ -222,6 +222,7 @@ def test_what_cannot_be_rendered_is_replaced(without_secrets: Boundary) -> None:
         *((odd(__module__=module), "Odd", "***") for module in (5, None, property(len))),
         (odd(f"Of{VALUE}", "no"), "Of***", "no"),
         (odd(text=f"is {VALUE}", __notes__=no_notes), "Odd", "is ***"),
+        (odd(__notes__=property(fails(SystemExit))), "Odd", "***"),
         (odd(__notes__=no_notes, __str__=fails(KeyError)), "Odd", no_text),
         (odd(__str__=fails(SystemExit)), "Odd", no_text),
         (odd(kind=Nameless), "Exception", no_text),

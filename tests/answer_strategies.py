@@ -8,10 +8,10 @@ import tempfile
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from answers import DEFAULTS, PAIRS
-from hypothesis import strategies as st
 
 from local_extensions.answers import QUESTIONS
 
@@ -175,60 +175,65 @@ def _is_blank(character: str) -> bool:
     return unicodedata.category(character) == "Cf" or bool(named)
 
 
-ANY_PAYLOAD = st.sampled_from([one for kind in PAYLOADS.values() for one in kind])
-PLAIN = st.characters(exclude_categories=["Cc", "Cs", "Cn", "Zl", "Zp"]).filter(
-    lambda character: not misleads(character)
-)
-DESCRIPTIONS = (
-    st.lists(st.text(PLAIN, min_size=1, max_size=12) | ANY_PAYLOAD, min_size=1, max_size=4)
-    .map(" ".join)
-    .filter(lambda text: "\uffff" not in text and not surely_wrong("description", text))
-    .filter(lambda text: any(one.isalnum() and not _is_blank(one) for one in text))
-)
-NAMES = DESCRIPTIONS.map(lambda text: " ".join(text.split())).filter(
-    lambda name: not surely_wrong("project_name", name) and not any(map(_is_blank, name))
-)
-SLUGS = st.sampled_from(["a1", "9-lives", "a" * 32, "null", "no", "1e3", "2024-01-01", "0x1f"])
-# Every two choices that go together are in one of these.
-RIGHT = st.sampled_from([DEFAULTS | answers for answers in PAIRS.values()])
+ANY_PAYLOAD = [one for kind in PAYLOADS.values() for one in kind]
+SLUGS = ("a1", "9-lives", "a" * 32, "null", "no", "1e3", "2024-01-01", "0x1f")
+# Where characters are drawn from: ASCII, Latin, other alphabets, symbols, and beyond 16 bits.
+PLANES = ((0x20, 0x7E), (0xA0, 0x24F), (0x370, 0xD7FF), (0xE000, 0xFFFD), (0x10000, 0x3FFFF))
 
 
-@st.composite
-def dubious(draw: st.DrawFn, right: str) -> str:
+def _characters(random: Random) -> str:
+    drawn = [chr(random.randint(*random.choice(PLANES))) for _ in range(random.randint(1, 12))]
+    return "".join(one for one in drawn if unicodedata.category(one) != "Cn")
+
+
+def _right_text(random: Random, prompt: str) -> str:
+    """Draw a text that must arrive."""
+    while True:
+        parts = [
+            random.choice([random.choice(ANY_PAYLOAD), _characters(random)])
+            for _ in range(random.randint(1, 4))
+        ]
+        text = " ".join(parts)
+        if prompt == "project_name":
+            text = "".join(one for one in " ".join(text.split()) if not _is_blank(one))
+        shown = any(one.isalnum() and not _is_blank(one) for one in text)
+        if shown and "\uffff" not in text and not surely_wrong(prompt, text):
+            return text
+
+
+def _dubious(random: Random, right: str) -> str:
     """Draw something that somebody might try instead of a right answer."""
-    kinds = ["payload", "payload", "around", "around", "look-alike", "text", "case", "many"]
-    kind = draw(st.sampled_from(kinds))
+    kind = random.choice(["payload", "around", "around", "look-alike", "text", "case", "many"])
     if kind == "payload":
-        return draw(ANY_PAYLOAD)
+        return random.choice(ANY_PAYLOAD)
     if kind == "around":
-        at = draw(st.integers(0, len(right)))
-        return right[:at] + draw(ANY_PAYLOAD) + right[at:]
+        at = random.randint(0, len(right))
+        return right[:at] + random.choice(ANY_PAYLOAD) + right[at:]
     if kind == "look-alike" and (known := sorted(set(right) & set(LOOK_ALIKES))):
-        character = draw(st.sampled_from(known))
+        character = random.choice(known)
         return right.replace(character, LOOK_ALIKES[character], 1)
     if kind == "case":
-        return draw(st.sampled_from([right.upper(), right.title(), right.swapcase(), right[::-1]]))
+        return random.choice([right.upper(), right.title(), right.swapcase(), right[::-1]])
     if kind == "many":
-        return draw(st.sampled_from([",", "", "\n", "/", "-"])).join(
-            [right] * draw(st.integers(2, 30))
-        )
-    return draw(st.text(st.characters(), max_size=40))  # with surrogates, too
+        return random.choice([",", "", "\n", "/", "-"]).join([right] * random.randint(2, 30))
+    # Surrogates too
+    return "".join(chr(random.randint(0, 0x10FFFF)) for _ in range(random.randint(0, 40)))
 
 
-@st.composite
-def answer_sets(draw: st.DrawFn) -> AnswerSet:
+def answer_set(number: int) -> AnswerSet:
     """Draw a set of answers with at most three dubious ones, and a way to give them."""
-    way = draw(st.sampled_from(WAYS))
-    free = {"project_name": NAMES, "description": DESCRIPTIONS, "project_slug": SLUGS}
-    answers: Answers = draw(RIGHT) | {prompt: draw(texts) for prompt, texts in free.items()}
-    prompts = st.sets(st.sampled_from(list(QUESTIONS)), max_size=3)
-    hostile = draw(st.just(set[str]()) | prompts)
+    random = Random(number)
+    way = random.choice(WAYS)
+    answers: Answers = DEFAULTS | random.choice(list(PAIRS.values()))
+    answers |= {prompt: _right_text(random, prompt) for prompt in FREE_TEXT}
+    answers["project_slug"] = random.choice(SLUGS)
+    hostile = set(random.sample(list(QUESTIONS), random.choice((0, 0, 0, 1, 2, 3))))
     for prompt in sorted(hostile):
-        no_text = way != "argument" and draw(st.integers(0, 4)) == 0
         # With a list of mappings for a choice in the config, cookiecutter itself ends in an error.
         others = [{"a": "b"}] if way == "config" and prompt in CHOICES else [{"a": "b"}, [{}]]
-        answers[prompt] = draw(st.sampled_from(others) if no_text else dubious(answers[prompt]))
-    if way != "--replay-file" and draw(st.integers(0, 5)) == 0:
+        no_text = way != "argument" and random.random() < 0.2
+        answers[prompt] = random.choice(others) if no_text else _dubious(random, answers[prompt])
+    if way != "--replay-file" and random.random() < 0.2:
         del answers["project_slug"]  # derived from the name, which may make a wrong one
         hostile.add("project_slug")
     return AnswerSet(way, answers, frozenset(hostile))

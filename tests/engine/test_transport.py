@@ -298,8 +298,8 @@ def proxy(fake_key_vault: FaultyKeyVault, monkeypatch: pytest.MonkeyPatch) -> It
         connect = urllib3.util.connection.create_connection
 
         def create_connection(address: tuple[str, int], *rest: Any, **options: Any) -> Any:
-            if address == ("127.0.0.1", port):
-                return socket.create_connection(address)
+            if address[1] == port:
+                return socket.create_connection(("127.0.0.1", port))
             return connect(address, *rest, **options)
 
         monkeypatch.setattr(urllib3.util.connection, "create_connection", create_connection)
@@ -321,6 +321,36 @@ def test_the_vault_is_reached_by_the_proxy_and_the_identity_endpoint_is_not(
         assert f"Proxy-Authorization: Basic {word}" in head
     assert proxy.asked
     assert [one.endpoint for one in fake_key_vault.requests].count("identity") == 1
+
+
+class _TlsProxyHandler(_ProxyHandler):
+    """The proxy, with a certificate for `localhost`."""
+
+    def setup(self) -> None:
+        context = FaultyKeyVault().tls_context()
+        self.request = context.wrap_socket(self.request, server_side=True)
+
+
+@pytest.fixture
+def tls_proxy(proxy: _Proxy, monkeypatch: pytest.MonkeyPatch) -> _Proxy:
+    """The proxy, by an address that begins with https."""
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, f"https://localhost:{proxy.server_address[1]}")
+    proxy.RequestHandlerClass = _TlsProxyHandler
+    return proxy
+
+
+def test_a_proxy_with_tls_is_trusted_as_the_vault_is(read: Read, tls_proxy: _Proxy) -> None:
+    assert read() == VALUE
+    assert tls_proxy.asked[0].startswith("CONNECT contoso.vault.azure.net:443 ")
+
+
+def test_an_answer_through_a_proxy_with_tls_has_the_same_limit(
+    fake_key_vault: FaultyKeyVault, read: Read, tls_proxy: _Proxy
+) -> None:
+    fake_key_vault.fail("contoso/api-key", body=b" " * 2_000_000)
+
+    assert "its answer is too large" in read()
 
 
 def test_no_proxy_is_obeyed(read: Read, proxy: _Proxy, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,6 +94,12 @@ class _Adapter(HTTPAdapter):
             options["proxy_ssl_context"] = self._context
         return super().proxy_manager_for(proxy, **options)
 
+    def cert_verify(self, conn: Any, *args: Any, **options: Any) -> None:
+        super().cert_verify(conn, *args, **options)
+        if conn.proxy and conn.proxy.scheme == "https":
+            # urllib3 trusts such a proxy by this context alone, and not by the pool's authorities.
+            self._context.load_verify_locations(conn.ca_certs, conn.ca_cert_dir)
+
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **options)
         # Not those of a SOCKS proxy, which open connections of their own.

@@ -95,16 +95,13 @@ class _Adapter(HTTPAdapter):
         return super().proxy_manager_for(proxy, **options)
 
     def cert_verify(self, conn: Any, *args: Any, **options: Any) -> None:
+        """Prepare a pool of connections before each request."""
         super().cert_verify(conn, *args, **options)
+        # Not those of a SOCKS proxy, which open connections of their own.
+        conn.ConnectionCls = _LIMITED.get(conn.ConnectionCls, conn.ConnectionCls)
         if conn.proxy and conn.proxy.scheme == "https":
             # urllib3 trusts such a proxy by this context alone, and not by the pool's authorities.
             self._context.load_verify_locations(conn.ca_certs, conn.ca_cert_dir)
-
-    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
-        pool: Any = super().get_connection_with_tls_context(*args, **options)
-        # Not those of a SOCKS proxy, which open connections of their own.
-        pool.ConnectionCls = _LIMITED.get(pool.ConnectionCls, pool.ConnectionCls)
-        return pool
 
     def send(self, *args: Any, **options: Any) -> requests.Response:
         """Send a request and read its answer, both within the limits of the read."""

@@ -14,6 +14,10 @@ DECORATORS: Answers = {"programming_model": "decorators"}
 USER: Answers = {"identity": "user"}
 EXISTING: Answers = {"vault_source": "existing", "vault": "my-kv"}
 
+OTHER_SETTINGS = (
+    *("AzureWebJobsStorage", "WEBSITE_NAME", "FUNCTIONS_EXTENSION", "AZURE_CLIENT_ID", "DOCUMENTS"),
+    *("GITHUB_IDENTITY", "SECRET_REFRESH_SECONDS", "API_URL", "https_proxy"),
+)
 # What is refused: the answers, the prompt that is named, and what the line says. What no prompt
 # accepts, such as control characters and look-alikes, tests/test_every_answer.py tries.
 REFUSED: list[tuple[Answers, str, str]] = [
@@ -45,6 +49,11 @@ REFUSED: list[tuple[Answers, str, str]] = [
     ({"identity_id": IDENTITY_ID}, "identity_id", "identity=user"),
     (USER | {"identity_id": f"{IDENTITY_ID}/"}, "identity_id", "not the resource id"),
     (
+        USER | {"identity_id": IDENTITY_ID.replace("userAssignedIdentities", "x")},
+        "identity_id",
+        "not the resource id",
+    ),
+    (
         USER | {"identity_id": IDENTITY_ID.replace("1111-", "111-")},
         "identity_id",
         "not the resource",
@@ -66,6 +75,7 @@ REFUSED: list[tuple[Answers, str, str]] = [
     ({"vault": "https://my-kv.vault.microsoftazure.de/"}, "vault", "not a vault's URI"),
     ({"vault": "https://my-hsm.managedhsm.azure.net/"}, "vault", "managed HSM"),
     ({"vault": "%KEY VAULT%"}, "vault", "not a %SETTING%"),
+    *(({"vault": f"%{name}%"}, "vault", "another meaning") for name in OTHER_SETTINGS),
     ({"vault_source": "existing"}, "vault", "does not name the vault"),
     ({"vault_resource_group": "my-group"}, "vault_resource_group", "vault_source=existing"),
     (EXISTING | {"vault_resource_group": "group."}, "vault_resource_group", "not a resource group"),
@@ -99,9 +109,6 @@ REFUSED: list[tuple[Answers, str, str]] = [
     ({"network": "private", "services": "cosmos-db,service-bus"}, "services", "network=public"),
     (DECORATORS | {"function_name": "app"}, "function_name", "that function_app.py uses"),
     (DECORATORS | {"function_name": "list"}, "function_name", "a builtin"),
-    ({"vault": "%DOCUMENTS%"}, "vault", "another meaning"),
-    ({"vault": "%API_URL%"}, "vault", "another meaning"),
-    ({"vault": "%https_proxy%"}, "vault", "another meaning"),
     (USER | {"identity_id": "%Group%"}, "identity_id", "the project's commands"),
     ({"description": None}, "description", "not text"),
     ({"project_slug": ["a", "b"]}, "project_slug", "not text"),

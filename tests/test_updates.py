@@ -240,7 +240,7 @@ def history(own_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     clone = tmp_path_factory.mktemp("history") / "template"
     run(["git", "clone", "--quiet", TEMPLATE, clone], TEMPLATE)
     run(["git", "rm", "-r", "--quiet", "."], clone)
-    save(copy_template(clone), "now")
+    save(copy_template(clone), "now", "--force")
     return clone
 
 

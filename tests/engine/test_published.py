@@ -291,7 +291,8 @@ def test_one_handler_serves_different_triggers_and_secrets(project: Project) -> 
 
 
 Sent = dict[str, dict[str, Any]]
-# Bindings beside the secret; the handler; what the host sends; what is returned and set.
+# Bindings beside the secret, one of them with a name that the worker knows; the handler; what the
+# host sends; what is returned and set.
 TRIGGERS: dict[str, tuple[list[Any], str, Sent, Any]] = {
     "timer": (
         [{"type": "timerTrigger", "name": "timer", "schedule": "0 */5 * * * *"}],
@@ -359,12 +360,13 @@ TRIGGERS: dict[str, tuple[list[Any], str, Sent, Any]] = {
     ),
     "new_to_the_library": (
         [
-            {"type": "someNewTrigger", "name": "event", "deep": {"a": [1, True]}},
+            {"type": "someNewTrigger", "name": "context", "deep": {"a": [1, True]}},
             {"type": "someNew", "name": "extra"},
             {"type": "someNew", "name": "$return", "direction": "out"},
         ],
-        "def main(event: str, extra: bytes, mySecret: str) -> str:\n    return event + extra.decode()\n",
-        {"event": {"string": "x"}, "extra": {"bytes": b"y"}},
+        "def main(context: str, extra: bytes, mySecret: str) -> str:\n"
+        "    return context + extra.decode()\n",
+        {"context": {"string": "x"}, "extra": {"bytes": b"y"}},
         {"$return": {"string": "xy"}},
     ),
     "http_and_more": (

@@ -172,42 +172,39 @@ def test_no_identity_is_deleted(project: Path) -> None:
 TEAM = {"type": "Team", "id": 9}
 
 
-@pytest.mark.parametrize(
-    "reviewers", [[{"type": "User", "id": 8}], [TEAM, {"type": "User", "id": 7}]]
-)
-@pytest.mark.parametrize("prevent", [True, False])
-def test_who_approves_stays(
-    connect: Connect, machine: Machine, reviewers: list[dict[str, Any]], prevent: bool
-) -> None:
-    approval = {"reviewers": reviewers, "prevent_self_review": prevent, "wait_timer": 30}
-    machine.set(environments={"production": {"patterns": ["main"], "rules": approval}})
+ME, OTHER = [{"type": "User", "id": 7}], [{"type": "User", "id": 8}]
+# Who approved before, whom REVIEWER names, and who approves then, of themselves or not.
+APPROVALS: list[tuple[dict[str, Any], str, list[dict[str, Any]], bool]] = [
+    *(
+        ({"reviewers": one, "prevent_self_review": prevent}, "", one, prevent)
+        for one in (OTHER, [TEAM, *ME])
+        for prevent in (True, False)
+    ),
+    ({}, "", ME, False),
+    ({}, "reviewer", OTHER, True),
+    ({"reviewers": [TEAM], "prevent_self_review": False}, "reviewer", OTHER, True),
+]
 
-    done = connect()
+
+@pytest.mark.parametrize(("before", "reviewer", "reviewers", "prevent"), APPROVALS)
+def test_who_approves_stays_unless_somebody_is_named(
+    connect: Connect,
+    machine: Machine,
+    before: dict[str, Any],
+    reviewer: str,
+    reviewers: list[dict[str, Any]],
+    prevent: bool,
+) -> None:
+    rules = before | {"wait_timer": 30}
+    machine.set(environments={"production": {"patterns": ["main"], "rules": rules}})
+
+    done = connect(REVIEWER=reviewer)
 
     assert done.status == 0, done.printed
+    approval = {"reviewers": reviewers, "prevent_self_review": prevent, "wait_timer": 30}
     assert done.state["environments"]["production"]["rules"].items() >= approval.items()
     names = " or ".join(f"id-{one['id']}" for one in reviewers)
     assert f"Deployments are approved by {names}.\n" in done.printed
-
-
-def test_an_environment_without_reviewers_gets_one(connect: Connect, machine: Machine) -> None:
-    machine.set(environments={"production": {"patterns": ["main"], "rules": {"wait_timer": 30}}})
-
-    rules = connect().state["environments"]["production"]["rules"]
-
-    assert rules["reviewers"] == [{"type": "User", "id": 7}]
-    assert rules["wait_timer"] == 30
-
-
-def test_another_reviewer_replaces_who_approves(connect: Connect, machine: Machine) -> None:
-    old = {"reviewers": [TEAM], "prevent_self_review": False, "wait_timer": 30}
-    machine.set(environments={"production": {"patterns": ["main"], "rules": old}})
-
-    done = connect(REVIEWER="reviewer")
-
-    rules = done.state["environments"]["production"]["rules"]
-    assert rules["reviewers"] == [{"type": "User", "id": 8}]
-    assert (rules["prevent_self_review"], rules["wait_timer"]) == (True, 30)
 
 
 @pytest.mark.parametrize(
@@ -224,13 +221,6 @@ def test_nothing_else_can_use_an_environment(
 
     assert list(filter(None, found["production"]["patterns"])) == ["main"]
     assert list(filter(None, found["plan"]["patterns"])) == ["refs/pull/*/merge"]
-
-
-def test_somebody_else_approves(connect: Connect) -> None:
-    rules = connect(REVIEWER="reviewer").state["environments"]["production"]["rules"]
-
-    assert rules["reviewers"] == [{"type": "User", "id": 8}]
-    assert rules["prevent_self_review"] is True
 
 
 def test_what_a_deployment_reads_becomes_a_variable(connect: Connect) -> None:
@@ -361,15 +351,6 @@ def test_the_run_after_an_interrupted_one_completes(
 
     assert second.status == 0, second.printed
     assert second.state["variables"]["repository"]["AZURE_RESOURCE_GROUP"] == "rg-app"
-
-
-def test_without_private_reporting_it_goes_on(connect: Connect, machine: Machine) -> None:
-    machine.set(fails="private-vulnerability-reporting")
-
-    done = connect()
-
-    assert done.status == 0
-    assert "Private vulnerability reporting is off" in done.printed
 
 
 @pytest.mark.parametrize("arguments", [("octo",), ("octo/app",), ("a/b", "c", "d", "e"), ("", "g")])

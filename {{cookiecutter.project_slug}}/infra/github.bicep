@@ -62,6 +62,7 @@ var subject = map(
   key =>
     claims[?key] ?? fail('The OIDC subject of this repository has the claim ${key}, which is not the same in each run: take it out of include_claim_keys.')
 )
+
 // A group of their own: whoever may write in the app's group could change whom the identities trust.
 resource identityGroup 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: empty(problems) ? '${appGroup}-github' : fail(join(problems, '; '))

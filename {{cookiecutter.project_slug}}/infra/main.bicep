@@ -962,6 +962,7 @@ type otherVault = {
   @maxLength(24)
   name: string
   @minLength(1)
+  @maxLength(90)
   resourceGroup: string?
   subscription: string?
 }

@@ -17,7 +17,7 @@ param setterObjectId string = ''
 param resourceId string
 
 var path = split(resourceId, '/')
-var type = toLower(path[?7] ?? 'resourceGroups')
+var type = toLower(path[?7] ?? '')
 var isAppGroup = length(path) == 5
 {%- if vaults %}
 var isVault = type == 'vaults'

@@ -84,6 +84,9 @@ def test_a_project_is_clean_and_knows_its_own_answers_only(
         for model in [] if re.search(OF_BOTH_MODELS, name) else MODELS:
             other = model != row["programming_model"] and re.search(MODELS[model], name + text)
             assert not other, f"{name} mentions {other}"
+    for module in project.glob("infra/modules/*.bicep"):
+        used = [file for file in project.rglob("*.bicep") if f"{module.name}'" in file.read_text()]
+        assert used, f"nothing uses {module.name}"
     assert not [path for path in project.rglob("*") if path.is_dir() and not os.listdir(path)]
 
 

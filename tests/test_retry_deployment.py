@@ -16,18 +16,18 @@ this permission.)"""
 FIREWALL = PROPAGATING.replace(" using this permission", "")
 # What a deployment prints, one a run, before it succeeds; the limit; how it ends; the number of runs; what is said.
 CASES: dict[str, tuple[list[str], int, int, int, str]] = {
-    "propagating": (2 * [PROPAGATING], 60, 0, 3, "role assignments propagate.\ndone"),
+    "propagating": (2 * [PROPAGATING], 60, 0, 3, "role assignments propagate.\nat the third try: "),
     "too long": (9 * [PROPAGATING], 0, 1, 1, "role assignments propagate.\n"),
     "firewall": ([FIREWALL], 60, 1, 1, "The storage account's firewall refused the upload"),
     "no such host": (["BlobUploadFailedException: Name or service not known"], 60, 1, 1, ""),
-    "another 403": (["403 (… operation using this permission.)"], 60, 1, 1, ""),
+    "another 403": (["403 (" + PROPAGATING.partition("403 (")[2]], 60, 1, 1, ""),
     "a broken build": (["ERROR: pip failed: no matching distribution"], 60, 1, 1, ""),
     "no words": ([""], 60, 1, 1, ""),
 }
 DEPLOYMENT = (
     "import sys; from pathlib import Path\n"
     "runs = len(list(Path().glob('run-*'))); Path(f'run-{runs}').touch()\n"
-    "sys.exit(Path(str(runs)).read_text()) if Path(str(runs)).exists() else print('done')"
+    "sys.exit(Path(str(runs)).read_text()) if Path(str(runs)).exists() else print('at the third try:', Path('0').read_text())"
 )
 
 

@@ -131,9 +131,8 @@ def _escaped(text: str, python: Sequence[Callable[[str], str]] = _PYTHON) -> Ite
 
 def _encoded(text: str) -> Iterator[str]:
     as_json = json.dumps(text)[1:-1]
-    yield from (text, *_escaped(text))
+    yield from (text, *_escaped(text), as_json.replace("/", "\\/"))
     yield _unquoted(SimpleCookie().value_encode(text)[1])
-    yield as_json.replace("/", "\\/")
     # As web frameworks write it into a page.
     yield re.sub("[<>&']", lambda sign: f"\\u{ord(sign[0]):04x}", as_json)
     yield "".join(map(_yaml, text))

@@ -60,12 +60,13 @@ def shown(signature: Signature, bindings: Bindings) -> Signature:
     """Leave out the annotations that change nothing: the worker would refuse some of them."""
     by_name = {binding["name"]: binding for binding in bindings}
 
-    def counts(name: str, hint: Any) -> bool:
+    def kept(name: str, hint: Any) -> Any:
         if name in by_name:
-            return _decides(hint, by_name[name])
-        return name not in ("context", "return")  # a settlement client is known by its annotation
+            return hint if _decides(hint, by_name[name]) else NO_HINT
+        # A settlement client is known by its annotation.
+        return NO_HINT if name in ("context", "return") else hint
 
-    return annotated(signature, lambda name, hint: hint if counts(name, hint) else NO_HINT)
+    return annotated(signature, kept)
 
 
 def worker_type(kind: str) -> str:

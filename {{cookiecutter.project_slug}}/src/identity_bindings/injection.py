@@ -173,10 +173,11 @@ def bounded(
     The arguments are those of `filled`. One plain value that is good, which is all that most calls
     need, is filled in here, in the least time.
     """
-    complete = filled(handler, values, folder, change)
+    is_plain = not (folder or change)
+    complete = filled(handler, values, folder, change) if values or not is_plain else handler
     parameters = [*Signature.from_callable(handler).parameters.values()]
     inner, name, source = complete, "", None
-    if len(values) == 1 and not (folder or change or values[0].is_secret or values[0].json_field):
+    if is_plain and len(values) == 1 and not (values[0].is_secret or values[0].json_field):
         # Elsewhere it could take the place of an argument that is passed by position.
         is_last = parameters[-1].name == values[0].binding.name
         if is_last and parameters[0].kind is not Parameter.POSITIONAL_ONLY:

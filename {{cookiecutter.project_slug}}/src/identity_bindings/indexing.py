@@ -142,7 +142,7 @@ def _bound(function: Function, declared: Declared) -> None:
     if function.is_http_function() and host_adapter.streams_on():
         change = _no_classic_response(str(function.get_function_name()))
     values: Sequence[Injection] = ()
-    if handler is declared.wrapped:  # no decorator of the owner is in between
+    if handler is declared.wrapped and declared.injections:  # no decorator of the owner is between
         handler, values = declared.handler, declared.injections
     set_handler(function, present(bounded(handler, values, folder, change), signature))
 

@@ -15,7 +15,7 @@ MOST_FILES = 18
 MOST_LINES_OF_A_FILE = 300
 # Of a project with the default answers, blank lines and comments too
 MOST_FILES_OF_A_PROJECT = 60
-MOST_LINES_OF_A_PROJECT = 1_907  # without the engine and infra/
+MOST_LINES_OF_A_PROJECT = 1_909  # without the engine and infra/
 MOST_LINES_OF_TESTS = 984
 MOST_LINES_OF_A_README = 578
 NOT_COUNTED = {"README.md", "functions.schema.json", "requirements.txt", "uv.lock"}

@@ -48,8 +48,8 @@ def vault_url(vault: str) -> str:
     if vault.isascii() and _NAME.fullmatch(name) and suffix in SUFFIXES:
         return f"https://{name}.{suffix}"
     if _NAME.fullmatch(vault):
-        allowed = ", ".join(SUFFIXES)
-        raise ValueError(f"set KEY_VAULT_DNS_SUFFIX, now '{own_suffix}', to one of: {allowed}")
+        allowed = f"KEY_VAULT_DNS_SUFFIX, now '{own_suffix}', must be one of: {', '.join(SUFFIXES)}"
+        raise ValueError(f"the full URI of a vault, or {allowed}")
     raise ValueError(f"{_ALLOWED}, such as 'https://my-vault.{SUFFIXES[0]}/'")
 
 

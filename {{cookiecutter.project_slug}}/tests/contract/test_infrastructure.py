@@ -169,7 +169,7 @@ def bindings() -> Bindings:
 def test_every_connection_is_by_the_identity_of_the_app(
     snapshot: Snapshot, bindings: Bindings
 ) -> None:
-    settings = bicep.app_settings(snapshot)
+    settings = bicep.app_settings(snapshot).keys()  # pytest would print the values, too
     assert HOST not in settings, f"{HOST} is a connection string: use an identity, {HOST}__…"
     by_user = set() if "system" in assigned(snapshot) else {"credential", "clientId"}
     queues = "Storage Queue Data Contributor" in {what for _, what, _ in bicep.grants(snapshot)}
@@ -184,7 +184,7 @@ def test_every_connection_is_by_the_identity_of_the_app(
         assert kind != "blobTrigger" or str(binding.get("source")).lower() == "eventgrid", (
             f"{function}: on Flex Consumption a blobTrigger needs source EventGrid: {EVENT_GRID}"
         )
-        unknown = set(re.findall(r"%([\w.:-]+)%", str(binding))) - settings.keys()
+        unknown = set(re.findall(r"%([\w.:-]+)%", str(binding))) - settings
         assert not unknown, f"{function}, {binding['name']}: infra/ has no app setting {unknown}"
         assert name not in settings, f"{name} is a connection string: use an identity, {name}__…"
         found = {one.removeprefix(f"{name}__") for one in settings if one.startswith(f"{name}__")}

@@ -61,10 +61,9 @@ def declarations(app_settings: Mapping[str, str]) -> Declarations:
 def read_json(file: Path) -> dict[str, Any]:
     """Read a JSON file of the project as the host does. An error names the file."""
     try:
-        content = importlib.import_module("identity_bindings.declarations").read_json(file)
+        return dict(importlib.import_module("identity_bindings.declarations").read_json(file))
     except ValueError as error:
         raise ValueError(f"{file.relative_to(PROJECT)}: {error}") from None
-    return dict(content)
 
 
 @functools.cache

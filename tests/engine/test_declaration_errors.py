@@ -426,10 +426,11 @@ def test_a_function_in_error_keeps_its_access_its_methods_and_its_route(project:
     assert worker.bindings(functions["odd"])["req"]["route"] == "odd"
 
 
-def test_a_binding_named_context_is_no_context(project: Project) -> None:
+@pytest.mark.parametrize("secrets", [["mySecret"], ["mySecret", "again"]])
+def test_a_binding_named_context_is_no_context(project: Project, secrets: list[str]) -> None:
     queue = {"type": "queueTrigger", "name": "context", "queueName": "in", "connection": "C"}
-    source = "def main(context, mySecret):\n    return context, str(mySecret)\n"
-    project.function("odd", queue, key_vault(), source=source)
+    source = f"def main(context, {', '.join(secrets)}):\n    return context, str(mySecret)\n"
+    project.function("odd", queue, *map(key_vault, secrets), source=source)
 
     handler = project.load()["odd"].get_user_function()
 

@@ -404,7 +404,7 @@ RED_INFRA: dict[Change, tuple[str, ...]] = {
         r" 'kv-elsewhere'.*add the vault to otherVaults in infra/main.bicepparam",
     ),
     unused_vault_and_connection: (
-        r"infra/ grants 'system' 'secrets: get' in the vault 'kv-unused', and no"
+        r"Failed: infra/ grants 'system' 'secrets: get' in the vault 'kv-unused', and no"
         r" function declares that",
         r"on_order: the connection 'ORDERS' of queueTrigger is not configured",
     ),

@@ -89,6 +89,7 @@ NAMES = {
     "<NETWORK WITHOUT ZONES>": network_of(),
     "<ALERT>": ACTION_GROUP,
     "<ALERT WITHOUT GROUP>": ACTION_GROUP.replace("rg-on-call", ""),
+    "<ALERT WITHOUT NAME>": ACTION_GROUP.rpartition("/")[0],
     "<ALERT 36>": ACTION_GROUP.replace(VAULT_SUBSCRIPTION, 36 * "x"),
     "<IDENTITY>": LITERAL_ID,
     "<IDENTITY TYPE>": LITERAL_ID.replace("Managed", "x"),
@@ -309,6 +310,7 @@ default | alertActionGroupId = 'on-call' | alertActionGroupId: 'on-call': .*acti
 default | alertActionGroupId = '<IDENTITY>' | alertActionGroupId: .*actionGroups/… is expected
 default | alertActionGroupId = '<ALERT>/' | alertActionGroupId: .* is expected
 default | alertActionGroupId = '<ALERT WITHOUT GROUP>' | alertActionGroupId: .* is expected
+default | alertActionGroupId = '<ALERT WITHOUT NAME>' | alertActionGroupId: .* is expected
 default | alertActionGroupId = '<ALERT 36>' | alertActionGroupId: .* is expected
 default | alertActionGroupId = 'x'; setterObjectId = 'y' | alertActionGroupId: 'x': .*; setterObjectId: 'y':
 private | documentsAccountName = 'stDocs' | documentsAccountName: 'stDocs': lower-case

@@ -109,7 +109,7 @@ REFUSED: list[tuple[Answers, str, str]] = [
     ({"network": "private", "services": "cosmos-db,service-bus"}, "services", "network=public"),
     (DECORATORS | {"function_name": "app"}, "function_name", "that function_app.py uses"),
     (DECORATORS | {"function_name": "list"}, "function_name", "a builtin"),
-    (USER | {"identity_id": "%Group%"}, "identity_id", "the project's commands"),
+    (USER | {"identity_id": "%Group%", "vault": "%GROUP%"}, "identity_id", "project's commands"),
     ({"description": None}, "description", "not text"),
     ({"project_slug": ["a", "b"]}, "project_slug", "not text"),
 ]

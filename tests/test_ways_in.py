@@ -80,6 +80,7 @@ ARRIVES: dict[str, list[tuple[Any, Answers]]] = {
         ("{ci: off, description: '{{ 7 * 7 }}'}", {"ci": "none", "description": "49"}),
         ("{full_name: Ann Example, email: a@b.example, secrets: later}", {"secrets": "later"}),
     ],
+    "config, at the prompts": [("{key: 5}", {"key": "5"})],
     "argument": [
         ("secrets=one, two", {"secrets": "one, two"}),
         ("services=Blob-Storage", {"services": "blob-storage"}),

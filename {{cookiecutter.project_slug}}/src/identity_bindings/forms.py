@@ -138,7 +138,9 @@ def _encoded(text: str) -> Iterator[str]:
     yield "".join(map(_yaml, text))
     for sign, written in _REPLACED:
         yield text.replace(sign, written)
-    for xml in {text.translate(signs) for signs in _XML}:
+    # Without line breaks and tabs, there is only one way to write the blanks.
+    tables = _XML[:: len(_BLANKS_IN_XML)] if text.isprintable() else _XML
+    for xml in {text.translate(signs) for signs in tables}:
         yield from (xml, xml.encode("ascii", "xmlcharrefreplace").decode())
     # HTTP clients send Basic authorization in Latin-1.
     for coding in ["utf-8"] if text.isascii() else ["utf-8", "latin-1"]:
@@ -151,7 +153,10 @@ def _of_bytes(data: bytes) -> Iterator[str]:
     for safe in _SAFE_IN_URLS:
         yield from (quote(data, safe=safe), quote_plus(data, safe=safe))
     yield quote_plus(data, safe="*").replace("~", "%7E")  # URLSearchParams
-    for form in {*_base64(data)}:
+    whole = base64.b64encode(data).decode()
+    for width in _BASE64_LINES:
+        yield from (whole[at : at + width] for at in range(0, len(whole), width))
+    for form in {whole, whole.rstrip("="), *_base64(data)}:
         for code in (form, form.replace("+", "-").replace("/", "_")):
             yield from (code, quote(code, safe=""))
 
@@ -164,10 +169,6 @@ def _yaml(sign: str) -> str:
 
 def _base64(data: bytes) -> Iterator[str]:
     """Base64, also inside a longer text, such as the header of Basic authorization."""
-    whole = base64.b64encode(data).decode()
-    yield from (whole, whole.rstrip("="))
-    for width in _BASE64_LINES:
-        yield from (whole[at : at + width] for at in range(0, len(whole), width))
     for before in range(3):
         code = base64.b64encode(b"\0" * before + data).decode().rstrip("=")
         # What the neighbours of the value decide is left out.

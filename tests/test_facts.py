@@ -56,16 +56,18 @@ def test_a_description_is_escaped_where_it_must_be(description: str, written: st
     assert facts(description=description).description_in_markdown == (written or description)
 
 
-@pytest.mark.parametrize("text", [*itertools.chain(*PAYLOADS.values())])
-def test_a_description_hides_neither_itself_nor_what_is_below(text: str) -> None:
-    for description in (text, f"One\n{text}\ntwo", f"One {text}\n\n{text}"):
+@pytest.mark.parametrize("kind", PAYLOADS)
+def test_a_description_hides_neither_itself_nor_what_is_below(kind: str) -> None:
+    forms = ("{0}", "One\n{0}\ntwo", "One {0}\n\n{0}")
+    for text, form in itertools.product(PAYLOADS[kind], forms):
+        description = form.format(text)
         if not problems(DEFAULTS | {"description": description}):
             shown = facts(description=description).description_in_markdown
 
             *above, below = MarkdownIt().parse(f"{shown}\n\n```mermaid\n```\n")
 
-            assert (below.info, below.level) == ("mermaid", 0)
-            assert above
+            assert (below.info, below.level) == ("mermaid", 0), description
+            assert above, description
 
 
 FREE_TEXT = {"project_name", "description", "description_in_markdown", "project_name_quoted"}

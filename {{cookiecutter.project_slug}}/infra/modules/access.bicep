@@ -1,5 +1,5 @@
 {%- set facts = cookiecutter | facts -%}
-// The roles of the app's identity outside of vaults{{ '. Before they are assigned, the access model of the vaults is checked' if not facts.granted }}.
+// The roles of the app's identity outside of vaults{{ ', and a check of the vaults for which their grants wait' if not facts.granted }}.
 @export()
 @description('The Azure roles that this infrastructure assigns, each by the id that it has in every tenant.')
 var roles = {

@@ -22,7 +22,6 @@ from urllib.parse import quote, quote_plus
 import pytest
 from apps import App, wait_for
 from folders import key_vault
-from support import worker
 from support.fake_key_vault import FakeKeyVault
 
 Echo = Callable[..., Callable[..., Any]]
@@ -163,9 +162,7 @@ class _Json(logging.Formatter):
 
 
 @pytest.fixture
-def shown(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[], str]]:
+def shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
     """Everything that leaves the process: two handlers, one behind a queue, stdout, stderr."""
     stream, queue = io.StringIO(), SimpleQueue[logging.LogRecord]()
     ships = logging.StreamHandler(stream)
@@ -179,8 +176,7 @@ def shown(
         queued = [repr(vars(queue.get())) for _ in range(queue.qsize())]
         return "".join([stream.getvalue(), *queued, *capsys.readouterr()])
 
-    yield everything
-    worker.restart()  # while the streams are open: threads of the engine may still log
+    return everything
 
 
 def leaks(text: str, values: list[str]) -> list[tuple[int, str]]:

@@ -44,14 +44,15 @@ class Facts:
     def __init__(self, answers: Mapping[str, Any]) -> None:
         """Take answers without a problem."""
         answer = {name: value.strip() for name, value in answers.items() if isinstance(value, str)}
+        # paths.py reads the facts with a type: mypy could not infer it, as both modules need each other.
         self.project_name = answer["project_name"]
         self.project_slug = answer["project_slug"]
         self.description = answer["description"]
         self.function_name = answer["function_name"]
         # Declared above each function, else in function.json files
-        self.decorators = answer["programming_model"] == "decorators"
+        self.decorators: bool = answer["programming_model"] == "decorators"
         self.python_version = answer["python_version"]
-        self.ci = answer["ci"]
+        self.ci: str = answer["ci"]
 
         self.identity = answer["identity"]
         self.identity_id = answer["identity_id"]
@@ -72,23 +73,22 @@ class Facts:
         self.vault_setting = named["setting"] if named else ""
         uri = re.fullmatch(VAULT_URI, self.declared_vault)
         self.vault_name = "" if named else uri["name"] if uri else self.declared_vault
-        self.new_vault = answer["vault_source"] == "new"
+        self.new_vault: bool = answer["vault_source"] == "new"
         self.vault_access = answer["vault_access"]
         # The identity already has access to the vault: Bicep deploys no grant.
-        self.granted = self.vault_access == "granted"
-        self.vault_subscription, _, self.vault_group = answer["vault_resource_group"].rpartition(
-            "/"
-        )
+        self.granted: bool = self.vault_access == "granted"
+        group = answer["vault_resource_group"]
+        self.vault_subscription, _, self.vault_group = group.rpartition("/")
 
         self.secrets = with_parameters(name.strip() for name in answer["secrets"].split(","))
-        self.key = answer["key"]
+        self.key: str = answer["key"]
         self.services = services_of(answer["services"])
-        self.blob_storage = "blob-storage" in self.services
-        self.cosmos_db = "cosmos-db" in self.services
-        self.service_bus = "service-bus" in self.services
-        self.api_scope = answer["api_scope"]
+        self.blob_storage: bool = "blob-storage" in self.services
+        self.cosmos_db: bool = "cosmos-db" in self.services
+        self.service_bus: bool = "service-bus" in self.services
+        self.api_scope: str = answer["api_scope"]
         # Only the app's own network reaches the vault and the storage.
-        self.private = answer["network"] == "private"
+        self.private: bool = answer["network"] == "private"
 
     @property
     def identity_exists(self) -> bool:
@@ -99,7 +99,10 @@ class Facts:
     def samples(self) -> list[str]:
         """The sample functions of the chosen options."""
         samples = [SERVICES[service].sample for service in self.services]
-        samples += ["sign_document"] * bool(self.key) + ["call_api"] * bool(self.api_scope)
+        if self.key:
+            samples.append("sign_document")
+        if self.api_scope:
+            samples.append("call_api")
         return sorted(samples)
 
     @property

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from .facts import Facts
 
 TEMPLATE = Path(__file__).parent.parent / "{{cookiecutter.project_slug}}"
 
@@ -23,7 +26,7 @@ SERVICES = {
 
 # The facts that a path needs. It ends with / where it is a whole folder. One that no line names
 # belongs to every project.
-OPTIONAL: dict[str, Callable[[Any], object]] = {
+OPTIONAL: dict[str, Callable[["Facts"], object]] = {
     # programming model
     "functions.schema.json": lambda facts: not facts.decorators,
     "src/functions/": lambda facts: not facts.decorators,
@@ -74,7 +77,7 @@ OPTIONAL: dict[str, Callable[[Any], object]] = {
 }
 
 
-def left_out(facts: Any) -> list[str]:
+def left_out(facts: "Facts") -> list[str]:
     """List the files that belong to other answers; an owner's files beside them are not among them."""
     unwanted = tuple(path for path, is_wanted in OPTIONAL.items() if not is_wanted(facts))
     files = (

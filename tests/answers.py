@@ -51,7 +51,6 @@ GROUPS = {
     "new": ("",),
     "existing": ("", "rg-vaults", f"{VAULT_SUBSCRIPTION}/rg-vaults"),
 }
-ACCESSES = ("access-policy", "rbac")
 SERVICES = ("blob-storage", "cosmos-db", "service-bus")
 
 # Every prompt with the values that make a difference. Each service is on or off by itself.

@@ -179,7 +179,7 @@ def read_json(file: Path) -> dict[str, Any]:
 class Property:
     """A property of a declaration: `check` returns its value, or raises ValueError."""
 
-    check: Callable[[str], str]  # "" stands for what is missing, or no text
+    check: Callable[[str], str]  # its argument is "" if the property is missing or not a string
     required: bool = True
 
 

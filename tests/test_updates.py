@@ -23,8 +23,8 @@ NEXT: list[tuple[str, str, str]] = [
      '"ci": ["github", "none"],\n  "audience": ["colleagues", "customers"],'),
     ("cookiecutter.json", '"python_version": "Python version",',
      '"python_version": "Python version",\n    "audience": {"__prompt__": "Who calls it?"},'),
-    ("local_extensions/facts.py", 'self.ci = answer["ci"]\n',
-     'self.ci = answer["ci"]\n        self.audience = answer["audience"]\n'),
+    ("local_extensions/facts.py", 'self.ci: str = answer["ci"]\n',
+     'self.ci: str = answer["ci"]\n        self.audience = answer["audience"]\n'),
     (f"{PROJECT}/README.md", "\n## Test\n", "\nMade for {{ facts.audience }}.\n\n## Test\n"),
     # Another first answer, and one choice less.
     ("cookiecutter.json", '["3.13", "3.12", "3.11", "3.14"]', '["3.14", "3.13", "3.12"]'),
